@@ -1,0 +1,66 @@
+# Each target does everything itself on a machine with python3 (>= 3.10), a C++ compiler and make.
+#   make test [TORCH=2.11.0]   build and test       make demo    NMS on a photograph, step by step
+#   make bench                 against the peers    make lint    ruff, clang-format, mypy
+#   make docs                  the site             make asan    the suite under ASan and UBSan
+#   make gpu PYTHON=python3    on a machine with a GPU, with its own torch: no venv, no network
+PYTHON ?= python3
+TORCH ?= 2.14.1
+PYTEST_ARGS ?=
+
+# torchvision's minor version goes with torch's: 0.26 is for 2.11, 0.29 for 2.14.
+torch_minor := $(word 2,$(subst ., ,$(TORCH)))
+torchvision := torchvision==0.$(shell expr $(torch_minor) + 15).*
+venv := $(if $(filter 2.14.1,$(TORCH)),.venv,.venv-$(TORCH))
+python := $(venv)/bin/python
+installed := $(venv)/.installed-$(TORCH)
+
+.PHONY: test test-cpu-torch demo bench lint format docs asan gpu build clean
+
+$(installed): requirements-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fastcv needs Python >= 3.10")'
+	$(PYTHON) -m venv $(venv)
+	$(python) -m pip install -q torch==$(TORCH) $(if $(NO_TORCHVISION),,"$(torchvision)") -r requirements-dev.txt
+	touch $@
+
+build: $(installed)
+	$(python) -m pip install -q --no-build-isolation --no-deps -e .
+
+test: build
+	$(python) -m pytest -q $(PYTEST_ARGS)
+
+# A torch without CUDA has no torchvision that imports beside it: what compares with it stays out.
+test-cpu-torch:
+	$(MAKE) build TORCH=2.13.0 NO_TORCHVISION=1
+	.venv-2.13.0/bin/python -m pytest -q --without-torchvision -m "not slow" tests/ops fastcv
+
+demo: build
+	$(python) examples/nms_steps.py --out demo/nms_steps.png
+
+bench: build
+	$(python) -m pytest -q benchmarks --benchmark-only --benchmark-json=build/bench.json $(PYTEST_ARGS)
+	$(python) benchmarks/report.py build/bench.json
+
+lint: $(installed)
+	$(venv)/bin/ruff check .
+	$(venv)/bin/ruff format --check .
+	$(venv)/bin/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' '*.cuh' '*.cu')
+	$(venv)/bin/mypy
+
+format: $(installed)
+	$(venv)/bin/ruff check --fix .
+	$(venv)/bin/ruff format .
+	$(venv)/bin/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cuh' '*.cu')
+
+docs: build
+	$(venv)/bin/mkdocs build --strict
+
+asan: $(installed)
+	FASTCV_SANITIZE=1 FASTCV_CUDA=0 $(python) setup.py -q build_ext --build-lib build/asan
+	cp -r fastcv/*.py fastcv/ops build/asan/fastcv/
+	$(python) tests/run_sanitized.py build/asan $(PYTEST_ARGS)
+
+gpu:
+	$(PYTHON) benchmarks/gpu.py $(PART)
+
+clean:
+	rm -rf build dist fastcv/_C*.so

@@ -1,0 +1,105 @@
+"""What every benchmark shares: ours and the peer's call timed in turn, in one process.
+
+A benchmark says what it measures and hands over two calls:
+
+    def test_nms(compare, threads):
+        compare("nms", "RPN-like n=1k", ours, peer, target=10)
+
+Each round times the peer and then ours, so that both see the same machine; the ratio is that of the
+medians. Outputs are fresh at every call, as an op must return them.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+SECONDS = 4.0  # a comparison's budget, beyond the fewest rounds
+ROUNDS = (5, 200)
+
+
+@pytest.fixture(params=[1, 2], ids=["t1", "t2"])
+def threads(request: pytest.FixtureRequest):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def compare(benchmark, request) -> Callable[..., float]:
+    """Time `ours` against `peer`; returns the ratio of medians (above 1: ours is faster)."""
+
+    def run(
+        op: str,
+        work: str,
+        ours: Callable[[], Any],
+        peer: Callable[[], Any],
+        *,
+        peer_name: str = "torchvision",
+        target: float | None = None,
+    ) -> float:
+        memory = extra_memory_mib(ours)  # also the warm-up
+        once = seconds(peer) + seconds(ours)
+        rounds = int(min(max(SECONDS / once, ROUNDS[0]), ROUNDS[1]))
+        peer_seconds: list[float] = []
+        benchmark.group = f"{op}: {work}"
+        benchmark.pedantic(ours, setup=lambda: peer_seconds.append(seconds(peer)), rounds=rounds)
+        ours_ms = statistics.median(benchmark.stats.stats.data) * 1e3
+        peer_ms = statistics.median(peer_seconds) * 1e3
+        benchmark.extra_info.update(
+            op=op,
+            work=work,
+            peer=peer_name,
+            threads=torch.get_num_threads(),
+            ours_median_ms=round(ours_ms, 5),
+            peer_median_ms=round(peer_ms, 5),
+            ratio=round(peer_ms / ours_ms, 3),
+            target=target,
+            extra_memory_mib=memory,
+        )
+        return peer_ms / ours_ms
+
+    return run
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def extra_memory_mib(call: Callable[[], Any]) -> float | None:
+    """How far one call raises the process's peak resident memory, its output included."""
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not clear.exists():
+        call()
+        return None
+    gc.collect()
+    clear.write_text("5")  # the peak starts again from what is resident now
+    before = resident_kib(status, "VmRSS")
+    call()
+    return round((resident_kib(status, "VmHWM") - before) / 1024, 1)
+
+
+def resident_kib(status: Path, field: str) -> int:
+    line = next(line for line in status.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1])
+
+
+def pytest_benchmark_update_machine_info(config, machine_info) -> None:
+    machine_info.pop("node", None)
+    machine_info["torch"] = torch.__version__
+    try:
+        import torchvision
+
+        machine_info["torchvision"] = torchvision.__version__
+    except ImportError:
+        pass
