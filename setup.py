@@ -32,13 +32,24 @@ def stop(message: str) -> None:
     sys.exit(f"fastcv: {message}")
 
 
-def nvcc_version(cuda_home: str | None) -> str | None:
-    nvcc = Path(cuda_home or "", "bin", "nvcc")
-    if cuda_home is None or not nvcc.exists():
+def find_toolkit() -> tuple[str, str] | None:
+    """The CUDA toolkit's folder and version, from nvcc itself: the one on PATH may be a wrapper."""
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    nvcc = str(Path(home, "bin", "nvcc")) if home else shutil.which("nvcc")
+    if nvcc is None and Path("/usr/local/cuda/bin/nvcc").exists():
+        nvcc = "/usr/local/cuda/bin/nvcc"
+    if nvcc is None or not Path(nvcc).exists():
         return None
-    text = subprocess.run([str(nvcc), "--version"], capture_output=True, text=True).stdout
-    match = re.search(r"release (\d+\.\d+)", text)
-    return match.group(1) if match else None
+    text = subprocess.run([nvcc, "--version"], capture_output=True, text=True).stdout
+    version = re.search(r"release (\d+\.\d+)", text)
+    if version is None:
+        return None
+    plan = subprocess.run(
+        [nvcc, "--dryrun", "-E", "-x", "cu", os.devnull], capture_output=True, text=True
+    ).stderr
+    top = re.search(r"TOP=(.+)", plan)
+    home = home or (str(Path(top.group(1).strip()).resolve()) if top else str(Path(nvcc).parents[1]))
+    return home, version.group(1)
 
 
 def want_cuda(torch_cuda: str | None, toolkit: str | None) -> bool:
@@ -74,6 +85,9 @@ def nvidia_package_dirs(kind: str) -> list[str]:
 
 
 def extension_and_command() -> tuple[Extension, type]:
+    toolkit = find_toolkit()
+    if toolkit is not None:
+        os.environ["CUDA_HOME"] = toolkit[0]  # cpp_extension reads it when imported
     try:
         import torch
         from torch.utils import cpp_extension
@@ -93,8 +107,7 @@ def extension_and_command() -> tuple[Extension, type]:
         stop(f"torch >= {TORCH_MIN} is needed, found {torch.__version__}: run "
              f"`pip install 'torch>={TORCH_MIN}'`.")
 
-    toolkit = nvcc_version(cpp_extension.CUDA_HOME)
-    cuda = want_cuda(torch.version.cuda, toolkit)
+    cuda = want_cuda(torch.version.cuda, toolkit[1] if toolkit else None)
     macros = [("FASTCV_TORCH_VERSION", torch.__version__)]
     flags = [
         "-O3", "-std=c++20", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
@@ -109,11 +122,14 @@ def extension_and_command() -> tuple[Extension, type]:
     include_dirs = [str(ROOT / "csrc")]
     if cuda:
         assert toolkit is not None
-        archs = os.environ.setdefault("TORCH_CUDA_ARCH_LIST", default_archs(toolkit))
+        cuda_home, cuda_version = toolkit
+        archs = os.environ.setdefault("TORCH_CUDA_ARCH_LIST", default_archs(cuda_version))
         macros += [
-            ("FASTCV_CUDA_VERSION", toolkit),
+            ("FASTCV_CUDA_VERSION", cuda_version),
             ("FASTCV_CUDA_ARCHS", re.sub(r"[;,\s]+", " ", archs.strip())),
         ]
+        # The toolkit first: the pip packages' runtime headers are not whole.
+        include_dirs += [str(Path(cuda_home, "include"))]
         include_dirs += nvidia_package_dirs("include")
     make = cpp_extension.CUDAExtension if cuda else cpp_extension.CppExtension
     files = sources("*.cpp", "*/*.cpp", "*/*.cu")

@@ -1,0 +1,71 @@
+// Boxes in the order in which greedy suppression visits them, one group (class, image) at a time.
+#pragma once
+
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "common/order.h"
+
+namespace fastcv {
+
+// Indices by falling score; equal scores by index, NaN first.
+template <typename T>
+Buffer<uint32_t> order_by_score(const at::Tensor& scores) {
+  using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+  const T* data = scores.const_data_ptr<T>();
+  const int64_t stride = scores.stride(0);
+  return stable_order(scores.size(0),
+                      [=](int64_t i) { return descending_key(static_cast<Acc>(data[i * stride])); });
+}
+
+// Groups as ranges: group g is ranks[begin[g]] .. ranks[begin[g + 1]], each in ascending rank.
+struct Groups {
+  Buffer<uint32_t> ranks;
+  std::vector<int64_t> begin;
+};
+
+// `idxs` int64, one per box; `order` maps rank to box.
+inline Groups group_ranks(const at::Tensor& idxs, const uint32_t* order) {
+  const int64_t n = idxs.size(0), stride = idxs.stride(0);
+  const int64_t* data = idxs.const_data_ptr<int64_t>();
+  const auto index = [&](int64_t rank) { return data[int64_t{order[rank]} * stride]; };
+  Groups groups{stable_order(n, [&](int64_t rank) { return ascending_key(index(rank)); }), {0}};
+  for (int64_t i = 1; i < n; ++i) {
+    if (index(groups.ranks[i]) != index(groups.ranks[i - 1])) groups.begin.push_back(i);
+  }
+  groups.begin.push_back(n);
+  return groups;
+}
+
+// Runs suppress(begin, end) -> void on every group, groups in parallel.
+template <typename F>
+void for_each_group(const Groups& groups, F suppress) {
+  at::parallel_for(0, static_cast<int64_t>(groups.begin.size()) - 1, 1,
+                   [&](int64_t first, int64_t last) {
+                     for (int64_t g = first; g < last; ++g) {
+                       suppress(groups.begin[g], groups.begin[g + 1]);
+                     }
+                   });
+}
+
+inline at::Tensor index_tensor(int64_t n) {
+  return at::empty({n}, at::TensorOptions().dtype(at::kLong));
+}
+
+// The boxes whose rank is flagged, in order of rank.
+inline at::Tensor kept_indices(const uint32_t* order, const uint8_t* kept, int64_t n) {
+  int64_t count = 0;
+  for (int64_t rank = 0; rank < n; ++rank) count += kept[rank];
+  at::Tensor keep = index_tensor(count);
+  int64_t* out = keep.mutable_data_ptr<int64_t>();
+  for (int64_t rank = 0; rank < n; ++rank) {
+    if (kept[rank]) *out++ = order[rank];
+  }
+  return keep;
+}
+
+}  // namespace fastcv
