@@ -48,7 +48,9 @@ def find_toolkit() -> tuple[str, str] | None:
         [nvcc, "--dryrun", "-E", "-x", "cu", os.devnull], capture_output=True, text=True
     ).stderr
     top = re.search(r"TOP=(.+)", plan)
-    home = home or (str(Path(top.group(1).strip()).resolve()) if top else str(Path(nvcc).parents[1]))
+    home = home or (
+        str(Path(top.group(1).strip()).resolve()) if top else str(Path(nvcc).parents[1])
+    )
     return home, version.group(1)
 
 
@@ -60,16 +62,22 @@ def want_cuda(torch_cuda: str | None, toolkit: str | None) -> bool:
     if asked == "0":
         return False
     if asked == "1" and torch_cuda is None:
-        stop("FASTCV_CUDA=1, but the installed torch is a CPU build: install a CUDA build of torch "
-             "or build with FASTCV_CUDA=0.")
+        stop(
+            "FASTCV_CUDA=1, but the installed torch is a CPU build: install a CUDA build of torch "
+            "or build with FASTCV_CUDA=0."
+        )
     if asked == "1" and toolkit is None:
-        stop("FASTCV_CUDA=1, but no nvcc was found: install the CUDA toolkit "
-             f"{torch_cuda} (or set CUDA_HOME) or build with FASTCV_CUDA=0.")
+        stop(
+            "FASTCV_CUDA=1, but no nvcc was found: install the CUDA toolkit "
+            f"{torch_cuda} (or set CUDA_HOME) or build with FASTCV_CUDA=0."
+        )
     if torch_cuda is None or toolkit is None:
         return False
     if torch_cuda.split(".")[0] != toolkit.split(".")[0]:
-        stop(f"torch was built for CUDA {torch_cuda}, but nvcc is {toolkit}: install CUDA toolkit "
-             f"{torch_cuda.split('.')[0]}.x (and point CUDA_HOME at it) or build with FASTCV_CUDA=0.")
+        stop(
+            f"torch was built for CUDA {torch_cuda}, but nvcc is {toolkit}: install CUDA toolkit "
+            f"{torch_cuda.split('.')[0]}.x (and point CUDA_HOME at it) or build with FASTCV_CUDA=0."
+        )
     return True
 
 
@@ -95,23 +103,36 @@ def extension_and_command() -> tuple[Extension, type]:
 
         class NoTorch(build_ext):
             def run(self) -> None:
-                stop(f"building needs torch >= {TORCH_MIN}, and this Python has none: run "
-                     f"`pip install 'torch>={TORCH_MIN}' pybind11 ninja setuptools` and then "
-                     "`pip install --no-build-isolation .`")
+                stop(
+                    f"building needs torch >= {TORCH_MIN}, and this Python has none: run "
+                    f"`pip install 'torch>={TORCH_MIN}' pybind11 ninja setuptools` and then "
+                    "`pip install --no-build-isolation .`"
+                )
 
         return Extension("fastcv._C", []), NoTorch
 
     if tuple(int(x) for x in torch.__version__.split(".")[:2]) < tuple(
         int(x) for x in TORCH_MIN.split(".")
     ):
-        stop(f"torch >= {TORCH_MIN} is needed, found {torch.__version__}: run "
-             f"`pip install 'torch>={TORCH_MIN}'`.")
+        stop(
+            f"torch >= {TORCH_MIN} is needed, found {torch.__version__}: run "
+            f"`pip install 'torch>={TORCH_MIN}'`."
+        )
 
     cuda = want_cuda(torch.version.cuda, toolkit[1] if toolkit else None)
     macros = [("FASTCV_TORCH_VERSION", torch.__version__)]
     flags = [
-        "-O3", "-std=c++20", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
-        "-fvisibility=hidden", "-g0", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-psabi",
+        "-O3",
+        "-std=c++20",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-fvisibility=hidden",
+        "-g0",
+        "-Wall",
+        "-Wextra",
+        "-Wno-unused-parameter",
+        "-Wno-psabi",
     ]
     if platform.machine() in ("x86_64", "AMD64"):
         flags.append("-march=x86-64-v2")
@@ -158,8 +179,10 @@ def extension_and_command() -> tuple[Extension, type]:
         def run(self) -> None:
             compiler = os.environ.get("CXX", "c++").split()[0]
             if shutil.which(compiler) is None:
-                stop(f"no C++ compiler: {compiler!r} was not found; install one (Debian and Ubuntu: "
-                     "`apt-get install g++`) or name it in CXX.")
+                stop(
+                    f"no C++ compiler: {compiler!r} was not found; install one (Debian and Ubuntu: "
+                    "`apt-get install g++`) or name it in CXX."
+                )
             super().run()
 
     return extension, Build

@@ -7,7 +7,9 @@ import fastcv.ops as ops
 
 def test_call_overhead(compare):
     x = torch.randn(10)
-    compare("identity", "10 values: call overhead", lambda: ops.identity(x), x.clone, peer_name="torch")
+    compare(
+        "identity", "10 values: call overhead", lambda: ops.identity(x), x.clone, peer_name="torch"
+    )
 
 
 def test_copy(compare, threads):

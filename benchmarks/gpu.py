@@ -1,4 +1,4 @@
-"""Everything a GPU can show, in one go: `make gpu PYTHON=python3 [PART=build|tests|sanitize|bench]`.
+"""Everything a GPU can show: `make gpu PYTHON=python3 [PART=build|tests|sanitize|bench]`.
 
 Needs no network and no virtual environment: it builds in place for the GPU it finds, with the torch
 it runs under, and writes benchmarks/results/<gpu>-<date>.json.
@@ -29,8 +29,13 @@ def run(*command: str, **env: str) -> int:
 def build() -> int:
     major, minor = torch.cuda.get_device_capability()
     return run(
-        sys.executable, "setup.py", "-q", "build_ext", "--inplace",
-        FASTCV_CUDA="1", TORCH_CUDA_ARCH_LIST=f"{major}.{minor}",
+        sys.executable,
+        "setup.py",
+        "-q",
+        "build_ext",
+        "--inplace",
+        FASTCV_CUDA="1",
+        TORCH_CUDA_ARCH_LIST=f"{major}.{minor}",
     )
 
 
@@ -46,9 +51,20 @@ def sanitize() -> int:
     failed = 0
     for tool in ("memcheck", "racecheck", "initcheck", "synccheck"):
         failed |= run(
-            sanitizer, f"--tool={tool}", "--error-exitcode=1", "--kernel-regex=kns=fastcv",
-            sys.executable, "-m", "pytest", "-q", "-x", "-m", "cuda and not slow", "tests/ops",
-            "-k", "small",
+            sanitizer,
+            f"--tool={tool}",
+            "--error-exitcode=1",
+            "--kernel-regex=kns=fastcv",
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-m",
+            "cuda and not slow",
+            "tests/ops",
+            "-k",
+            "small",
             PYTORCH_NO_CUDA_MEMORY_CACHING="1",
         )
     return failed
@@ -58,7 +74,14 @@ def bench() -> int:
     output = ROOT / "build" / "gpu.json"
     output.parent.mkdir(exist_ok=True)
     failed = run(
-        sys.executable, "-m", "pytest", "-q", "benchmarks", "-m", "cuda", "--benchmark-only",
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "benchmarks",
+        "-m",
+        "cuda",
+        "--benchmark-only",
         f"--benchmark-json={output}",
     )
     if failed:
@@ -78,11 +101,13 @@ def bench() -> int:
 def main(wanted: list[str]) -> int:
     unknown = set(wanted) - set(PARTS)
     if unknown:
-        sys.exit(f"fastcv: PART must be one of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}.")
+        sys.exit(
+            f"fastcv: PART must be one of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}."
+        )
     if not torch.cuda.is_available():
         sys.exit(
-            f"fastcv: torch {torch.__version__} sees no GPU here: `make gpu` needs an NVIDIA GPU, its "
-            "driver, nvcc and a CUDA build of torch."
+            f"fastcv: torch {torch.__version__} sees no GPU here: `make gpu` needs an NVIDIA GPU, "
+            "its driver, nvcc and a CUDA build of torch."
         )
     parts = {"build": build, "tests": tests, "sanitize": sanitize, "bench": bench}
     for name in wanted or PARTS:

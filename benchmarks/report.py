@@ -17,14 +17,18 @@ RESULTS = Path(__file__).parent / "results"
 def main(source: Path) -> None:
     run = json.loads(source.read_text())
     rows = [b["extra_info"] for b in run["benchmarks"] if "ratio" in b["extra_info"]]
-    print(f"{'op':22} {'work':44} {'t':>1} {'peer':>12} {'peer ms':>10} {'ours ms':>10} "
-          f"{'ratio':>8} {'target':>7} {'MiB':>7}")
+    print(
+        f"{'op':22} {'work':44} {'t':>1} {'peer':>12} {'peer ms':>10} {'ours ms':>10} "
+        f"{'ratio':>8} {'target':>7} {'MiB':>7}"
+    )
     for r in rows:
         target = "" if r["target"] is None else f"x{r['target']:g}"
         short = " " if r["target"] is None or r["ratio"] >= r["target"] else "-"
-        print(f"{r['op']:22} {r['work']:44} {r['threads']:>1} {r['peer']:>12} "
-              f"{r['peer_median_ms']:>10.3f} {r['ours_median_ms']:>10.3f} x{r['ratio']:>7.2f} "
-              f"{target:>7}{short} {r['extra_memory_mib'] or 0:>6.1f}")
+        print(
+            f"{r['op']:22} {r['work']:44} {r['threads']:>1} {r['peer']:>12} "
+            f"{r['peer_median_ms']:>10.3f} {r['ours_median_ms']:>10.3f} x{r['ratio']:>7.2f} "
+            f"{target:>7}{short} {r['extra_memory_mib'] or 0:>6.1f}"
+        )
     cpu = run["machine_info"]["cpu"]
     name = re.sub(r"[^a-z0-9]+", "-", f"{cpu['brand_raw']} {cpu['count']}c".lower()).strip("-")
     target_file = RESULTS / f"{name}-{run['datetime'][:10]}.json"

@@ -1,6 +1,6 @@
 // The module fastcv._C. Loading it registers the ops with torch's dispatcher (each <op>.cpp does so
-// on its own); here they are bound once more as plain functions, from the dispatcher's own list, and
-// the build tells what it is. The only file that includes pybind11.
+// on its own); here they are bound once more as plain functions, from the dispatcher's own list,
+// and the build tells what it is. The only file that includes pybind11.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <pybind11/pybind11.h>
 #include <torch/version.h>

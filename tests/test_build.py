@@ -1,4 +1,4 @@
-"""What a person sees when a build cannot work: one sentence that names what was found and the cure."""
+"""What a person sees when a build cannot work: one sentence, with what was found and the cure."""
 
 import os
 import subprocess
@@ -15,10 +15,16 @@ ROOT = Path(__file__).parents[1]
 
 def build(tmp_path: Path, prelude: str = "", **env: str) -> subprocess.CompletedProcess[str]:
     """`python setup.py build_ext` after `prelude`, into a folder of its own."""
-    script = f"{prelude}\nimport sys, runpy\nsys.argv = ['setup.py', 'build_ext', '-b', r'{tmp_path}']\n"
-    script += f"sys.path.insert(0, r'{ROOT}'); runpy.run_path(r'{ROOT / 'setup.py'}', run_name='__main__')"
+    script = (
+        f"{prelude}\nimport sys, runpy\nsys.argv = ['setup.py', 'build_ext', '-b', r'{tmp_path}']\n"
+    )
+    script += f"runpy.run_path(r'{ROOT / 'setup.py'}', run_name='__main__')"
     return subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", script],
+        env={**os.environ, **env},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
 
 
@@ -53,7 +59,10 @@ def fake_toolkit(tmp_path):
 
 def test_with_another_cuda_major(tmp_path, fake_toolkit):
     done = build(
-        tmp_path, "import torch; torch.version.cuda = '13.0'", CUDA_HOME=fake_toolkit, FASTCV_CUDA="1"
+        tmp_path,
+        "import torch; torch.version.cuda = '13.0'",
+        CUDA_HOME=fake_toolkit,
+        FASTCV_CUDA="1",
     )
     assert done.returncode != 0
     assert "torch was built for CUDA 13.0, but nvcc is 11.8" in done.stderr

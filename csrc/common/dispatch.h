@@ -22,8 +22,8 @@ decltype(auto) dispatch_floating(at::ScalarType dtype, const char* op, const cha
     case at::kBFloat16:
       return f.template operator()<c10::BFloat16>();
     default:
-      TORCH_CHECK(false, op, ": ", name,
-                  " must be float64, float32, float16 or bfloat16, got ", dtype);
+      TORCH_CHECK(false, op, ": ", name, " must be float64, float32, float16 or bfloat16, got ",
+                  dtype);
   }
 }
 

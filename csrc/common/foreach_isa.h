@@ -62,7 +62,7 @@
 #define FASTCV_ISA isa_avx512
 #define FASTCV_VECTOR_BYTES 64
 #if defined(__clang__)
-#pragma clang attribute push( \
+#pragma clang attribute push(                                                             \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi,bmi2"))), \
     apply_to = function)
 #else

@@ -15,7 +15,7 @@
 #include <cstddef>
 
 #define FASTCV_SHARED(T, name, ...) __shared__ T name __VA_ARGS__
-#define FASTCV_DYN_SHARED(T, name)                                    \
+#define FASTCV_DYN_SHARED(T, name)                                   \
   extern __shared__ __align__(16) unsigned char fastcv_dyn_shared[]; \
   T* name = reinterpret_cast<T*>(fastcv_dyn_shared)
 
@@ -30,7 +30,7 @@ void launch(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared_byte
                          cudaFuncAttributeMaxDynamicSharedMemorySize,
                          static_cast<int>(shared_bytes));
   }
-  kernel<<<grid, block, shared_bytes, stream>>>(static_cast<Params>(args)...);
+  kernel<<<grid, block, shared_bytes, stream> > >(static_cast<Params>(args)...);
 }
 
 }  // namespace fastcv

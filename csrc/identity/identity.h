@@ -2,7 +2,8 @@
 // read without the kernel in the way. Copy this folder to start an op.
 //
 //   x   [*] any shape and strides, float64 | float32 | float16 | bfloat16, CPU or CUDA
-//   y   like x (shape, dtype, device, memory format), a fresh tensor: y[i] == x[i], NaN and inf included
+//   y   like x (shape, dtype, device, memory format), a fresh tensor: y[i] == x[i], NaN and inf
+//   included
 //
 // Errors: x is not floating point.
 // Gradient: dL/dx = identity(dL/dy), differentiable again. Deterministic on both devices.

@@ -18,7 +18,8 @@ at::Tensor identity_cpu(const at::Tensor& x) {
   check_identity(x);
   at::Tensor y = at::empty_like(x);
   // A dense tensor in any order keeps its strides, so its memory can be copied as it lies.
-  const at::Tensor source = x.strides() == y.strides() ? x : x.contiguous(x.suggest_memory_format());
+  const at::Tensor source =
+      x.strides() == y.strides() ? x : x.contiguous(x.suggest_memory_format());
   dispatch_floating(x.scalar_type(), "identity", "x", [&]<typename T>() {
     const T* src = source.const_data_ptr<T>();
     T* dst = y.mutable_data_ptr<T>();

@@ -1,4 +1,5 @@
-// Compiled once per instruction set (common/foreach_isa.h): plain loops that the compiler vectorises.
+// Compiled once per instruction set (common/foreach_isa.h): plain loops that the compiler
+// vectorises.
 namespace fastcv::FASTCV_ISA {
 
 template <typename T>

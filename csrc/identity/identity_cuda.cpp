@@ -1,4 +1,5 @@
-// CUDA launcher: check, guard the device, allocate, take the current stream, launch, check the launch.
+// CUDA launcher: check, guard the device, allocate, take the current stream, launch, check the
+// launch.
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
@@ -13,7 +14,8 @@ at::Tensor identity_cuda(const at::Tensor& x) {
   check_identity(x);
   const c10::cuda::CUDAGuard device_guard(x.device());
   at::Tensor y = at::empty_like(x);
-  const at::Tensor source = x.strides() == y.strides() ? x : x.contiguous(x.suggest_memory_format());
+  const at::Tensor source =
+      x.strides() == y.strides() ? x : x.contiguous(x.suggest_memory_format());
   dispatch_floating(x.scalar_type(), "identity", "x", [&]<typename T>() {
     cuda::launch_identity(device_ptr<T>(source), mutable_device_ptr<T>(y), x.numel(),
                           c10::cuda::getCurrentCUDAStream());

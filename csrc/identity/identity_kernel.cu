@@ -1,4 +1,5 @@
-// The instantiations that the launcher needs. No torch header: this compiles in a second per architecture.
+// The instantiations that the launcher needs. No torch header: this compiles in a second per
+// architecture.
 #include "identity/identity_kernel.cuh"
 
 namespace fastcv::cuda {

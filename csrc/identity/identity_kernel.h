@@ -1,5 +1,5 @@
-// What the CUDA launcher (compiled by the host compiler, with torch) sees of the kernel (compiled by
-// nvcc, without torch).
+// What the CUDA launcher (compiled by the host compiler, with torch) sees of the kernel (compiled
+// by nvcc, without torch).
 #pragma once
 
 #include <cstdint>

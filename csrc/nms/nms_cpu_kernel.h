@@ -52,8 +52,8 @@ inline bool maybe_any_above(const KeptBlock<T>& k, const Box<T>& b, T area, T th
 
 // Boxes in order of falling score in; the ranks of the kept ones out. `blocks` has room for n boxes.
 template <typename T>
-int64_t all_pairs_nms(const Box<T>* boxes, int64_t n, T threshold, KeptBlock<T>* blocks,
-                      uint32_t* kept) {
+int64_t all_pairs_nms_in(KeptBlock<T>* blocks, const Box<T>* boxes, int64_t n, T threshold,
+                         uint32_t* kept) {
   constexpr int size = KeptBlock<T>::size;
   int64_t count = 0;
   for (int64_t i = 0; i < n; ++i) {
@@ -89,10 +89,10 @@ int64_t all_pairs_nms(const Box<T>* boxes, int64_t n, T threshold, uint32_t* kep
   constexpr int size = KeptBlock<T>::size;
   if (n <= 4 * size) {  // a call with a few boxes should not wait for the allocator
     KeptBlock<T> blocks[4];
-    return all_pairs_nms(boxes, n, threshold, blocks, kept);
+    return all_pairs_nms_in(blocks, boxes, n, threshold, kept);
   }
   const auto blocks = make_buffer<KeptBlock<T>>((n + size - 1) / size);
-  return all_pairs_nms(boxes, n, threshold, blocks.get(), kept);
+  return all_pairs_nms_in(blocks.get(), boxes, n, threshold, kept);
 }
 
 }  // namespace fastcv::FASTCV_ISA

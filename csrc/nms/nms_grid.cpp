@@ -129,7 +129,7 @@ class Grid {
     if (largest == 0) return;  // nothing to file
     const double span = bounded ? linear_log2_span(std::max(1 / safe_threshold_, 1.0)) : 1e9;
     class_span_ = std::max(std::ceil(span / 2), 1.0);
-    class_width_ = bounded ? std::max(span / class_span_, FASTCV_W) : 2;
+    class_width_ = bounded ? std::max(span / class_span_, 0.6) : 2;
     first_class_ = static_cast<int64_t>(linear_log2(smallest) / class_width_);
     classes_.resize(static_cast<int64_t>(linear_log2(largest) / class_width_) - first_class_ + 1);
     class_span_ = std::min(class_span_, double(classes_.size()));
@@ -168,7 +168,7 @@ class Grid {
   }
 
  private:
-  static constexpr double cell_per_side = FASTCV_CELL;
+  static constexpr double cell_per_side = 0.25;
 
   int64_t class_of(double side) const {
     return static_cast<int64_t>(linear_log2(side) / class_width_) - first_class_;

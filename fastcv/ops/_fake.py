@@ -1,0 +1,36 @@
+"""What the fake kernels of the NMS family share: the shape contract, without data."""
+
+import torch
+from torch import Tensor
+
+
+def check_scored_boxes(op: str, boxes: Tensor, scores: Tensor, columns: int) -> None:
+    torch._check(
+        boxes.dim() == 2 and boxes.shape[1] == columns,
+        lambda: f"{op}: boxes must have shape [N, {columns}], got {list(boxes.shape)}",
+    )
+    torch._check(
+        scores.dim() == 1 and scores.shape[0] == boxes.shape[0],
+        lambda: f"{op}: scores must have shape [N] with N as in boxes, got {list(scores.shape)}",
+    )
+    torch._check(
+        scores.dtype == boxes.dtype,
+        lambda: f"{op}: scores must have the dtype of boxes, {boxes.dtype}, got {scores.dtype}",
+    )
+
+
+def check_class_indices(op: str, boxes: Tensor, idxs: Tensor) -> None:
+    torch._check(
+        idxs.dim() == 1 and idxs.shape[0] == boxes.shape[0],
+        lambda: f"{op}: idxs must have shape [N] with N as in boxes, got {list(idxs.shape)}",
+    )
+    torch._check(
+        not idxs.is_floating_point() and not idxs.is_complex(),
+        lambda: f"{op}: idxs must have an integer dtype, got {idxs.dtype}",
+    )
+
+
+def some_indices(boxes: Tensor) -> Tensor:
+    """Indices of as many boxes as the data will say."""
+    size = torch.library.get_ctx().new_dynamic_size()
+    return boxes.new_empty(size, dtype=torch.int64)
