@@ -6,7 +6,6 @@
 #include <torch/version.h>
 
 #include <string>
-#include <vector>
 
 #include "common/cpu_isa.h"
 
@@ -21,10 +20,10 @@ namespace {
 __attribute__((used)) constexpr char built_for_torch[] =
     "FASTCV_BUILT_FOR_TORCH=" FASTCV_STRING(FASTCV_TORCH_VERSION) ";";
 
-std::vector<std::string> op_names() {
-  std::vector<std::string> names;
+py::list op_names() {
+  py::list names;
   for (const auto& op : c10::Dispatcher::singleton().getAllOpNames()) {
-    if (op.name.starts_with("fastcv::")) names.push_back(op.name.substr(8));
+    if (op.name.starts_with("fastcv::")) names.append(op.name.substr(8));
   }
   return names;
 }
@@ -53,7 +52,7 @@ PYBIND11_MODULE(_C, m) {
       "cpu_isa", [] { return fastcv::isa_name(fastcv::cpu_isa()); },
       "The instruction set the CPU kernels use here: portable, avx2 or avx512.");
   const py::object find = py::module_::import("torch._C").attr("_jit_get_operation");
-  for (const std::string& name : op_names()) {
-    m.attr(name.c_str()) = find("fastcv::" + name).cast<py::tuple>()[0];
+  for (const py::handle name : op_names()) {
+    m.attr(name) = find("fastcv::" + name.cast<std::string>()).cast<py::tuple>()[0];
   }
 }

@@ -6,8 +6,10 @@
 #include <ATen/ops/empty.h>
 
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
+#include "common/geometry.h"
 #include "common/order.h"
 
 namespace fastcv {
@@ -18,27 +20,47 @@ Buffer<uint32_t> order_by_score(const at::Tensor& scores) {
   using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
   const T* data = scores.const_data_ptr<T>();
   const int64_t stride = scores.stride(0);
-  return stable_order(scores.size(0),
-                      [=](int64_t i) { return descending_key(static_cast<Acc>(data[i * stride])); });
+  return stable_order(scores.size(0), [=](int64_t i) {
+    return descending_key(static_cast<Acc>(data[i * stride]));
+  });
 }
 
-// Groups as ranges: group g is ranks[begin[g]] .. ranks[begin[g + 1]], each in ascending rank.
+// Group g is members[begin[g]] .. members[begin[g + 1]], ascending.
 struct Groups {
-  Buffer<uint32_t> ranks;
+  Buffer<uint32_t> members;
   std::vector<int64_t> begin;
 };
 
-// `idxs` int64, one per box; `order` maps rank to box.
-inline Groups group_ranks(const at::Tensor& idxs, const uint32_t* order) {
+inline Groups one_group(int64_t n) {
+  Groups groups{make_buffer<uint32_t>(n), {0, n}};
+  std::iota(groups.members.get(), groups.members.get() + n, 0u);
+  return groups;
+}
+
+// Groups 0 .. n - 1 by idxs[index_of(i)]; `idxs` int64, one per box.
+template <typename IndexOf>
+Groups group_by(const at::Tensor& idxs, IndexOf index_of) {
   const int64_t n = idxs.size(0), stride = idxs.stride(0);
   const int64_t* data = idxs.const_data_ptr<int64_t>();
-  const auto index = [&](int64_t rank) { return data[int64_t{order[rank]} * stride]; };
-  Groups groups{stable_order(n, [&](int64_t rank) { return ascending_key(index(rank)); }), {0}};
+  const auto group = [&](int64_t i) { return data[static_cast<int64_t>(index_of(i)) * stride]; };
+  Groups groups{stable_order(n, [&](int64_t i) { return ascending_key(group(i)); }), {0}};
   for (int64_t i = 1; i < n; ++i) {
-    if (index(groups.ranks[i]) != index(groups.ranks[i - 1])) groups.begin.push_back(i);
+    if (group(groups.members[i]) != group(groups.members[i - 1])) groups.begin.push_back(i);
   }
   groups.begin.push_back(n);
   return groups;
+}
+
+// Copies boxes out of any strides and dtype: out[i] is box number index_of(i).
+template <typename T, typename Acc, typename IndexOf>
+void gather_boxes(const at::Tensor& boxes, Box<Acc>* out, int64_t n, IndexOf index_of) {
+  const T* data = boxes.const_data_ptr<T>();
+  const int64_t row = boxes.stride(0), column = boxes.stride(1);
+  for (int64_t i = 0; i < n; ++i) {
+    const T* b = data + static_cast<int64_t>(index_of(i)) * row;
+    out[i] = {static_cast<Acc>(b[0]), static_cast<Acc>(b[column]), static_cast<Acc>(b[2 * column]),
+              static_cast<Acc>(b[3 * column])};
+  }
 }
 
 // Runs suppress(begin, end) -> void on every group, groups in parallel.

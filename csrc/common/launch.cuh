@@ -30,7 +30,9 @@ void launch(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared_byte
                          cudaFuncAttributeMaxDynamicSharedMemorySize,
                          static_cast<int>(shared_bytes));
   }
-  kernel<<<grid, block, shared_bytes, stream> > >(static_cast<Params>(args)...);
+  // clang-format off
+  kernel<<<grid, block, shared_bytes, stream>>>(static_cast<Params>(args)...);
+  // clang-format on
 }
 
 }  // namespace fastcv

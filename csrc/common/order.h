@@ -32,7 +32,7 @@ inline uint64_t descending_key(double score) {
   return bits >> 63 ? bits : ~(bits | uint64_t{1} << 63);
 }
 inline uint64_t ascending_key(int64_t value) {
-  return static_cast<uint64_t>(value) ^ uint64_t{1} << 63;
+  return static_cast<uint64_t>(value) ^ uint64_t { 1 } << 63;
 }
 
 // The indices 0..n-1 sorted by key_of(index), ascending and stable.

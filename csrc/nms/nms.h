@@ -13,14 +13,14 @@
 // in float32 (float64 for float64), with w = max(0, right - left) and min and max as std::min and
 // std::max resolve NaN, and is compared with the threshold as a double.
 // NaN scores come first, as in torch.sort(descending=True). For iou_threshold >= 0, boxes that are
-// empty, inverted (x2 < x1) or whose area is infinite or NaN suppress nothing and are always kept. A
-// negative threshold suppresses whatever has an IoU, 0 included, with a kept box.
+// empty, inverted (x2 < x1) or whose area is infinite or NaN suppress nothing and are always kept.
+// A negative threshold suppresses whatever has an IoU, 0 included, with a kept box.
 //
 // Errors: shapes, dtypes, devices other than above; iou_threshold is NaN; N >= 2^31.
 // No gradient. Deterministic on both devices.
-// Memory: O(N), on the CPU at most 64 bytes a box beyond the output. CUDA synchronises with the host
-// once, for the size of the output.
-// Source: Dalal and Triggs (2005); Felzenszwalb et al. (2010), section 7.
+// Memory: O(N), on the CPU at most 64 bytes a box beyond the output. CUDA synchronises with the
+// host once, for the size of the output. Source: Dalal and Triggs (2005); Felzenszwalb et al.
+// (2010), section 7.
 #pragma once
 
 #include <ATen/core/Tensor.h>

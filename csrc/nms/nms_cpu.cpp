@@ -29,25 +29,13 @@ int64_t suppress(const Box<Acc>* boxes, int64_t n, double iou_threshold, uint32_
   return FASTCV_ISA_CALL(all_pairs_nms<Acc>)(boxes, n, threshold, kept);
 }
 
-// Copies boxes out of any strides and dtype, box_at(i) first of all.
-template <typename T, typename Acc, typename BoxAt>
-void gather(const at::Tensor& boxes, Box<Acc>* out, int64_t n, BoxAt box_at) {
-  const T* data = boxes.const_data_ptr<T>();
-  const int64_t row = boxes.stride(0), column = boxes.stride(1);
-  for (int64_t i = 0; i < n; ++i) {
-    const T* b = data + static_cast<int64_t>(box_at(i)) * row;
-    out[i] = {static_cast<Acc>(b[0]), static_cast<Acc>(b[column]), static_cast<Acc>(b[2 * column]),
-              static_cast<Acc>(b[3 * column])};
-  }
-}
-
 template <typename T>
 at::Tensor nms(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold) {
   using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
   const int64_t n = boxes.size(0);
   const auto order = order_by_score<T>(scores);
   const auto sorted = make_buffer<Box<Acc>>(n);
-  gather<T>(boxes, sorted.get(), n, [&](int64_t rank) { return order[rank]; });
+  gather_boxes<T>(boxes, sorted.get(), n, [&](int64_t rank) { return order[rank]; });
   const auto kept = make_buffer<uint32_t>(n);
   const int64_t count = suppress(sorted.get(), n, iou_threshold, kept.get());
   at::Tensor keep = index_tensor(count);
@@ -62,15 +50,15 @@ at::Tensor batched_nms(const at::Tensor& boxes, const at::Tensor& scores, const 
   using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
   const int64_t n = boxes.size(0);
   const auto order = order_by_score<T>(scores);
-  const Groups groups = group_ranks(idxs, order.get());
+  const Groups groups = group_by(idxs, [&](int64_t rank) { return order[rank]; });
   const auto sorted = make_buffer<Box<Acc>>(n);
-  gather<T>(boxes, sorted.get(), n, [&](int64_t i) { return order[groups.ranks[i]]; });
+  gather_boxes<T>(boxes, sorted.get(), n, [&](int64_t i) { return order[groups.members[i]]; });
   const auto kept = make_buffer<uint32_t>(n);
   const auto flags = std::make_unique<uint8_t[]>(n);
   for_each_group(groups, [&](int64_t begin, int64_t end) {
     const int64_t count =
         suppress(sorted.get() + begin, end - begin, iou_threshold, kept.get() + begin);
-    for (int64_t i = begin; i < begin + count; ++i) flags[groups.ranks[begin + kept[i]]] = 1;
+    for (int64_t i = begin; i < begin + count; ++i) flags[groups.members[begin + kept[i]]] = 1;
   });
   return kept_indices(order.get(), flags.get(), n);
 }

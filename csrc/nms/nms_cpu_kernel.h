@@ -14,43 +14,36 @@ struct KeptBlock {
 template <typename T>
 using MaskOf = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
 
-// The comparisons are written as std::max(kept, box) and std::min(kept, box) resolve them, so that
-// NaN coordinates fall the same way as in torchvision.
 template <typename T>
-inline T intersection(const KeptBlock<T>& k, int lane, const Box<T>& b) {
-  const T left = k.x1[lane] < b.x1 ? b.x1 : k.x1[lane];
-  const T top = k.y1[lane] < b.y1 ? b.y1 : k.y1[lane];
-  const T right = b.x2 < k.x2[lane] ? b.x2 : k.x2[lane];
-  const T bottom = b.y2 < k.y2[lane] ? b.y2 : k.y2[lane];
-  const T w = T(0) < right - left ? right - left : T(0);
-  const T h = T(0) < bottom - top ? bottom - top : T(0);
-  return w * h;
+inline Box<T> box_at(const KeptBlock<T>& k, int lane) {
+  return {k.x1[lane], k.y1[lane], k.x2[lane], k.y2[lane]};
 }
 
 template <typename T>
 inline bool any_above(const KeptBlock<T>& k, const Box<T>& b, T area, T threshold) {
   MaskOf<T> above = 0;
   for (int lane = 0; lane < KeptBlock<T>::size; ++lane) {
-    const T inter = intersection(k, lane, b);
+    const T inter = intersection(box_at(k, lane), b);
     above |= inter / (k.area[lane] + area - inter) > threshold;
   }
   return above != 0;
 }
 
-// True wherever any_above() is, for threshold > 0, and seldom elsewhere; spares the division. If the
-// rounded quotient exceeds the threshold, so does the exact one: then inter > threshold * union > 0,
-// and rounding the product to nearest cannot carry it past inter, which is a number itself.
+// True wherever any_above() is, for threshold > 0, and seldom elsewhere; spares the division. If
+// the rounded quotient exceeds the threshold, so does the exact one: then inter > threshold * union
+// > 0, and rounding the product to nearest cannot carry it past inter, which is a number itself.
 template <typename T>
 inline bool maybe_any_above(const KeptBlock<T>& k, const Box<T>& b, T area, T threshold) {
   MaskOf<T> above = 0;
   for (int lane = 0; lane < KeptBlock<T>::size; ++lane) {
-    const T inter = intersection(k, lane, b);
+    const T inter = intersection(box_at(k, lane), b);
     above |= inter >= threshold * (k.area[lane] + area - inter);
   }
   return above != 0;
 }
 
-// Boxes in order of falling score in; the ranks of the kept ones out. `blocks` has room for n boxes.
+// Boxes in order of falling score in; the ranks of the kept ones out. `blocks` has room for n
+// boxes.
 template <typename T>
 int64_t all_pairs_nms_in(KeptBlock<T>* blocks, const Box<T>* boxes, int64_t n, T threshold,
                          uint32_t* kept) {
@@ -58,12 +51,12 @@ int64_t all_pairs_nms_in(KeptBlock<T>* blocks, const Box<T>* boxes, int64_t n, T
   int64_t count = 0;
   for (int64_t i = 0; i < n; ++i) {
     const Box<T> b = boxes[i];
-    const T area = (b.x2 - b.x1) * (b.y2 - b.y1);
+    const T box_area = area(b);
     const KeptBlock<T>* const end = blocks + (count + size - 1) / size;
     bool suppressed = false;
     for (const KeptBlock<T>* k = blocks; k != end && !suppressed; ++k) {
-      if (threshold > 0 && !maybe_any_above(*k, b, area, threshold)) continue;
-      suppressed = any_above(*k, b, area, threshold);
+      if (threshold > 0 && !maybe_any_above(*k, b, box_area, threshold)) continue;
+      suppressed = any_above(*k, b, box_area, threshold);
     }
     if (suppressed) continue;
     KeptBlock<T>& k = blocks[count / size];
@@ -78,7 +71,7 @@ int64_t all_pairs_nms_in(KeptBlock<T>* blocks, const Box<T>* boxes, int64_t n, T
     k.y1[lane] = b.y1;
     k.x2[lane] = b.x2;
     k.y2[lane] = b.y2;
-    k.area[lane] = area;
+    k.area[lane] = box_area;
     kept[count++] = static_cast<uint32_t>(i);
   }
   return count;

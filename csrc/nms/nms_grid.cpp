@@ -6,7 +6,8 @@
 // operations, so the exact one exceeds t' = t (1 - 64 epsilon). Then along x the overlap is longer
 // than t' max(w, kw), for the overlap along y is at most min(h, kh) and the union at least the
 // larger box. The same holds along y. Hence
-//   - the sides differ by less than a factor 1 / t'. Kept boxes are filed by size class, wide enough
+//   - the sides differ by less than a factor 1 / t'. Kept boxes are filed by size class, wide
+//   enough
 //     that few classes come in question;
 //   - the centres differ along x by at most (w + kw) / 2 - t' max(w, kw), for two intervals never
 //     overlap by more than (w + kw) / 2 less the distance of their centres. Within its class a kept
@@ -15,8 +16,8 @@
 // computed IoU above t >= 0 needs an intersection above 0, and the difference of two floating-point
 // numbers is above 0 only if it is exactly so.
 //
-// Boxes that are empty, inverted, or whose area is not finite neither suppress nor are suppressed at
-// t >= 0: their intersection is 0, or their union infinite or NaN. They are kept and not filed.
+// Boxes that are empty, inverted, or whose area is not finite neither suppress nor are suppressed
+// at t >= 0: their intersection is 0, or their union infinite or NaN. They are kept and not filed.
 //
 // Centres, sides and cells are computed in double from T; `slack` is far above what that rounds.
 #include <algorithm>
@@ -45,19 +46,22 @@ double linear_log2_span(double ratio) {
   return whole + std::max(2 - 2 / rest, 0.0) + 1e-9;
 }
 
+constexpr uint32_t none = 0xffffffffu;
+
 struct SizeClass {
-  double largest = 0;    // side of any box in it
+  double largest = 0;  // side of any box in it
   double cells_per_unit = 0;
   int64_t kept = 0;
+  uint32_t last = none;  // the box filed last
 };
 
 template <typename T>
 struct KeptBox {
-  T x1, y1, x2, y2, area;
-  uint32_t next;  // in the same bucket
+  Box<T> box;
+  T area;
+  uint32_t next;           // in the same bucket
+  uint32_t next_in_class;  // in the same size class
 };
-
-constexpr uint32_t none = 0xffffffffu;
 
 // A tile is 8 x 8 cells of one size class. Its hash picks a word with one bit per cell, set when a
 // box was filed in that cell, so that one load answers for all cells in reach: mostly "none". Tiles
@@ -76,11 +80,6 @@ uint64_t tile_mask(int x_begin, int x_end, int y_begin, int y_end) {
 }
 
 template <typename T>
-T area_of(const Box<T>& b) {
-  return (b.x2 - b.x1) * (b.y2 - b.y1);
-}
-
-template <typename T>
 bool inert(const Box<T>& b, T area) {
   return !(b.x1 < b.x2 && b.y1 < b.y2 && area <= std::numeric_limits<T>::max());
 }
@@ -94,9 +93,7 @@ double longer_side(const Box<T>& b) {
 // maybe_any_above in nms_cpu_kernel.h; at threshold 0 it spares none and loses none).
 template <typename T>
 bool suppresses(const KeptBox<T>& k, const Box<T>& b, T area, T threshold) {
-  const T w = std::max(T(0), std::min(k.x2, b.x2) - std::max(k.x1, b.x1));
-  const T h = std::max(T(0), std::min(k.y2, b.y2) - std::max(k.y1, b.y1));
-  const T inter = w * h;
+  const T inter = intersection(k.box, b);
   const T all = k.area + area - inter;
   return inter >= threshold * all && inter / all > threshold;
 }
@@ -109,7 +106,7 @@ class Grid {
     T smallest_area = std::numeric_limits<T>::infinity();
     for (int64_t i = 0; i < n; ++i) {
       const Box<T>& b = boxes[i];
-      const T area = area_of(b);
+      const T area = fastcv::area(b);
       if (inert(b, area)) continue;
       const double side = longer_side(b);
       smallest = std::min(smallest, side);
@@ -134,7 +131,7 @@ class Grid {
     classes_.resize(static_cast<int64_t>(linear_log2(largest) / class_width_) - first_class_ + 1);
     class_span_ = std::min(class_span_, double(classes_.size()));
     for (int64_t i = 0; i < n; ++i) {
-      if (inert(boxes[i], area_of(boxes[i]))) continue;
+      if (inert(boxes[i], fastcv::area(boxes[i]))) continue;
       const double side = longer_side(boxes[i]);
       SizeClass& c = classes_[class_of(side)];
       c.largest = std::max(c.largest, side);
@@ -156,7 +153,7 @@ class Grid {
     int64_t count = 0;
     for (int64_t i = 0; i < n; ++i) {
       const Box<T>& b = boxes[i];
-      const T area = area_of(b);
+      const T area = fastcv::area(b);
       if (!inert(b, area)) {
         const int64_t own = class_of(longer_side(b));
         if (is_suppressed(b, area, own)) continue;
@@ -206,6 +203,16 @@ class Grid {
     const double ry = reach(double(b.y2) - double(b.y1), c);
     const int32_t x_begin = cell(cx - rx, c), x_end = cell(cx + rx, c);
     const int32_t y_begin = cell(cy - ry, c), y_end = cell(cy + ry, c);
+    // A low threshold lets a large box ask after far smaller ones; then looking at all of those may
+    // be less than looking at all the places where they could be.
+    const int64_t tiles =
+        ((int64_t{x_end} >> 3) - (x_begin >> 3) + 1) * ((int64_t{y_end} >> 3) - (y_begin >> 3) + 1);
+    if (tiles > c.kept) {
+      for (uint32_t k = c.last; k != none; k = filed_[k].next_in_class) {
+        if (suppresses(filed_[k], b, area, threshold_)) return true;
+      }
+      return false;
+    }
     for (int32_t ty = y_begin >> 3; ty <= y_end >> 3; ++ty) {
       for (int32_t tx = x_begin >> 3; tx <= x_end >> 3; ++tx) {
         const uint64_t h = tile_hash(tx, ty, size_class);
@@ -232,8 +239,8 @@ class Grid {
     const int bit = (y & 7) * 8 + (x & 7);
     occupied_[h >> word_shift_] |= uint64_t{1} << bit;
     uint32_t& head = buckets_[bucket(h, bit)];
-    filed_[filed_count_] = {b.x1, b.y1, b.x2, b.y2, area, head};
-    head = filed_count_++;
+    filed_[filed_count_] = {b, area, head, c.last};
+    head = c.last = filed_count_++;
   }
 
   uint32_t bucket(uint64_t tile, int bit) const {

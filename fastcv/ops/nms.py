@@ -31,7 +31,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
     Example:
         >>> import torch, fastcv
-        >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [1.0, 1.0, 11.0, 11.0], [20.0, 20.0, 30.0, 30.0]])
+        >>> boxes = torch.tensor([[0, 0, 10, 10], [1, 1, 11, 11], [20, 20, 30, 30.0]])
         >>> fastcv.ops.nms(boxes, torch.tensor([0.8, 0.9, 0.7]), iou_threshold=0.5)
         tensor([1, 2])
     """
@@ -66,7 +66,7 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
 
     Example:
         >>> import torch, fastcv
-        >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [1.0, 1.0, 11.0, 11.0], [1.0, 1.0, 10.0, 10.0]])
+        >>> boxes = torch.tensor([[0, 0, 10, 10], [1, 1, 11, 11], [1, 1, 10, 10.0]])
         >>> scores, classes = torch.tensor([0.8, 0.9, 0.7]), torch.tensor([3, -1, 3])
         >>> fastcv.ops.batched_nms(boxes, scores, classes, iou_threshold=0.5)
         tensor([1, 0])
@@ -79,3 +79,117 @@ def _(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: float) -> Tens
     check_scored_boxes("batched_nms", boxes, scores, 4)
     check_class_indices("batched_nms", boxes, idxs)
     return some_indices(boxes)
+
+
+def soft_nms(
+    boxes: Tensor,
+    scores: Tensor,
+    method: str = "linear",
+    iou_threshold: float = 0.3,
+    sigma: float = 0.5,
+    score_threshold: float = 1e-3,
+) -> tuple[Tensor, Tensor]:
+    """Soft non-maximum suppression: lower the scores of overlapping boxes instead of removing them.
+
+    Again and again the box with the highest score is selected (of equals, the one with the lowest
+    index) and the scores of all boxes left are multiplied by ``1 - iou`` where
+    ``iou > iou_threshold`` (``"linear"``) or by ``exp(-iou**2 / sigma)`` (``"gaussian"``). Boxes
+    whose score falls below ``score_threshold`` are dropped.
+
+    Args:
+        boxes: ``[N, 4]`` as ``(x1, y1, x2, y2)``, float64, float32, float16 or bfloat16.
+        scores: ``[N]``, the boxes' dtype; boxes with a NaN score are dropped.
+        method: ``"linear"`` or ``"gaussian"``.
+        iou_threshold: for ``"linear"``: overlaps up to here change nothing.
+        sigma: for ``"gaussian"``: above 0; the larger, the milder.
+        score_threshold: at least 0.
+
+    Returns:
+        ``(keep, kept_scores)``: ``[K]`` int64 indices in order of selection, and the scores they
+        were selected with, which never rise. Neither has a gradient.
+
+    Raises:
+        RuntimeError: shapes, dtypes, devices or numbers do not fit, or an unknown ``method``.
+
+    On CUDA the call waits for the device once, to learn how many boxes were kept.
+
+    Source: Bodla et al., "Soft-NMS: Improving Object Detection With One Line of Code", 2017.
+
+    Example:
+        >>> import torch, fastcv
+        >>> boxes = torch.tensor([[0, 0, 10, 10], [0, 0, 10, 5], [20, 20, 30, 30.0]])
+        >>> fastcv.ops.soft_nms(boxes, torch.tensor([0.9, 0.8, 0.7]))
+        (tensor([0, 2, 1]), tensor([0.9000, 0.7000, 0.4000]))
+    """
+    return torch.ops.fastcv.soft_nms(boxes, scores, method, iou_threshold, sigma, score_threshold)
+
+
+@torch.library.register_fake("fastcv::soft_nms")
+def _(
+    boxes: Tensor,
+    scores: Tensor,
+    method: str,
+    iou_threshold: float,
+    sigma: float,
+    score_threshold: float,
+) -> tuple[Tensor, Tensor]:
+    check_scored_boxes("soft_nms", boxes, scores, 4)
+    keep = some_indices(boxes)
+    return keep, scores.new_empty(keep.shape)
+
+
+def batched_soft_nms(
+    boxes: Tensor,
+    scores: Tensor,
+    idxs: Tensor,
+    method: str = "linear",
+    iou_threshold: float = 0.3,
+    sigma: float = 0.5,
+    score_threshold: float = 1e-3,
+) -> tuple[Tensor, Tensor]:
+    """Soft non-maximum suppression within each class: other classes' boxes lower no scores.
+
+    Args:
+        boxes: ``[N, 4]`` as ``(x1, y1, x2, y2)``, float64, float32, float16 or bfloat16.
+        scores: ``[N]``, the boxes' dtype; boxes with a NaN score are dropped.
+        idxs: ``[N]``, an integer dtype: the class (or image, or level) of each box; any values.
+        method: ``"linear"`` or ``"gaussian"``, as in ``soft_nms``.
+        iou_threshold: for ``"linear"``: overlaps up to here change nothing.
+        sigma: for ``"gaussian"``: above 0; the larger, the milder.
+        score_threshold: at least 0.
+
+    Returns:
+        ``(keep, kept_scores)``: ``[K]`` int64 indices by falling score (equal scores by index), and
+        the scores they were selected with. Neither has a gradient.
+
+    Raises:
+        RuntimeError: shapes, dtypes, devices or numbers do not fit, or an unknown ``method``.
+
+    Source: as ``soft_nms``.
+
+    Example:
+        >>> import torch, fastcv
+        >>> boxes = torch.tensor([[0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 9.0]])
+        >>> scores, classes = torch.tensor([0.9, 0.8, 0.7]), torch.tensor([0, 0, 1])
+        >>> fastcv.ops.batched_soft_nms(boxes, scores, classes)
+        (tensor([0, 2, 1]), tensor([0.9000, 0.7000, 0.4000]))
+    """
+    return torch.ops.fastcv.batched_soft_nms(
+        boxes, scores, idxs, method, iou_threshold, sigma, score_threshold
+    )
+
+
+@torch.library.register_fake("fastcv::batched_soft_nms")
+def _(
+    boxes: Tensor,
+    scores: Tensor,
+    idxs: Tensor,
+    method: str,
+    iou_threshold: float,
+    sigma: float,
+    score_threshold: float,
+) -> tuple[Tensor, Tensor]:
+    check_scored_boxes("batched_soft_nms", boxes, scores, 4)
+    check_class_indices("batched_soft_nms", boxes, idxs)
+    keep = some_indices(boxes)
+    return keep, scores.new_empty(keep.shape)
