@@ -1,21 +1,10 @@
 // Elements of any dtype as the type the device computes in.
 #pragma once
 
+#include "common/accumulate.h"
 #include "common/launch.cuh"
 
 namespace fastcv::cuda {
-
-// What a dtype is computed in: double for double, float for all others.
-template <typename T>
-struct Accumulate {
-  using type = float;
-};
-template <>
-struct Accumulate<double> {
-  using type = double;
-};
-template <typename T>
-using acc_t = typename Accumulate<T>::type;
 
 __device__ __forceinline__ double widen(double x) { return x; }
 __device__ __forceinline__ float widen(float x) { return x; }

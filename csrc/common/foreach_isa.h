@@ -10,9 +10,24 @@
 // `namespace fastcv::FASTCV_ISA { ... }`. There it finds:
 //   madd(a, b, c)         a * b + c, fused where the instruction set has it. Nothing else is ever
 //                         fused: the project is compiled with -ffp-contract=off.
-//   FASTCV_VECTOR_BYTES   width of a vector register
+//   vec<T>, load, store   vectors of the instruction set's width: common/simd.h
+//   FASTCV_VECTOR_BYTES   their width
 //   FASTCV_ISA_AVX2       defined where AVX2 intrinsics may be used (AVX-512 includes it)
 // The portable build is plain x86-64-v2 on x86 and NEON on aarch64.
+
+#include <c10/util/BFloat16.h>
+#include <c10/util/Half.h>
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #include "common/cpu_isa.h"
 
@@ -28,6 +43,7 @@
 #ifndef FASTCV_MADD_PORTABLE
 #define FASTCV_MADD_PORTABLE
 #include "common/madd.h"
+#include "common/simd.h"
 #endif
 #include FASTCV_CPU_KERNEL
 #undef FASTCV_ISA
@@ -49,6 +65,7 @@
 #ifndef FASTCV_MADD_AVX2
 #define FASTCV_MADD_AVX2
 #include "common/madd.h"
+#include "common/simd.h"
 #endif
 #include FASTCV_CPU_KERNEL
 #if defined(__clang__)
@@ -72,6 +89,7 @@
 #ifndef FASTCV_MADD_AVX512
 #define FASTCV_MADD_AVX512
 #include "common/madd.h"
+#include "common/simd.h"
 #endif
 #include FASTCV_CPU_KERNEL
 #if defined(__clang__)

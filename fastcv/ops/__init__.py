@@ -9,6 +9,7 @@ _extension.load()  # registers torch.ops.fastcv.*, which the modules below refer
 
 from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
+from fastcv.ops.roi import roi_align  # noqa: E402
 from fastcv.ops.rotated import batched_nms_rotated, box_iou_rotated, nms_rotated  # noqa: E402
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "identity",
     "nms",
     "nms_rotated",
+    "roi_align",
     "soft_nms",
 ]

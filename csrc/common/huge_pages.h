@@ -1,0 +1,27 @@
+// Fresh memory costs a page fault for every 4 KiB at first touch: for a large output, more than the
+// work of filling it. Huge pages cost one for every 2 MiB.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace fastcv {
+
+// For a tensor that is about to be written for the first time.
+inline void advise_huge_pages(const at::Tensor& t) {
+#if defined(__linux__)
+  constexpr uintptr_t page = uintptr_t{2} << 20;
+  const auto begin = reinterpret_cast<uintptr_t>(t.const_data_ptr());
+  const uintptr_t first = (begin + page - 1) / page * page,
+                  last = (begin + t.nbytes()) / page * page;
+  // Refused, it is slower and nothing else.
+  if (last > first + page) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#endif
+}
+
+}  // namespace fastcv

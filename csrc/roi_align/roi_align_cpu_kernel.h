@@ -1,0 +1,134 @@
+// Pools and scatters one RoI, all bins, for a block of channels that lie side by side in memory:
+// channels_last as it is, NCHW after interleave().
+namespace fastcv::FASTCV_ISA {
+
+inline constexpr int block_channels = 16;
+
+// dst[i * 16 + c] = src[c * channel_stride + i]; channels that do not exist become 0.
+template <typename T, typename Acc>
+void interleave(const T* src, int64_t channel_stride, int channels, int64_t n, Acc* dst) {
+  constexpr int step = lanes<Acc>;
+  int64_t i = 0;
+  if (channels == block_channels) {
+    for (; i + step <= n; i += step) {
+      for (int c = 0; c < block_channels; c += step) {
+        vec<Acc> rows[step];
+        for (int k = 0; k < step; ++k) rows[k] = load<Acc>(src + (c + k) * channel_stride + i);
+        transpose(rows);
+        for (int k = 0; k < step; ++k) store<Acc>(dst + (i + k) * block_channels + c, rows[k]);
+      }
+    }
+  }
+  for (; i < n; ++i) {
+    for (int c = 0; c < block_channels; ++c) {
+      dst[i * block_channels + c] =
+          c < channels ? static_cast<Acc>(src[c * channel_stride + i]) : Acc(0);
+    }
+  }
+}
+
+// The way back: dst[c * channel_stride + i] = src[i * 16 + c] for the channels that exist.
+template <typename T, typename Acc>
+void deinterleave(const Acc* src, int64_t n, int channels, int64_t channel_stride, T* dst) {
+  constexpr int step = lanes<Acc>;
+  int64_t i = 0;
+  if (channels == block_channels) {
+    for (; i + step <= n; i += step) {
+      for (int c = 0; c < block_channels; c += step) {
+        vec<Acc> columns[step];
+        for (int k = 0; k < step; ++k) {
+          columns[k] = load<Acc>(src + (i + k) * block_channels + c);
+        }
+        transpose(columns);
+        for (int k = 0; k < step; ++k) store<Acc>(dst + (c + k) * channel_stride + i, columns[k]);
+      }
+    }
+  }
+  for (; i < n; ++i) {
+    for (int c = 0; c < channels; ++c) {
+      dst[c * channel_stride + i] = static_cast<T>(src[i * block_channels + c]);
+    }
+  }
+}
+
+// One bin for n vectors of channels.
+template <int n, typename Acc, typename In>
+inline void pool_bin(const In* pixels, int64_t row_stride, int64_t pixel_stride,
+                     const Tap<Acc>* row, const Tap<Acc>* row_end, const Tap<Acc>* column,
+                     const Tap<Acc>* column_end, vec<Acc>* sum) {
+  for (; row != row_end; ++row) {
+    const In* line = pixels + row->pixel * row_stride;
+    vec<Acc> inner[n] = {};
+    for (const Tap<Acc>* c = column; c != column_end; ++c) {
+      const In* p = line + c->pixel * pixel_stride;
+      const vec<Acc> weight = broadcast(c->weight);
+      for (int j = 0; j < n; ++j) {
+        inner[j] = madd(weight, load<Acc>(p + j * lanes<Acc>), inner[j]);
+      }
+    }
+    const vec<Acc> weight = broadcast(row->weight);
+    for (int j = 0; j < n; ++j) sum[j] = madd(weight, inner[j], sum[j]);
+  }
+}
+
+// Bins of `channels` channels, a multiple of lanes<Acc>, into out + bin * out_stride.
+template <typename Acc, typename In, typename Out>
+void pool_roi(const In* pixels, int64_t row_stride, int64_t pixel_stride, int64_t channels,
+              const RoiTaps<Acc>& roi, int pooled_height, int pooled_width, Out* out,
+              int64_t out_stride) {
+  constexpr int n = block_channels / lanes<Acc> < 4 ? block_channels / lanes<Acc> : 4;
+  for (int ph = 0; ph < pooled_height; ++ph) {
+    const Tap<Acc>*row = roi.row(ph), *row_end = roi.row(ph + 1);
+    for (int pw = 0; pw < pooled_width; ++pw, out += out_stride) {
+      const Tap<Acc>*column = roi.column(pw), *column_end = roi.column(pw + 1);
+      const vec<Acc> scale = broadcast(roi.per_sample);
+      int64_t c = 0;
+      for (; c + n * lanes<Acc> <= channels; c += n * lanes<Acc>) {
+        vec<Acc> sum[n] = {};
+        pool_bin<n>(pixels + c, row_stride, pixel_stride, row, row_end, column, column_end, sum);
+        for (int j = 0; j < n; ++j) store<Acc>(out + c + j * lanes<Acc>, sum[j] * scale);
+      }
+      for (; c < channels; c += lanes<Acc>) {
+        vec<Acc> sum[1] = {};
+        pool_bin<1>(pixels + c, row_stride, pixel_stride, row, row_end, column, column_end, sum);
+        store<Acc>(out + c, sum[0] * scale);
+      }
+    }
+  }
+}
+
+// Adds what the bins of `channels` channels, a multiple of lanes<Acc>, give to the rows [top,
+// bottom) of the image; `pixels` begins at row `top`.
+template <typename Acc, typename In>
+void scatter_roi(const In* grad, int64_t grad_stride, int64_t channels, const RoiTaps<Acc>& roi,
+                 int pooled_height, int pooled_width, int32_t top, int32_t bottom, Acc* pixels,
+                 int64_t row_stride, int64_t pixel_stride) {
+  for (int ph = 0; ph < pooled_height; ++ph) {
+    for (const Tap<Acc>* row = roi.row(ph); row != roi.row(ph + 1); ++row) {
+      if (row->pixel < top || row->pixel >= bottom) continue;
+      Acc* line = pixels + (row->pixel - top) * row_stride;
+      const Acc row_weight = row->weight * roi.per_sample;
+      for (int pw = 0; pw < pooled_width; ++pw) {
+        const In* g = grad + (ph * pooled_width + pw) * grad_stride;
+        for (const Tap<Acc>* c = roi.column(pw); c != roi.column(pw + 1); ++c) {
+          const Acc w = row_weight * c->weight;
+          if (w == 0) continue;  // a pixel that gave nothing gets nothing, not even a NaN
+          const vec<Acc> weight = broadcast(w);
+          Acc* p = line + c->pixel * pixel_stride;
+          for (int64_t i = 0; i < channels; i += lanes<Acc>) {
+            store<Acc>(p + i, madd(weight, load<Acc>(g + i), load<Acc>(p + i)));
+          }
+        }
+      }
+    }
+  }
+}
+
+template <typename T, typename Acc>
+void round_to(const Acc* src, int64_t n, T* dst) {
+  int64_t i = 0;
+  for (; i + lanes<Acc> <= n; i += lanes<Acc>) store<Acc>(dst + i, load<Acc>(src + i));
+  for (; i < n; ++i) dst[i] = static_cast<T>(src[i]);
+}
+
+}  // namespace fastcv::FASTCV_ISA
