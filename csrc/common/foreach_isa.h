@@ -11,6 +11,7 @@
 //   madd(a, b, c)         a * b + c, fused where the instruction set has it. Nothing else is ever
 //                         fused: the project is compiled with -ffp-contract=off.
 //   vec<T>, load, store   vectors of the instruction set's width: common/simd.h
+//   interleave            channels side by side: common/interleave.h
 //   FASTCV_VECTOR_BYTES   their width
 //   FASTCV_ISA_AVX2       defined where AVX2 intrinsics may be used (AVX-512 includes it)
 // The portable build is plain x86-64-v2 on x86 and NEON on aarch64.
@@ -40,10 +41,9 @@
 #if defined(__aarch64__)
 #define FASTCV_ISA_FMA
 #endif
-#ifndef FASTCV_MADD_PORTABLE
-#define FASTCV_MADD_PORTABLE
-#include "common/madd.h"
-#include "common/simd.h"
+#ifndef FASTCV_TOOLS_PORTABLE
+#define FASTCV_TOOLS_PORTABLE
+#include "common/isa_tools.h"
 #endif
 #include FASTCV_CPU_KERNEL
 #undef FASTCV_ISA
@@ -62,10 +62,9 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c,bmi,bmi2")
 #endif
-#ifndef FASTCV_MADD_AVX2
-#define FASTCV_MADD_AVX2
-#include "common/madd.h"
-#include "common/simd.h"
+#ifndef FASTCV_TOOLS_AVX2
+#define FASTCV_TOOLS_AVX2
+#include "common/isa_tools.h"
 #endif
 #include FASTCV_CPU_KERNEL
 #if defined(__clang__)
@@ -86,10 +85,9 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi,bmi2")
 #endif
-#ifndef FASTCV_MADD_AVX512
-#define FASTCV_MADD_AVX512
-#include "common/madd.h"
-#include "common/simd.h"
+#ifndef FASTCV_TOOLS_AVX512
+#define FASTCV_TOOLS_AVX512
+#include "common/isa_tools.h"
 #endif
 #include FASTCV_CPU_KERNEL
 #if defined(__clang__)

@@ -46,6 +46,13 @@ inline void check_sampling_ratio(const char* op, int64_t sampling_ratio) {
               sampling_ratio);
 }
 
+inline void check_divisible(const char* op, int64_t channels, int64_t pooled_height,
+                            int64_t pooled_width) {
+  TORCH_CHECK(channels % (pooled_height * pooled_width) == 0, op,
+              ": input's channels must be a multiple of pooled_height * pooled_width = ",
+              pooled_height * pooled_width, ", got ", channels);
+}
+
 // What a backward op checks besides: the gradient fits what the forward op returned.
 inline void check_roi_grad(const char* op, const at::Tensor& grad, const at::Tensor& rois,
                            int64_t channels, int64_t pooled_height, int64_t pooled_width) {

@@ -72,7 +72,8 @@ struct AxisSample {
 
 template <typename T>
 FASTCV_HD AxisSample<T> axis_sample(T position, int size) {
-  if (!(position >= -1 && position <= static_cast<T>(size))) return {0, 0, 0, 0};  // NaN too
+  const bool inside_image = position >= -1 && position <= static_cast<T>(size) && size > 0;
+  if (!inside_image) return {0, 0, 0, 0};  // NaN too
   const T inside = position > 0 ? position : T(0);
   const int low = static_cast<int>(inside);
   if (low >= size - 1) return {size - 1, size - 1, 1, 0};
@@ -94,13 +95,12 @@ FASTCV_HD T bin_weight(const Bins<T>& bins, int bin, int pixel, int size) {
   return weight;
 }
 
-// The bins with samples that may take from pixels in [first, last].
+// The bins with samples in [low, high], and at most a few more.
 template <typename T>
-FASTCV_HD Range bins_near(const Bins<T>& bins, int first, int last) {
+FASTCV_HD Range bins_between(const Bins<T>& bins, T low, T high) {
   if (bins.count == 0) return {0, 0};
-  return places_between(bins.start, bins.length, bins.pooled,
-                        static_cast<T>(first - 1) - bins.length,
-                        static_cast<T>(last + 1) + bins.length);
+  return places_between(bins.start, bins.length, bins.pooled, low - bins.length,
+                        high + bins.length);
 }
 
 // Whether samples may take from pixels in [first, last].

@@ -75,7 +75,8 @@ struct RoiAlignBackward : RoiAlignGeometry<acc_t<T>> {
 
   __device__ void gather(const Roi& roi, int y, int x, int64_t channel, int step, int channels,
                          Acc* sum) const {
-    const Range rows = bins_near(roi.rows, y, y), columns = bins_near(roi.columns, x, x);
+    const Range rows = bins_between(roi.rows, Acc(y - 1), Acc(y + 1));
+    const Range columns = bins_between(roi.columns, Acc(x - 1), Acc(x + 1));
     const T* of_roi = grad.data + roi.index * grad.n + channel * grad.c;
     for (int ph = rows.begin; ph < rows.end; ++ph) {
       const Acc row_weight = bin_weight(roi.rows, ph, y, extent.height);

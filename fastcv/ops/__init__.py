@@ -9,10 +9,21 @@ _extension.load()  # registers torch.ops.fastcv.*, which the modules below refer
 
 from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
-from fastcv.ops.roi import roi_align  # noqa: E402
+from fastcv.ops.ps_roi import PSRoIAlign, PSRoIPool, ps_roi_align, ps_roi_pool  # noqa: E402
+from fastcv.ops.roi import (  # noqa: E402
+    RoIAlign,
+    RoIPool,
+    roi_align,
+    roi_align_rotated,
+    roi_pool,
+)
 from fastcv.ops.rotated import batched_nms_rotated, box_iou_rotated, nms_rotated  # noqa: E402
 
 __all__ = [
+    "PSRoIAlign",
+    "PSRoIPool",
+    "RoIAlign",
+    "RoIPool",
     "batched_nms",
     "batched_nms_rotated",
     "batched_soft_nms",
@@ -20,6 +31,10 @@ __all__ = [
     "identity",
     "nms",
     "nms_rotated",
+    "ps_roi_align",
+    "ps_roi_pool",
     "roi_align",
+    "roi_align_rotated",
+    "roi_pool",
     "soft_nms",
 ]

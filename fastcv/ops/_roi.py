@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def as_rois(op: str, boxes: Tensor | Sequence[Tensor], sides: int) -> Tensor:
-    """``boxes`` as ``[K, 1 + sides]``, the image in front, from that or from one tensor an image."""
+    """``boxes`` as ``[K, 1 + sides]``, the image first, from that or from a tensor each."""
     if isinstance(boxes, Tensor):
         return boxes
     if not isinstance(boxes, (list, tuple)) or not all(isinstance(b, Tensor) for b in boxes):
@@ -42,7 +42,7 @@ def as_pair(op: str, output_size: int | Sequence[int]) -> tuple[int, int]:
 def empty_in_format_of(x: Tensor, shape: Sequence[int | torch.SymInt]) -> Tensor:
     """A fake result: ``shape`` in the memory format of ``x``."""
     return torch.empty(
-        shape,  # type: ignore[arg-type]
+        shape,
         dtype=x.dtype,
         device=x.device,
         memory_format=torch._prims_common.suggest_memory_format(x),
@@ -92,3 +92,18 @@ def register_linear(name: str) -> None:
     torch.library.register_autograd(
         f"fastcv::_{name}_backward", differentiate_backward, setup_context=remember_backward
     )
+
+
+class RoIModule(torch.nn.Module):
+    """Keeps the options of a RoI op and shows them in its ``repr``."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.options = options
+
+    def __getattr__(self, name: str) -> Any:
+        options = self.__dict__.get("options", {})
+        return options[name] if name in options else super().__getattr__(name)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.options.items())

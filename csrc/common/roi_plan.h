@@ -1,5 +1,5 @@
-// RoIAlign is separable: a bin's mean is a weighted sum of rows of weighted sums of pixels. This is
-// what the rows and the columns of a RoI weigh, worked out once and used for every channel.
+// On the CPU, for RoI ops that are separable: a bin's mean is a weighted sum of rows of weighted
+// sums of pixels. What rows and columns weigh is worked out once and used for every channel.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "common/roi_sampling.h"
-#include "roi_align/aligned_roi.h"
 
 namespace fastcv {
 
@@ -54,75 +53,82 @@ struct RoiTaps {
   const Tap<T>* column(int p) const { return taps + first[rows + p]; }
 };
 
-// RoIs worked out ahead, sorted by image and from top to bottom, so that one after the other reads
+// A RoI in the order of work: by image and from top to bottom, so that one after the other reads
 // what is still in the cache. The sums of a pixel's gradient run in this order, whatever the
 // threads.
+struct OrderedRoi {
+  int64_t index, image;
+  int32_t top, bottom;  // it reads rows [top, bottom) of the image
+  int64_t pixels;       // how many, bins together
+};
+
+inline void put_in_order(std::vector<OrderedRoi>& rois) {
+  std::sort(rois.begin(), rois.end(), [](const OrderedRoi& a, const OrderedRoi& b) {
+    return std::tie(a.image, a.top, a.index) < std::tie(b.image, b.top, b.index);
+  });
+}
+
+inline std::span<const OrderedRoi> of_image(std::span<const OrderedRoi> rois, int64_t image) {
+  const auto [begin, end] = std::ranges::equal_range(rois, image, {}, &OrderedRoi::image);
+  return {begin, end};
+}
+
+// The taps of RoIs, worked out ahead.
 template <typename T>
 class RoiPlan {
  public:
-  struct Roi {
-    int64_t index, image;
-    int32_t top, bottom;  // rows of the image it reads: [top, bottom)
-    int64_t first;        // where its part of first_ begins
-    int64_t pixels;       // how many it reads, bins together
-    T per_sample;
-  };
-
   // Plans rois[begin] and on, [count, 5], until they or some 16 MiB are used up; end() tells where.
-  RoiPlan(const T* rois, int64_t begin, int64_t count, const RoiAlignOptions& options, int height,
-          int width)
-      : pooled_height_(options.pooled_height), pooled_width_(options.pooled_width) {
+  // separate(roi) gives rows and columns, for which append_taps is defined, and per_sample.
+  template <typename Separate>
+  RoiPlan(const T* rois, int64_t begin, int64_t count, int height, int width, Separate separate) {
     constexpr size_t most = (size_t{16} << 20) / sizeof(Tap<T>);
-    for (end_ = begin; end_ < count && taps_.size() + first_.size() < most; ++end_) {
+    first_of_.push_back(0);
+    begin_ = end_ = begin;
+    for (; end_ < count && taps_.size() + first_.size() < most; ++end_) {
       const T* r = rois + end_ * 5;
-      const AlignedRoi<T> bins = aligned_roi(r + 1, options);
-      Roi roi{end_, static_cast<int64_t>(r[0]), height, 0, std::ssize(first_), 0, bins.per_sample};
-      const int64_t rows = append(bins.rows, height);
+      const auto axes = separate(r + 1);
+      OrderedRoi roi{end_, static_cast<int64_t>(r[0]), height, 0, 0};
+      const int64_t rows = append(axes.rows, height);
       for (size_t i = taps_.size() - rows; i < taps_.size(); ++i) {
         roi.top = std::min(roi.top, taps_[i].pixel);
         roi.bottom = std::max(roi.bottom, taps_[i].pixel + 1);
       }
-      roi.pixels = rows * append(bins.columns, width);
+      row_bins_ = axes.rows.pooled;
+      roi.pixels = rows * append(axes.columns, width);
+      per_sample_.push_back(axes.per_sample);
+      first_of_.push_back(std::ssize(first_));
       rois_.push_back(roi);
     }
-    std::sort(rois_.begin(), rois_.end(), [](const Roi& a, const Roi& b) {
-      return std::tie(a.image, a.top, a.index) < std::tie(b.image, b.top, b.index);
-    });
+    put_in_order(rois_);
   }
 
   int64_t end() const { return end_; }
-  std::span<const Roi> rois() const { return rois_; }
+  std::span<const OrderedRoi> rois() const { return rois_; }
 
-  std::span<const Roi> of_image(int64_t image) const {
-    const auto [begin, end] =
-        std::equal_range(rois_.begin(), rois_.end(), image,
-                         [](const auto& a, const auto& b) { return image_of(a) < image_of(b); });
-    return {begin, end};
-  }
-
-  RoiTaps<T> taps(const Roi& roi) const {
-    return {taps_.data(), first_.data() + roi.first, pooled_height_ + 1, roi.per_sample};
+  RoiTaps<T> taps(const OrderedRoi& roi) const {
+    const int64_t i = roi.index - begin_;
+    return {taps_.data(), first_.data() + first_of_[i], row_bins_ + 1, per_sample_[i]};
   }
 
  private:
-  static int64_t image_of(const Roi& roi) { return roi.image; }
-  static int64_t image_of(int64_t image) { return image; }
-
-  int64_t append(const Bins<T>& bins, int size) {
+  template <typename Axis>
+  int64_t append(const Axis& axis, int size) {
     const size_t begin = taps_.size();
-    for (int p = 0; p < bins.pooled; ++p) {
+    for (int p = 0; p < axis.pooled; ++p) {
       first_.push_back(static_cast<int32_t>(taps_.size()));
-      append_taps(bins, p, size, taps_);
+      append_taps(axis, p, size, taps_);
     }
     first_.push_back(static_cast<int32_t>(taps_.size()));
     return static_cast<int64_t>(taps_.size() - begin);
   }
 
-  int pooled_height_, pooled_width_;
-  int64_t end_;
-  std::vector<Roi> rois_;
+  int64_t begin_, end_;
+  int row_bins_ = 0;
+  std::vector<OrderedRoi> rois_;
   std::vector<Tap<T>> taps_;
-  std::vector<int32_t> first_;
+  std::vector<int32_t> first_;     // where a bin's taps begin
+  std::vector<int64_t> first_of_;  // where a RoI's part of first_ begins
+  std::vector<T> per_sample_;
 };
 
 }  // namespace fastcv

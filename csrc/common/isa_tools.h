@@ -1,0 +1,6 @@
+// Included by foreach_isa.h, once per instruction set. Each builds on those before it.
+#include "common/madd.h"
+
+#include "common/simd.h"
+
+#include "common/interleave.h"

@@ -1,0 +1,67 @@
+// CPU launcher: taps worked out ahead, then the loops of common/ps_roi_cpu.h.
+#include <torch/library.h>
+
+#include "common/dispatch.h"
+#include "common/roi_plan.h"
+#include "ps_roi_pool/averaged_roi.h"
+#include "ps_roi_pool/ps_roi_pool.h"
+
+#define FASTCV_CPU_KERNEL "common/no_kernel.h"
+#include "common/foreach_isa.h"
+
+#include "common/ps_roi_cpu.h"
+
+namespace fastcv {
+
+// Every pixel of a window weighs the same.
+template <typename T>
+void append_taps(const AveragedAxis<T>& axis, int p, int size, std::vector<Tap<T>>& taps) {
+  const Range window = axis.window(p, size);
+  for (int i = window.begin; i < window.end; ++i) {
+    taps.push_back({i, T(1) / static_cast<T>(window.end - window.begin)});
+  }
+}
+
+namespace {
+
+at::Tensor ps_roi_pool_cpu(const at::Tensor& input, const at::Tensor& rois, double spatial_scale,
+                           int64_t pooled_height, int64_t pooled_width) {
+  check_ps_roi_pool(input, rois, spatial_scale, pooled_height, pooled_width);
+  const RoiShape s(input.sizes(), pooled_height, pooled_width);
+
+  const auto plan_from = [&]<typename T>(const Rois<T>& boxes, int64_t begin) {
+    return RoiPlan<T>(boxes.data, begin, boxes.count, static_cast<int>(s.height),
+                      static_cast<int>(s.width), [&](const T* corners) {
+                        return averaged_roi(corners, spatial_scale, s.pooled_height,
+                                            s.pooled_width);
+                      });
+  };
+  return pool_position_sensitive("ps_roi_pool", input, rois, s, plan_from);
+}
+
+at::Tensor ps_roi_pool_backward_cpu(const at::Tensor& grad, const at::Tensor& rois,
+                                    double spatial_scale, int64_t pooled_height,
+                                    int64_t pooled_width, int64_t batch, int64_t channels,
+                                    int64_t height, int64_t width) {
+  check_ps_roi_pool_backward(grad, rois, spatial_scale, pooled_height, pooled_width, batch,
+                             channels, height, width);
+  const RoiShape s({batch, channels, height, width}, pooled_height, pooled_width);
+
+  const auto plan_from = [&]<typename T>(const Rois<T>& boxes, int64_t begin) {
+    return RoiPlan<T>(boxes.data, begin, boxes.count, static_cast<int>(s.height),
+                      static_cast<int>(s.width), [&](const T* corners) {
+                        return averaged_roi(corners, spatial_scale, s.pooled_height,
+                                            s.pooled_width);
+                      });
+  };
+  return scatter_position_sensitive("_ps_roi_pool_backward", grad, rois, s, plan_from);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(fastcv, CPU, m) {
+  m.impl("ps_roi_pool", ps_roi_pool_cpu);
+  m.impl("_ps_roi_pool_backward", ps_roi_pool_backward_cpu);
+}
+
+}  // namespace fastcv
