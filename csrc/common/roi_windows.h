@@ -27,9 +27,19 @@ struct Windows {
                              : end < most ? end
                                           : most)};
   }
+
+  // The bins that may hold a pixel, and at most a few more.
+  FASTCV_HD Range holding(int pixel) const {
+    const T at = static_cast<T>(pixel - start) / length;
+    const T margin = 1 / length + 2;
+    const T first = at - margin, last = at + margin;
+    const T most = static_cast<T>(pooled);
+    return {static_cast<int>(first > 0 ? (first < most ? first : most) : T(0)),
+            static_cast<int>(last > 0 ? (last < most ? last : most) : T(0))};
+  }
 };
 
-// The nearest pixel, within what an int holds; NaN is far outside of any image.
+// The nearest pixel, within what an int holds.
 template <typename T>
 FASTCV_HD int nearest_pixel(T x) {
   constexpr T most = 1 << 28;
@@ -39,6 +49,7 @@ FASTCV_HD int nearest_pixel(T x) {
 // From the rounded corners; `last` is 1 where the end pixel belongs to the RoI.
 template <typename T>
 FASTCV_HD Windows<T> make_windows(T low, T high, T spatial_scale, int pooled, int last) {
+  if (!(low == low && high == high)) return {-(1 << 28), T(1), pooled};  // NaN: far outside
   const int start = nearest_pixel(low * spatial_scale);
   const int extent = nearest_pixel(high * spatial_scale) - start + last;
   return {start, static_cast<T>(extent > 1 ? extent : 1) / static_cast<T>(pooled), pooled};

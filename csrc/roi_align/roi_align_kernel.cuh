@@ -2,7 +2,7 @@
 
 #include "common/convert.cuh"
 #include "common/launch.cuh"
-#include "common/roi_bins.cuh"
+#include "common/roi_bilinear.cuh"
 #include "common/roi_gather.cuh"
 #include "common/roi_sampling.h"
 #include "roi_align/roi_align_kernel.h"
@@ -38,22 +38,7 @@ struct RoiAlignForward : RoiAlignGeometry<acc_t<T>> {
     Acc sum[pack] = {};
     if (roi.image >= 0 && roi.image < extent.batch) {
       const T* image = input.data + roi.image * input.n + channel * input.c;
-      const Range ys = samples_between(roi.rows, ph, Acc(-1), Acc(extent.height));
-      const Range xs = samples_between(roi.columns, pw, Acc(-1), Acc(extent.width));
-      for (int iy = ys.begin; iy < ys.end; ++iy) {
-        const auto y = axis_sample(roi.rows.position(ph, iy), extent.height);
-        const T* low = image + y.low * input.h;
-        const T* high = image + y.high * input.h;
-        if (y.low_weight == 0 && y.high_weight == 0) continue;  // outside
-        for (int ix = xs.begin; ix < xs.end; ++ix) {
-          const auto x = axis_sample(roi.columns.position(pw, ix), extent.width);
-          if (x.low_weight == 0 && x.high_weight == 0) continue;
-          add_scaled<pack>(low + x.low * input.w, y.low_weight * x.low_weight, sum);
-          add_scaled<pack>(low + x.high * input.w, y.low_weight * x.high_weight, sum);
-          add_scaled<pack>(high + x.low * input.w, y.high_weight * x.low_weight, sum);
-          add_scaled<pack>(high + x.high * input.w, y.high_weight * x.high_weight, sum);
-        }
-      }
+      add_bilinear<pack>(roi.rows, ph, roi.columns, pw, image, input, extent, sum);
     }
     for (Acc& s : sum) s *= roi.per_sample;
     store_pack<pack>(

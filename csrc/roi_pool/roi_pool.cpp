@@ -16,11 +16,11 @@ void check_roi_pool(const at::Tensor& input, const at::Tensor& rois, double spat
 }
 
 void check_roi_pool_backward(const at::Tensor& grad, const at::Tensor& rois,
-                             const at::Tensor& argmax, int64_t batch, int64_t channels,
-                             int64_t height, int64_t width) {
+                             const at::Tensor& argmax, double spatial_scale, int64_t batch,
+                             int64_t channels, int64_t height, int64_t width) {
   const char* op = "_roi_pool_backward";
   TORCH_CHECK(grad.dim() == 4, op, ": grad must have 4 dimensions, got shape ", grad.sizes());
-  check_rois(op, grad, "grad", rois, 5, "[K, 5]", 1.0, grad.size(2), grad.size(3));
+  check_rois(op, grad, "grad", rois, 5, "[K, 5]", spatial_scale, grad.size(2), grad.size(3));
   check_feature_map(op, batch, channels, height, width);
   check_roi_grad(op, grad, rois, channels, grad.size(2), grad.size(3));
   TORCH_CHECK(argmax.sizes() == grad.sizes() && argmax.scalar_type() == at::kInt, op,
@@ -34,8 +34,8 @@ TORCH_LIBRARY_FRAGMENT(fastcv, m) {
       "roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, "
       "SymInt pooled_width) -> (Tensor, Tensor)");
   m.def(
-      "_roi_pool_backward(Tensor grad, Tensor rois, Tensor argmax, SymInt batch_size, "
-      "SymInt channels, SymInt height, SymInt width) -> Tensor");
+      "_roi_pool_backward(Tensor grad, Tensor rois, Tensor argmax, float spatial_scale, "
+      "SymInt batch_size, SymInt channels, SymInt height, SymInt width) -> Tensor");
 }
 
 }  // namespace fastcv

@@ -27,7 +27,7 @@ void check_roi_pool(const at::Tensor& input, const at::Tensor& rois, double spat
                     int64_t pooled_height, int64_t pooled_width);
 
 void check_roi_pool_backward(const at::Tensor& grad, const at::Tensor& rois,
-                             const at::Tensor& argmax, int64_t batch, int64_t channels,
-                             int64_t height, int64_t width);
+                             const at::Tensor& argmax, double spatial_scale, int64_t batch,
+                             int64_t channels, int64_t height, int64_t width);
 
 }  // namespace fastcv

@@ -17,6 +17,10 @@
 namespace fastcv {
 namespace {
 
+// Where the search for a maximum begins.
+template <typename T>
+const acc_t<T> lowest = static_cast<acc_t<T>>(std::numeric_limits<T>::lowest());
+
 // Windows of all RoIs: for each, its rows and then its columns.
 struct WindowPlan {
   std::vector<OrderedRoi> rois;
@@ -54,7 +58,7 @@ void pool_channels_last(const T* input, const WindowPlan& plan, const RoiShape& 
                        FASTCV_ISA_CALL(max_roi<acc_t<T>, T, T>)(
                            pixels, row_stride, pixel_stride, channels, plan.rows(roi.index),
                            s.pooled_height, plan.columns(roi.index, s), s.pooled_width, s.width,
-                           bins, argmax + (bins - output), stride);
+                           lowest<T>, bins, argmax + (bins - output), stride);
                      });
 }
 
@@ -75,10 +79,10 @@ void pool_nchw(const T* input, const WindowPlan& plan, const RoiShape& s, T* out
       FASTCV_ISA_CALL(interleave<T, Acc>)(input + (image * s.channels + c) * s.pixels(), s.pixels(),
                                           here, s.pixels(), image_buffer.get());
       for (const OrderedRoi& roi : rois) {
-        FASTCV_ISA_CALL(max_roi<Acc, Acc, Acc>)(image_buffer.get(), s.width * roi_block, roi_block,
-                                                roi_block, plan.rows(roi.index), s.pooled_height,
-                                                plan.columns(roi.index, s), s.pooled_width, s.width,
-                                                bin_buffer.get(), argmax_buffer.get(), roi_block);
+        FASTCV_ISA_CALL(max_roi<Acc, Acc, Acc>)(
+            image_buffer.get(), s.width * roi_block, roi_block, roi_block, plan.rows(roi.index),
+            s.pooled_height, plan.columns(roi.index, s), s.pooled_width, s.width, lowest<T>,
+            bin_buffer.get(), argmax_buffer.get(), roi_block);
         const int64_t first = (roi.index * s.channels + c) * s.bins();
         FASTCV_ISA_CALL(deinterleave<T, Acc>)(bin_buffer.get(), s.bins(), here, s.bins(),
                                               output + first);
@@ -107,7 +111,7 @@ void pool_plain(const at::Tensor& input, const WindowPlan& plan, const RoiShape&
         for (int j = 0; j < s.pooled_width; ++j) {
           const Range ys = plan.rows(roi.index)[i], xs = plan.columns(roi.index, s)[j];
           const bool empty = ys.begin >= ys.end || xs.begin >= xs.end;
-          Acc best = empty ? Acc(0) : static_cast<Acc>(std::numeric_limits<T>::lowest());
+          Acc best = empty ? Acc(0) : lowest<T>;
           int32_t at = -1;
           for (int y = ys.begin; y < ys.end; ++y) {
             for (int x = xs.begin; x < xs.end; ++x) {
@@ -153,9 +157,9 @@ std::tuple<at::Tensor, at::Tensor> roi_pool_cpu(const at::Tensor& input, const a
 
 // A plane of the image a job, RoIs in their order.
 at::Tensor roi_pool_backward_cpu(const at::Tensor& grad, const at::Tensor& rois,
-                                 const at::Tensor& argmax, int64_t batch, int64_t channels,
-                                 int64_t height, int64_t width) {
-  check_roi_pool_backward(grad, rois, argmax, batch, channels, height, width);
+                                 const at::Tensor& argmax, double spatial_scale, int64_t batch,
+                                 int64_t channels, int64_t height, int64_t width) {
+  check_roi_pool_backward(grad, rois, argmax, spatial_scale, batch, channels, height, width);
   const auto format = grad.suggest_memory_format();
   const at::Tensor g = grad.contiguous(), a = argmax.contiguous();
   const at::Tensor grad_input = at::empty({batch, channels, height, width}, grad.options());

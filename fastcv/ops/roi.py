@@ -209,19 +209,19 @@ def _(
 
 
 @torch.library.register_fake("fastcv::_roi_pool_backward")
-def _(grad: Tensor, rois: Tensor, argmax: Tensor, *sizes: int) -> Tensor:
+def _(grad: Tensor, rois: Tensor, argmax: Tensor, spatial_scale: float, *sizes: int) -> Tensor:
     return empty_in_format_of(grad, sizes)
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(inputs[1], output[1])
     ctx.mark_non_differentiable(output[1])
-    ctx.sizes = inputs[0].shape
+    ctx.arguments = (inputs[2], *inputs[0].shape)
 
 
 def _differentiate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     rois, argmax = ctx.saved_tensors
-    grad_input = torch.ops.fastcv._roi_pool_backward(grad, rois, argmax, *ctx.sizes)
+    grad_input = torch.ops.fastcv._roi_pool_backward(grad, rois, argmax, *ctx.arguments)
     return grad_input, None, None, None, None
 
 
@@ -236,7 +236,7 @@ def _differentiate_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]
     channel = torch.arange(grad.shape[1], device=grad.device).expand(argmax.shape[:2])
     pixel = argmax.long().clamp(min=0)
     values = grad.flatten(2)[image[..., None, None], channel[..., None, None], pixel]
-    return values * (argmax >= 0), None, None, None, None, None, None
+    return values * (argmax >= 0), None, None, None, None, None, None, None
 
 
 torch.library.register_autograd("fastcv::roi_pool", _differentiate, setup_context=_remember)

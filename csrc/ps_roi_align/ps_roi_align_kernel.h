@@ -1,0 +1,24 @@
+// What the CUDA launcher (compiled by the host compiler, with torch) sees of the kernels.
+#pragma once
+
+#include <cstdint>
+
+#include "common/cuda_types.h"
+#include "common/roi_cuda.h"
+#include "roi_align/aligned_roi.h"
+
+namespace fastcv::cuda {
+
+// output[k] is pooled from input with rois[k]; every element of output is written.
+template <typename T>
+void launch_ps_roi_align(Strided<const T> input, const Extent& extent, const acc_t<T>* rois,
+                         int64_t roi_count, const RoiAlignOptions& options, Strided<T> output,
+                         cudaStream_t stream);
+
+// Every element of grad_input is written.
+template <typename T>
+void launch_ps_roi_align_backward(Strided<const T> grad, const acc_t<T>* rois, int64_t roi_count,
+                                  const RoiAlignOptions& options, Strided<T> grad_input,
+                                  const Extent& extent, cudaStream_t stream);
+
+}  // namespace fastcv::cuda

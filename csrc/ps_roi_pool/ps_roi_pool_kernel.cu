@@ -1,0 +1,17 @@
+#include "ps_roi_pool/ps_roi_pool_kernel.cuh"
+
+namespace fastcv::cuda {
+
+#define INSTANTIATE(T)                                                                          \
+  template void launch_ps_roi_pool(Strided<const T>, const Extent&, const acc_t<T>*, int64_t,   \
+                                   const PsRoiPoolOptions&, Strided<T>, cudaStream_t);          \
+  template void launch_ps_roi_pool_backward(Strided<const T>, const acc_t<T>*, int64_t,         \
+                                            const PsRoiPoolOptions&, Strided<T>, const Extent&, \
+                                            cudaStream_t);
+INSTANTIATE(double)
+INSTANTIATE(float)
+INSTANTIATE(__half)
+INSTANTIATE(__nv_bfloat16)
+#undef INSTANTIATE
+
+}  // namespace fastcv::cuda

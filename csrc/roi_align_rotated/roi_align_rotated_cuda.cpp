@@ -1,0 +1,67 @@
+#include <torch/library.h>
+
+#include "common/roi_launcher.h"
+#include "roi_align_rotated/roi_align_rotated.h"
+#include "roi_align_rotated/roi_align_rotated_kernel.h"
+
+namespace fastcv {
+namespace {
+
+at::Tensor roi_align_rotated_cuda(const at::Tensor& input, const at::Tensor& rois,
+                                  double spatial_scale, int64_t pooled_height, int64_t pooled_width,
+                                  int64_t sampling_ratio, bool aligned) {
+  check_roi_align_rotated(input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio);
+  const c10::cuda::CUDAGuard device_guard(input.device());
+  const int64_t channels = input.size(1);
+  const at::Tensor output =
+      empty_in_format_of(input, {rois.size(0), channels, pooled_height, pooled_width});
+  if (output.numel() == 0) return output;
+  if (input.numel() == 0) return output.zero_();
+  const cuda::Extent extent = extent_of("roi_align_rotated", input.size(0), input.size(1),
+                                        input.size(2), input.size(3), pooled_height * pooled_width);
+  const RoiAlignOptions options{spatial_scale, static_cast<int>(pooled_height),
+                                static_cast<int>(pooled_width), static_cast<int>(sampling_ratio),
+                                aligned};
+  dispatch_floating(input.scalar_type(), "roi_align_rotated", "input", [&]<typename T>() {
+    const at::Tensor boxes = rois_for<T>(rois);
+    cuda::launch_roi_align_rotated(strided<T>(input), extent,
+                                   boxes.const_data_ptr<device_acc_t<T>>(), boxes.size(0), options,
+                                   mutable_strided<T>(output), c10::cuda::getCurrentCUDAStream());
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+  });
+  return output;
+}
+
+at::Tensor roi_align_rotated_backward_cuda(const at::Tensor& grad, const at::Tensor& rois,
+                                           double spatial_scale, int64_t pooled_height,
+                                           int64_t pooled_width, int64_t batch, int64_t channels,
+                                           int64_t height, int64_t width, int64_t sampling_ratio,
+                                           bool aligned) {
+  check_roi_align_rotated_backward(grad, rois, spatial_scale, pooled_height, pooled_width,
+                                   sampling_ratio, batch, channels, height, width);
+  const c10::cuda::CUDAGuard device_guard(grad.device());
+  const at::Tensor grad_input = empty_in_format_of(grad, {batch, channels, height, width});
+  if (grad_input.numel() == 0) return grad_input;
+  const cuda::Extent extent = extent_of("_roi_align_rotated_backward", batch, channels, height,
+                                        width, pooled_height * pooled_width);
+  const RoiAlignOptions options{spatial_scale, static_cast<int>(pooled_height),
+                                static_cast<int>(pooled_width), static_cast<int>(sampling_ratio),
+                                aligned};
+  dispatch_floating(grad.scalar_type(), "_roi_align_rotated_backward", "grad", [&]<typename T>() {
+    const at::Tensor boxes = rois_for<T>(rois);
+    cuda::launch_roi_align_rotated_backward(
+        strided<T>(grad), boxes.const_data_ptr<device_acc_t<T>>(), boxes.size(0), options,
+        mutable_strided<T>(grad_input), extent, c10::cuda::getCurrentCUDAStream());
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+  });
+  return grad_input;
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(fastcv, CUDA, m) {
+  m.impl("roi_align_rotated", roi_align_rotated_cuda);
+  m.impl("_roi_align_rotated_backward", roi_align_rotated_backward_cuda);
+}
+
+}  // namespace fastcv

@@ -1,0 +1,18 @@
+#include "roi_align_rotated/roi_align_rotated_kernel.cuh"
+
+namespace fastcv::cuda {
+
+#define INSTANTIATE(T)                                                                        \
+  template void launch_roi_align_rotated(Strided<const T>, const Extent&, const acc_t<T>*,    \
+                                         int64_t, const RoiAlignOptions&, Strided<T>,         \
+                                         cudaStream_t);                                       \
+  template void launch_roi_align_rotated_backward(Strided<const T>, const acc_t<T>*, int64_t, \
+                                                  const RoiAlignOptions&, Strided<T>,         \
+                                                  const Extent&, cudaStream_t);
+INSTANTIATE(double)
+INSTANTIATE(float)
+INSTANTIATE(__half)
+INSTANTIATE(__nv_bfloat16)
+#undef INSTANTIATE
+
+}  // namespace fastcv::cuda
