@@ -134,6 +134,10 @@ def extension_and_command() -> tuple[Extension, type]:
         "-Wno-unused-parameter",
         "-Wno-psabi",
     ]
+    # at::parallel_for is inline and threads by these pragmas. Not at link time: the OpenMP runtime
+    # must be torch's own, which comes with libtorch; a second one would have threads of its own.
+    if torch.backends.openmp.is_available():
+        flags.append("-fopenmp")
     if platform.machine() in ("x86_64", "AMD64"):
         flags.append("-march=x86-64-v2")
     link = ["-Wl,-s"]
