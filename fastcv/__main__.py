@@ -1,0 +1,5 @@
+import sys
+
+from fastcv.cli import main
+
+sys.exit(main())
