@@ -1,0 +1,33 @@
+// The CUDA kernels of roi_align_rotated and its gradient on the CPU, for ctypes.
+#include <cstdint>
+
+#include "emulator/roi_abi.h"
+#include "roi_align_rotated/roi_align_rotated_kernel.cuh"
+
+using namespace fastcv;
+using emulated::extent;
+using emulated::strided;
+
+// shape is input's and grad_input's; strides are those of the tensor before them.
+#define ROI_ALIGN_ROTATED(name, T)                                                               \
+  extern "C" void roi_align_rotated_##name(                                                      \
+      const T* input, const int64_t* strides, const int64_t* shape, const cuda::acc_t<T>* rois,  \
+      int64_t roi_count, double spatial_scale, int height, int width, int sampling_ratio,        \
+      int aligned, T* output, const int64_t* output_strides) {                                   \
+    const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, aligned != 0};   \
+    cuda::launch_roi_align_rotated<T>(strided(input, strides), extent(shape), rois, roi_count,   \
+                                      options, strided(output, output_strides), cudaStream_t{}); \
+  }                                                                                              \
+  extern "C" void roi_align_rotated_backward_##name(                                             \
+      const T* grad, const int64_t* strides, const int64_t* shape, const cuda::acc_t<T>* rois,   \
+      int64_t roi_count, double spatial_scale, int height, int width, int sampling_ratio,        \
+      int aligned, T* grad_input, const int64_t* grad_input_strides) {                           \
+    const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, aligned != 0};   \
+    cuda::launch_roi_align_rotated_backward<T>(strided(grad, strides), rois, roi_count, options, \
+                                               strided(grad_input, grad_input_strides),          \
+                                               extent(shape), cudaStream_t{});                   \
+  }
+ROI_ALIGN_ROTATED(float64, double)
+ROI_ALIGN_ROTATED(float32, float)
+ROI_ALIGN_ROTATED(float16, __half)
+ROI_ALIGN_ROTATED(bfloat16, __nv_bfloat16)

@@ -1,0 +1,32 @@
+// What the race detector and the host see of the scheduler.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "emulator/runtime/runtime.h"
+
+namespace fastcv::emulator {
+
+// 0: ascending, -1: descending; any other number seeds a random order of threads and blocks.
+void set_order(int64_t order);
+
+// The first error since the last call, or "".
+std::string take_error();
+
+// The thread that runs now. Epochs count the barriers and collectives it has passed.
+struct Running {
+  bool kernel;  // false: the host's own code
+  uint64_t block;
+  unsigned thread, barrier_epoch, warp_epoch;
+};
+Running running();
+bool on_own_stack(const void* address);
+bool is_shared_memory(const void* address);
+
+// In the race detector (race_runtime.cpp); without it, empty (no_race.cpp).
+void race_launch_begins();
+void race_atomic(const void* address, size_t bytes, void* where);
+
+}  // namespace fastcv::emulator

@@ -1,0 +1,124 @@
+"""The CUDA kernels of the RoI ops and of their gradients, run on the CPU, against the CPU ops."""
+
+import ctypes
+
+import pytest
+import torch
+
+OPS = ["roi_align", "roi_align_rotated", "roi_pool", "ps_roi_align", "ps_roi_pool"]
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+FORMATS = [torch.contiguous_format, torch.channels_last]
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 2e-2}
+BINS = (2, 3)
+SCALE = 0.5
+
+
+def options(op, ratio):
+    return {"roi_pool": (), "ps_roi_pool": (), "ps_roi_align": (ratio,)}.get(op, (ratio, True))
+
+
+def pointer(t):
+    return ctypes.c_void_p(t.data_ptr())
+
+
+def longs(values):
+    return (ctypes.c_int64 * 4)(*values)
+
+
+def call(library, name, source, shape, rois, result, op, ratio, *more):
+    kernel = getattr(library, f"{name}_{str(source.dtype).removeprefix('torch.')}")
+    wide = torch.float64 if source.dtype == torch.float64 else torch.float32
+    rois = rois.to(wide).contiguous()
+    kernel(
+        pointer(source),
+        longs(source.stride()),
+        longs(shape),
+        pointer(rois),
+        ctypes.c_int64(len(rois)),
+        ctypes.c_double(SCALE),
+        *(ctypes.c_int(n) for n in BINS),
+        *(ctypes.c_int(n) for n in options(op, ratio)),
+        pointer(result),
+        longs(result.stride()),
+        *(pointer(t) for t in more),
+    )
+    return result
+
+
+def inputs(op, dtype, memory_format, channels, k=9):
+    """A feature map and RoIs: inside, across the border, empty, outside, not finite."""
+    g = torch.Generator().manual_seed(k)
+    if op.startswith("ps_"):
+        channels *= BINS[0] * BINS[1]
+    x = torch.randn(2, channels, 9, 37, generator=g).to(dtype)
+    x = x.contiguous(memory_format=memory_format)
+    if op == "roi_align_rotated":
+        low, high = torch.tensor([0, 0, 2, 2, -180]), torch.tensor([70, 18, 40, 16, 180])
+    else:
+        low, high = torch.tensor([-4, -4, 6, 6]), torch.tensor([30, 8, 80, 22])
+    boxes = low + (high - low) * torch.rand(k, len(low), generator=g)
+    boxes[1, 2:4] = boxes[1, :2]
+    boxes[2, :4] += 500
+    boxes[3, 1], boxes[4, 2] = float("nan"), float("inf")
+    return x, torch.cat([torch.arange(k)[:, None] % 2, boxes], 1)
+
+
+def on_the_cpu(op, x, rois, ratio):
+    kernel = getattr(torch.ops.fastcv, op)
+    return kernel(x, rois, SCALE, *BINS, *options(op, ratio))
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", OPS)
+def test_forward_and_backward_are_the_cpus(emulated, op, dtype, memory_format):
+    library = emulated(op)
+    for channels, ratio in ((8, -1), (3, 2)):
+        x, rois = inputs(op, dtype, memory_format, channels)
+        expected = on_the_cpu(op, x, rois, ratio)
+        if op == "roi_pool":
+            expected, argmax = expected
+            got_argmax = torch.full_like(argmax, -7)
+            got = torch.full_like(expected, 7)
+            call(library, op, x, x.shape, rois, got, op, ratio, got_argmax)
+            assert torch.equal(got, expected) and torch.equal(got_argmax, argmax)
+        else:
+            got = call(library, op, x, x.shape, rois, torch.full_like(expected, 7), op, ratio)
+            torch.testing.assert_close(
+                got, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype], equal_nan=False
+            )
+
+        grad = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)).to(expected)
+        grad = grad.contiguous(memory_format=memory_format)
+        backward = getattr(torch.ops.fastcv, f"_{op}_backward")
+        if op == "roi_pool":
+            expected = backward(grad, rois, argmax, SCALE, *x.shape)
+            more = (argmax.contiguous(memory_format=memory_format),)
+        else:
+            expected = backward(grad, rois, SCALE, *BINS, *x.shape, *options(op, ratio))
+            more = ()
+        got = torch.full_like(expected, 7)
+        call(library, f"{op}_backward", grad, x.shape, rois, got, op, ratio, *more)
+        torch.testing.assert_close(got, expected, rtol=TOLERANCE[dtype], atol=4 * TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_a_roi_of_no_image_gives_zero(emulated, op):
+    x, rois = inputs(op, torch.float32, torch.contiguous_format, 2)
+    expected = on_the_cpu(op, x, rois, 2)
+    expected = expected[0] if op == "roi_pool" else expected
+    rois[::2, 0] = torch.tensor([-1.0, 2.0, 1e30, float("nan"), float("-inf")])
+    more = (torch.zeros(expected.shape, dtype=torch.int32),) if op == "roi_pool" else ()
+    got = call(emulated(op), op, x, x.shape, rois, torch.full_like(expected, 7), op, 2, *more)
+    assert torch.all(got[::2] == 0)
+    torch.testing.assert_close(got[1::2], expected[1::2], rtol=1e-5, atol=1e-5)
+
+
+def test_more_rois_than_a_block_looks_at_once(emulated):
+    x, rois = inputs("roi_align", torch.float32, torch.contiguous_format, 1, k=600)
+    grad = torch.randn(600, 1, *BINS, generator=torch.Generator().manual_seed(2))
+    args = (rois, SCALE, *BINS, *x.shape, 2, True)
+    expected = torch.ops.fastcv._roi_align_backward(grad, *args)
+    got = torch.full_like(expected, 7)
+    call(emulated("roi_align"), "roi_align_backward", grad, x.shape, rois, got, "roi_align", 2)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
