@@ -24,7 +24,8 @@ HERE = Path(__file__).parent
 CACHE = ROOT / "build" / "emulator"
 FLAGS = [
     "-std=c++20", "-O2", "-g1", "-fPIC", "-ffp-contract=off", "-fno-math-errno",
-    "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-tsan", "-DFASTCV_EMULATE_CUDA",
+    "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-tsan",
+    "-DFASTCV_EMULATE_CUDA",
     f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests'}",
 ]  # fmt: skip
 

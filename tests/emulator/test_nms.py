@@ -74,3 +74,20 @@ def test_several_chunks(emulated, n):
     assert torch.equal(
         run(library, boxes, scores, 0.2, groups), batched_nms(boxes, scores, groups, 0.2)
     )
+
+
+@pytest.mark.parametrize("n", [70, 130])
+def test_no_race(raced, n):
+    library = raced("nms")
+    boxes, scores = random_boxes(n, torch.float32, 60.0)
+    groups = torch.arange(n) % 3
+    assert torch.equal(run(library, boxes, scores, 0.3), nms(boxes, scores, 0.3))
+    assert torch.equal(
+        run(library, boxes, scores, 0.3, groups), batched_nms(boxes, scores, groups, 0.3)
+    )
+
+
+@pytest.mark.slow
+def test_no_race_between_chunks(raced):
+    boxes, scores = random_boxes(4200, torch.float32, 700.0)
+    assert torch.equal(run(raced("nms"), boxes, scores, 0.3), nms(boxes, scores, 0.3))

@@ -72,7 +72,16 @@ def on_the_cpu(op, x, rois, ratio):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("op", OPS)
 def test_forward_and_backward_are_the_cpus(emulated, op, dtype, memory_format):
-    library = emulated(op)
+    check(emulated(op), op, dtype, memory_format)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("op", OPS)
+def test_no_race(raced, op, memory_format):
+    check(raced(op), op, torch.float32, memory_format)
+
+
+def check(library, op, dtype, memory_format):
     for channels, ratio in ((8, -1), (3, 2)):
         x, rois = inputs(op, dtype, memory_format, channels)
         expected = on_the_cpu(op, x, rois, ratio)

@@ -29,7 +29,14 @@ def random_boxes(n, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n, m", [(1, 1), (33, 65), (70, 130)])
 def test_iou_is_the_cpus(emulated, dtype, n, m):
-    library = emulated("box_iou_rotated")
+    check_iou(emulated("box_iou_rotated"), dtype, n, m)
+
+
+def test_no_race_in_iou(raced):
+    check_iou(raced("box_iou_rotated"), torch.float32, 33, 65)
+
+
+def check_iou(library, dtype, n, m):
     boxes1, boxes2 = random_boxes(n, dtype)[0], random_boxes(m, dtype)[0]
     iou = torch.full((n, m), -1.0, dtype=dtype)
     kernel = function(library, "box_iou_rotated", dtype)
@@ -40,7 +47,14 @@ def test_iou_is_the_cpus(emulated, dtype, n, m):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 2, 33, 65, 200])
 def test_nms_is_the_cpus(emulated, dtype, n):
-    library = emulated("nms_rotated")
+    check_nms(emulated("nms_rotated"), dtype, n)
+
+
+def test_no_race_in_nms(raced):
+    check_nms(raced("nms_rotated"), torch.float32, 65)
+
+
+def check_nms(library, dtype, n):
     boxes, scores = random_boxes(n, dtype)
     order = scores.sort(stable=True, descending=True)[1]
     idxs = torch.arange(n) % 3 - 1

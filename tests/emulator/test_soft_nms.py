@@ -30,15 +30,19 @@ def run(library, boxes, scores, method, idxs=None):
     return order[:count], by_score[:count].to(boxes.dtype)
 
 
+def random_boxes(n, dtype):
+    g = torch.Generator().manual_seed(n)
+    corner = torch.rand(n, 2, generator=g) * 60
+    boxes = torch.cat([corner, corner + 5 + 25 * torch.rand(n, 2, generator=g)], 1)
+    return boxes.to(dtype), torch.rand(n, generator=g).to(dtype)
+
+
 @pytest.mark.parametrize("method", ["linear", "gaussian"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 2, 33, 130])
 def test_same_as_the_cpu(emulated, method, dtype, n):
     library = emulated("soft_nms")
-    g = torch.Generator().manual_seed(n)
-    corner = torch.rand(n, 2, generator=g) * 60
-    boxes = torch.cat([corner, corner + 5 + 25 * torch.rand(n, 2, generator=g)], 1).to(dtype)
-    scores = torch.rand(n, generator=g).to(dtype)
+    boxes, scores = random_boxes(n, dtype)
     scores[::5] = 0.5
     if n > 100:
         boxes[::7], boxes[1::9, 2], scores[::31] = float("nan"), float("inf"), float("nan")
@@ -50,3 +54,12 @@ def test_same_as_the_cpu(emulated, method, dtype, n):
     expected_pair = batched_soft_nms(boxes, scores, idxs, method)
     for got, expected in zip(run(library, boxes, scores, method, idxs), expected_pair, strict=True):
         assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_no_race(raced, groups):
+    boxes, scores = random_boxes(40, torch.float32)
+    idxs = None if groups == 1 else torch.arange(40) % groups
+    expected = soft_nms(boxes, scores) if idxs is None else batched_soft_nms(boxes, scores, idxs)
+    result = run(raced("soft_nms"), boxes, scores, "linear", idxs)
+    assert all(torch.equal(got, want) for got, want in zip(result, expected, strict=True))
