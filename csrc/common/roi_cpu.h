@@ -123,6 +123,22 @@ void pool_nchw(const T* input, std::span<const OrderedRoi> rois, const RoiShape&
   });
 }
 
+// Bin (i, j) of one channel.
+template <typename T>
+acc_t<T> bin_mean(const T* pixels, int64_t row_stride, int64_t pixel_stride,
+                  const RoiTaps<acc_t<T>>& taps, int i, int j) {
+  acc_t<T> sum = 0;
+  for (const auto* row = taps.row(i); row != taps.row(i + 1); ++row) {
+    const T* line = pixels + row->pixel * row_stride;
+    acc_t<T> inner = 0;
+    for (const auto* column = taps.column(j); column != taps.column(j + 1); ++column) {
+      inner += column->weight * static_cast<acc_t<T>>(line[column->pixel * pixel_stride]);
+    }
+    sum += row->weight * inner;
+  }
+  return sum * taps.per_sample;
+}
+
 // Straight from the definition, a pixel at a time and with any strides: for few RoIs, for maps too
 // large for the buffer, for numbers of channels that fill no vector. Bin (i, j) of output channel c
 // reads channel channel_of(c, i, j).
@@ -143,16 +159,8 @@ void pool_plain(const at::Tensor& input, const RoiPlan<acc_t<T>>& plan, const at
       for (int i = 0; i < height; ++i) {
         for (int j = 0; j < width; ++j) {
           const T* in = image + channel_of(c, i, j) * input.stride(1);
-          Acc sum = 0;
-          for (const auto* row = taps.row(i); row != taps.row(i + 1); ++row) {
-            const T* line = in + row->pixel * input.stride(2);
-            Acc inner = 0;
-            for (const auto* column = taps.column(j); column != taps.column(j + 1); ++column) {
-              inner += column->weight * static_cast<Acc>(line[column->pixel * input.stride(3)]);
-            }
-            sum += row->weight * inner;
-          }
-          out[i * output.stride(2) + j * output.stride(3)] = static_cast<T>(sum * taps.per_sample);
+          out[i * output.stride(2) + j * output.stride(3)] =
+              static_cast<T>(bin_mean(in, input.stride(2), input.stride(3), taps, i, j));
         }
       }
     }

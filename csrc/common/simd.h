@@ -16,7 +16,7 @@ inline constexpr int lanes = FASTCV_VECTOR_BYTES / static_cast<int>(sizeof(T));
 
 template <typename T>
 inline vec<T> broadcast(T x) {
-  return vec<T>{} + x;
+  return x - vec<T>{};  // x, and compilers know: x + 0 would be 0 for x = -0
 }
 
 inline vec<float> madd(vec<float> a, vec<float> b, vec<float> c) {

@@ -22,29 +22,47 @@ inline void pool_bin(const In* pixels, int64_t row_stride, int64_t pixel_stride,
   }
 }
 
+// n vectors of channels at a time, from channel c on; returns where that ends.
+template <int n, typename Acc, typename In, typename Out>
+inline int64_t pool_channels(const In* pixels, int64_t row_stride, int64_t pixel_stride, int64_t c,
+                             int64_t channels, const RoiTaps<Acc>& roi, int ph, int pw, Out* out) {
+  const vec<Acc> scale = broadcast(roi.per_sample);
+  for (; c + n * lanes<Acc> <= channels; c += n * lanes<Acc>) {
+    vec<Acc> sum[n] = {};
+    pool_bin<n>(pixels + c, row_stride, pixel_stride, roi.row(ph), roi.row(ph + 1), roi.column(pw),
+                roi.column(pw + 1), sum);
+    for (int j = 0; j < n; ++j) store<Acc>(out + c + j * lanes<Acc>, sum[j] * scale);
+  }
+  return c;
+}
+
 // Bins of `channels` channels, a multiple of lanes<Acc>, into out + bin * out_stride.
 template <typename Acc, typename In, typename Out>
 void pool_roi(const In* pixels, int64_t row_stride, int64_t pixel_stride, int64_t channels,
               const RoiTaps<Acc>& roi, int pooled_height, int pooled_width, Out* out,
               int64_t out_stride) {
-  constexpr int n = block_channels / lanes<Acc> < 4 ? block_channels / lanes<Acc> : 4;
   for (int ph = 0; ph < pooled_height; ++ph) {
-    const Tap<Acc>*row = roi.row(ph), *row_end = roi.row(ph + 1);
     for (int pw = 0; pw < pooled_width; ++pw, out += out_stride) {
-      const Tap<Acc>*column = roi.column(pw), *column_end = roi.column(pw + 1);
-      const vec<Acc> scale = broadcast(roi.per_sample);
       int64_t c = 0;
-      for (; c + n * lanes<Acc> <= channels; c += n * lanes<Acc>) {
-        vec<Acc> sum[n] = {};
-        pool_bin<n>(pixels + c, row_stride, pixel_stride, row, row_end, column, column_end, sum);
-        for (int j = 0; j < n; ++j) store<Acc>(out + c + j * lanes<Acc>, sum[j] * scale);
-      }
-      for (; c < channels; c += lanes<Acc>) {
-        vec<Acc> sum[1] = {};
-        pool_bin<1>(pixels + c, row_stride, pixel_stride, row, row_end, column, column_end, sum);
-        store<Acc>(out + c, sum[0] * scale);
-      }
+      c = pool_channels<4>(pixels, row_stride, pixel_stride, c, channels, roi, ph, pw, out);
+      c = pool_channels<2>(pixels, row_stride, pixel_stride, c, channels, roi, ph, pw, out);
+      pool_channels<1>(pixels, row_stride, pixel_stride, c, channels, roi, ph, pw, out);
     }
+  }
+}
+
+// Adds what one bin gives to a line of pixels, for n vectors of channels.
+template <int n, typename Acc, typename In>
+inline void scatter_bin(const In* grad, const Tap<Acc>* column, const Tap<Acc>* column_end,
+                        Acc row_weight, Acc* line, int64_t pixel_stride) {
+  vec<Acc> g[n];
+  for (int j = 0; j < n; ++j) g[j] = load<Acc>(grad + j * lanes<Acc>);
+  for (; column != column_end; ++column) {
+    const Acc w = row_weight * column->weight;
+    if (w == 0) continue;  // a pixel that gave nothing gets nothing, not even a NaN
+    const vec<Acc> weight = broadcast(w);
+    Acc* p = line + column->pixel * pixel_stride;
+    for (int j = 0; j < n; ++j, p += lanes<Acc>) store<Acc>(p, madd(weight, g[j], load<Acc>(p)));
   }
 }
 
@@ -55,20 +73,22 @@ void scatter_roi(const In* grad, int64_t grad_stride, int64_t channels, const Ro
                  int pooled_height, int pooled_width, int32_t top, int32_t bottom, Acc* pixels,
                  int64_t row_stride, int64_t pixel_stride) {
   for (int ph = 0; ph < pooled_height; ++ph) {
-    for (const Tap<Acc>* row = roi.row(ph); row != roi.row(ph + 1); ++row) {
+    for (const Tap<Acc>*row = roi.row(ph), *row_end = roi.row(ph + 1); row != row_end; ++row) {
       if (row->pixel < top || row->pixel >= bottom) continue;
       Acc* line = pixels + (row->pixel - top) * row_stride;
       const Acc row_weight = row->weight * roi.per_sample;
       for (int pw = 0; pw < pooled_width; ++pw) {
         const In* g = grad + (ph * pooled_width + pw) * grad_stride;
-        for (const Tap<Acc>* c = roi.column(pw); c != roi.column(pw + 1); ++c) {
-          const Acc w = row_weight * c->weight;
-          if (w == 0) continue;  // a pixel that gave nothing gets nothing, not even a NaN
-          const vec<Acc> weight = broadcast(w);
-          Acc* p = line + c->pixel * pixel_stride;
-          for (int64_t i = 0; i < channels; i += lanes<Acc>) {
-            store<Acc>(p + i, madd(weight, load<Acc>(g + i), load<Acc>(p + i)));
-          }
+        const Tap<Acc>*column = roi.column(pw), *column_end = roi.column(pw + 1);
+        int64_t c = 0;
+        for (; c + 4 * lanes<Acc> <= channels; c += 4 * lanes<Acc>) {
+          scatter_bin<4>(g + c, column, column_end, row_weight, line + c, pixel_stride);
+        }
+        for (; c + 2 * lanes<Acc> <= channels; c += 2 * lanes<Acc>) {
+          scatter_bin<2>(g + c, column, column_end, row_weight, line + c, pixel_stride);
+        }
+        for (; c < channels; c += lanes<Acc>) {
+          scatter_bin<1>(g + c, column, column_end, row_weight, line + c, pixel_stride);
         }
       }
     }

@@ -86,11 +86,8 @@ void pool_nchw(const T* input, const WindowPlan& plan, const RoiShape& s, T* out
         const int64_t first = (roi.index * s.channels + c) * s.bins();
         FASTCV_ISA_CALL(deinterleave<T, Acc>)(bin_buffer.get(), s.bins(), here, s.bins(),
                                               output + first);
-        for (int q = 0; q < here; ++q) {
-          for (int64_t b = 0; b < s.bins(); ++b) {
-            argmax[first + q * s.bins() + b] = argmax_buffer[b * roi_block + q];
-          }
-        }
+        FASTCV_ISA_CALL(deinterleave<int32_t, int32_t>)(argmax_buffer.get(), s.bins(), here,
+                                                        s.bins(), argmax + first);
       }
     }
   });

@@ -7,7 +7,24 @@ from fastcv import _extension
 
 _extension.load()  # registers torch.ops.fastcv.*, which the modules below refer to
 
+from fastcv.ops.box_losses import (  # noqa: E402
+    complete_box_iou_loss,
+    distance_box_iou_loss,
+    generalized_box_iou_loss,
+)
+from fastcv.ops.boxes import (  # noqa: E402
+    box_area,
+    box_convert,
+    box_iou,
+    clip_boxes_to_image,
+    complete_box_iou,
+    distance_box_iou,
+    generalized_box_iou,
+    masks_to_boxes,
+    remove_small_boxes,
+)
 from fastcv.ops.identity import identity  # noqa: E402
+from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
 from fastcv.ops.ps_roi import PSRoIAlign, PSRoIPool, ps_roi_align, ps_roi_pool  # noqa: E402
 from fastcv.ops.roi import (  # noqa: E402
@@ -20,6 +37,7 @@ from fastcv.ops.roi import (  # noqa: E402
 from fastcv.ops.rotated import batched_nms_rotated, box_iou_rotated, nms_rotated  # noqa: E402
 
 __all__ = [
+    "MultiScaleRoIAlign",
     "PSRoIAlign",
     "PSRoIPool",
     "RoIAlign",
@@ -27,12 +45,24 @@ __all__ = [
     "batched_nms",
     "batched_nms_rotated",
     "batched_soft_nms",
+    "box_area",
+    "box_convert",
+    "box_iou",
     "box_iou_rotated",
+    "clip_boxes_to_image",
+    "complete_box_iou",
+    "complete_box_iou_loss",
+    "distance_box_iou",
+    "distance_box_iou_loss",
+    "generalized_box_iou",
+    "generalized_box_iou_loss",
     "identity",
+    "masks_to_boxes",
     "nms",
     "nms_rotated",
     "ps_roi_align",
     "ps_roi_pool",
+    "remove_small_boxes",
     "roi_align",
     "roi_align_rotated",
     "roi_pool",
