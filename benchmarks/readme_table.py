@@ -1,0 +1,66 @@
+"""Write README's op table from the newest results under benchmarks/results/.
+
+python benchmarks/readme_table.py
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- op table -->", "<!-- end of op table -->"
+
+
+def newest(folder: Path) -> Path:
+    """The results file of the newest CPU run."""
+    files = [p for p in folder.glob("*.json") if "benchmarks" in json.loads(p.read_text())]
+    if not files:
+        sys.exit(f"no results in {folder}: run `make bench` first")
+    return max(files, key=lambda p: json.loads(p.read_text())["datetime"])
+
+
+def table(run: dict) -> str:
+    """Markdown: a row for each comparison, threads side by side."""
+    cells: dict[tuple[str, str, str], dict[int, dict]] = {}
+    for benchmark in run["benchmarks"]:
+        row = benchmark["extra_info"]
+        if "ratio" in row and row["op"] != "identity":
+            cells.setdefault((row["op"], row["work"], row["peer"]), {})[row["threads"]] = row
+    lines = [
+        "| op | work | against | 1 thread | 2 threads |",
+        "|---|---|---|---|---|",
+    ]
+    for (op, work, peer), by_threads in cells.items():
+        ratios = [cell(by_threads.get(threads)) for threads in (1, 2)]
+        lines.append(f"| `{op}` | {work} | {peer} | {ratios[0]} | {ratios[1]} |")
+    machine = run["machine_info"]
+    lines.append("")
+    lines.append(
+        "Median time of the peer over ours, called in turn in one process; ours in brackets. "
+        f"{machine['cpu']['brand_raw']}, {machine['cpu']['count']} cores, "
+        f"torch {machine['torch']}, torchvision {machine['torchvision']}, {run['datetime'][:10]}."
+    )
+    return "\n".join(lines)
+
+
+def cell(row: dict | None) -> str:
+    return "" if row is None else f"**x{row['ratio']:.3g}** ({row['ours_median_ms']:.3g} ms)"
+
+
+def put_into(text: str, new: str) -> str:
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{new}\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    run = json.loads(newest(ROOT / "benchmarks" / "results").read_text())
+    temporary = readme.with_suffix(".tmp")
+    temporary.write_text(put_into(readme.read_text(), table(run)))
+    temporary.replace(readme)
+
+
+if __name__ == "__main__":
+    main()

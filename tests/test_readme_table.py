@@ -1,0 +1,50 @@
+"""README's table says what the results file says."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "readme_table.py"
+spec = importlib.util.spec_from_file_location("readme_table", SCRIPT)
+readme_table = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(readme_table)
+
+
+def row(op, threads, ratio, ours):
+    info = {"op": op, "work": "some boxes", "peer": "torchvision", "threads": threads}
+    return {"extra_info": {**info, "ratio": ratio, "ours_median_ms": ours}}
+
+
+RUN = {
+    "datetime": "2026-01-02T03:04:05",
+    "machine_info": {
+        "cpu": {"brand_raw": "A CPU", "count": 2},
+        "torch": "2.14.1",
+        "torchvision": "0.29.2",
+    },
+    "benchmarks": [
+        row("nms", 1, 33.333, 1.25),
+        row("nms", 2, 40.04, 1.0),
+        row("identity", 1, 1, 1),
+    ],
+}
+
+
+def test_a_row_for_each_comparison():
+    lines = readme_table.table(RUN).splitlines()
+    expected = "| `nms` | some boxes | torchvision | **x33.3** (1.25 ms) | **x40** (1 ms) |"
+    assert lines[2] == expected
+    assert "A CPU, 2 cores" in lines[-1] and "2026-01-02" in lines[-1]
+    assert not any("identity" in line for line in lines)
+
+
+def test_only_the_marked_part_changes():
+    text = f"before\n{readme_table.BEGIN}\nold\n{readme_table.END}\nafter\n"
+    new = readme_table.put_into(text, "new")
+    assert new == text.replace("old", "new")
+
+
+def test_no_results(tmp_path):
+    with pytest.raises(SystemExit, match="run `make bench` first"):
+        readme_table.newest(tmp_path)
