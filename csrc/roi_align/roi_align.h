@@ -13,8 +13,9 @@
 //
 // Where samples lie and what they read outside of the image: common/roi_sampling.h. Coordinates and
 // sums in float32 (float64 for float64 input). A RoI with x2 < x1 or y2 < y1 has no samples and
-// gives 0 (with sampling_ratio > 0: its samples run backwards); so do NaN and infinite corners.
-// RoIs far larger than the image cost no more than the image.
+// gives 0 (with sampling_ratio > 0: its samples run backwards; without aligned: it is one pixel).
+// NaN and infinite corners give 0 (without aligned, a far corner of -infinity: as one pixel). RoIs
+// far larger than the image cost no more than the image.
 //
 // Errors: shapes, dtypes, devices other than above; an image index outside of the batch, on the CPU
 // (on CUDA, where looking would mean waiting, such a RoI gives 0).

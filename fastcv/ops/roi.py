@@ -232,7 +232,8 @@ def _remember_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> Non
 def _differentiate_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     # What reached a pixel came from the bins that chose it: they read it back.
     rois, argmax = ctx.saved_tensors
-    image = rois[:, 0].long()[:, None].expand(argmax.shape[:2])
+    # A RoI of no image (CUDA only) has an argmax of -1: which image it asks makes no difference.
+    image = rois[:, 0].long().clamp(0, max(grad.shape[0] - 1, 0))[:, None].expand(argmax.shape[:2])
     channel = torch.arange(grad.shape[1], device=grad.device).expand(argmax.shape[:2])
     pixel = argmax.long().clamp(min=0)
     values = grad.flatten(2)[image[..., None, None], channel[..., None, None], pixel]
