@@ -44,7 +44,7 @@ def tests() -> int:
 
 
 def sanitize() -> int:
-    """Every tool of compute-sanitizer over the CUDA tests' small inputs."""
+    """Every tool of compute-sanitizer over every kernel, on small inputs."""
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer is None:
         sys.exit("fastcv: compute-sanitizer was not found: it comes with the CUDA toolkit.")
@@ -54,18 +54,10 @@ def sanitize() -> int:
             sanitizer,
             f"--tool={tool}",
             "--error-exitcode=1",
-            "--kernel-regex=kns=fastcv",
             sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-m",
-            "cuda and not slow",
-            "tests/ops",
-            "-k",
-            "small",
+            "tests/run_small_on_cuda.py",
             PYTORCH_NO_CUDA_MEMORY_CACHING="1",
+            PYTHONPATH=str(ROOT),
         )
     return failed
 

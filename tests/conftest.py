@@ -2,31 +2,7 @@ import pytest
 import torch
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--without-torchvision",
-        action="store_true",
-        help="leave out the *_torchvision.py tests: a torch without CUDA has no torchvision",
-    )
-
-
-def pytest_ignore_collect(collection_path, config):
-    if config.getoption("--without-torchvision"):
-        return collection_path.name.endswith("_torchvision.py") or None
-    return None
-
-
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 def device(request: pytest.FixtureRequest) -> torch.device:
     """Every device this machine has: the same test runs on each."""
     return torch.device(request.param)
-
-
-def pytest_collection_modifyitems(config, items):
-    # Deselected, not skipped: without a GPU there is nothing these could run on.
-    if torch.cuda.is_available():
-        return
-    cuda = [item for item in items if item.get_closest_marker("cuda")]
-    items[:] = [item for item in items if not item.get_closest_marker("cuda")]
-    if cuda:
-        config.hook.pytest_deselected(items=cuda)

@@ -1,0 +1,72 @@
+"""On a GPU (`make gpu`): ours against torchvision's, each call waited for."""
+
+import pytest
+import torch
+
+import fastcv.ops as ops
+
+torchvision = pytest.importorskip("torchvision")
+pytestmark = pytest.mark.cuda
+
+
+def waiting(call):
+    def run():
+        result = call()
+        torch.cuda.synchronize()
+        return result
+
+    return run
+
+
+@pytest.mark.parametrize("n, target", [(1000, 2), (10_000, 3), (100_000, 10)])
+def test_nms(compare, n, target):
+    g = torch.Generator().manual_seed(0)
+    centre = torch.rand(n, 2, generator=g) * torch.tensor([1333.0, 800.0])
+    size = 8 + 200 * torch.rand(n, 2, generator=g)
+    boxes = torch.cat([centre - size / 2, centre + size / 2], 1).cuda()
+    scores = torch.rand(n, generator=g).cuda()
+    compare(
+        "nms",
+        f"CUDA, n={n}",
+        waiting(lambda: ops.nms(boxes, scores, 0.7)),
+        waiting(lambda: torchvision.ops.nms(boxes, scores, 0.7)),
+        target=target,
+    )
+
+
+def pyramid_level(dtype, memory_format):
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 256, 200, 272, generator=g).to(dtype).cuda()
+    low = torch.rand(1000, 2, generator=g) * torch.tensor([900.0, 600.0])
+    high = low + 16 + 200 * torch.rand(1000, 2, generator=g)
+    rois = torch.cat([torch.randint(0, 2, (1000, 1), generator=g), low, high], 1).cuda()
+    return x.contiguous(memory_format=memory_format), rois
+
+
+@pytest.mark.parametrize(
+    "dtype, memory_format, target",
+    [(torch.float32, torch.contiguous_format, 1.5), (torch.float16, torch.channels_last, 3)],
+    ids=["fp32-nchw", "fp16-channels_last"],
+)
+def test_roi_align(compare, dtype, memory_format, target):
+    x, rois = pyramid_level(dtype, memory_format)
+    compare(
+        "roi_align",
+        f"CUDA, forward, {dtype}, {memory_format}",
+        waiting(lambda: ops.roi_align(x, rois, 7, 0.25, 2, True)),
+        waiting(lambda: torchvision.ops.roi_align(x, rois.to(dtype), 7, 0.25, 2, True)),
+        target=target,
+    )
+
+
+def test_roi_align_backward(compare):
+    x, rois = pyramid_level(torch.float32, torch.contiguous_format)
+    grad = torch.randn(1000, 256, 7, 7, device="cuda")
+    arguments = (grad, rois, 0.25, 7, 7, *x.shape, 2, True)
+    compare(
+        "roi_align",
+        "CUDA, backward, float32",
+        waiting(lambda: torch.ops.fastcv._roi_align_backward(*arguments)),
+        waiting(lambda: torch.ops.torchvision._roi_align_backward(*arguments)),
+        target=2,
+    )

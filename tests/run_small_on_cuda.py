@@ -1,0 +1,86 @@
+"""Every CUDA kernel once on small inputs, against the CPU: short enough for compute-sanitizer.
+
+compute-sanitizer --tool=memcheck python tests/run_small_on_cuda.py
+"""
+
+import itertools
+
+import torch
+
+import fastcv.ops as ops
+
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+FORMATS = [torch.contiguous_format, torch.channels_last]
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 4e-2}
+
+
+def boxes_and_scores(n, dtype):
+    g = torch.Generator().manual_seed(n)
+    corner = torch.rand(n, 2, generator=g) * 60
+    boxes = torch.cat([corner, corner + 5 + 25 * torch.rand(n, 2, generator=g)], 1)
+    return boxes.to(dtype), torch.rand(n, generator=g).to(dtype)
+
+
+def check_suppression(dtype):
+    boxes, scores = boxes_and_scores(150, dtype)
+    rotated = torch.cat([boxes[:, :2], boxes[:, 2:] / 3, boxes[:, :1] * 6], 1)
+    idxs = torch.arange(150) % 3
+    calls = [
+        (ops.nms, (boxes, scores, 0.4)),
+        (ops.batched_nms, (boxes, scores, idxs, 0.4)),
+        (ops.soft_nms, (boxes, scores, "linear")),
+        (ops.batched_soft_nms, (boxes, scores, idxs, "gaussian")),
+        (ops.box_iou_rotated, (rotated, rotated)),
+        (ops.nms_rotated, (rotated, scores, 0.4)),
+        (ops.batched_nms_rotated, (rotated, scores, idxs, 0.4)),
+    ]
+    for op, arguments in calls:
+        compare(op.__name__, op(*arguments), op(*on_cuda(arguments)), dtype)
+
+
+def check_pooling(dtype, memory_format):
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 32, 9, 37, generator=g).to(dtype).contiguous(memory_format=memory_format)
+    low = torch.rand(12, 2, generator=g) * 30 - 4
+    upright = torch.cat([torch.arange(12)[:, None] % 2, low, low + 20 * torch.rand(12, 2)], 1)
+    rotated = torch.cat([upright, torch.rand(12, 1, generator=g) * 360], 1)
+    calls = [
+        (ops.roi_align, upright, (2, 0.7, -1, True)),
+        (ops.roi_align_rotated, rotated, (2, 0.7, 2, True)),
+        (ops.roi_pool, upright, (2, 0.7)),
+        (ops.ps_roi_align, upright, (2, 0.7, 2)),
+        (ops.ps_roi_pool, upright, (2, 0.7)),
+    ]
+    for op, rois, options in calls:
+        results = []
+        for device in ("cpu", "cuda"):
+            y = x.to(device).requires_grad_()
+            out = op(y, rois.to(device), *options)
+            grad = torch.linspace(-1, 1, out.numel()).reshape(out.shape).to(out)
+            results.append((out.detach(), torch.autograd.grad(out, y, grad)[0]))
+        compare(op.__name__, *results, dtype)
+
+
+def on_cuda(arguments):
+    return [a.cuda() if isinstance(a, torch.Tensor) else a for a in arguments]
+
+
+def compare(name, cpu, cuda, dtype):
+    cpu, cuda = (r if isinstance(r, tuple) else (r,) for r in (cpu, cuda))
+    for want, got in zip(cpu, cuda, strict=True):
+        tolerance = TOLERANCE[dtype]
+        torch.testing.assert_close(got.cpu(), want, rtol=tolerance, atol=tolerance, msg=name)
+
+
+def main():
+    x = torch.arange(1000.0)
+    compare("identity", ops.identity(x), ops.identity(x.cuda()), torch.float32)
+    for dtype in DTYPES:
+        check_suppression(dtype)
+    for dtype, memory_format in itertools.product(DTYPES, FORMATS):
+        check_pooling(dtype, memory_format)
+    print("every kernel ran")
+
+
+if __name__ == "__main__":
+    main()
