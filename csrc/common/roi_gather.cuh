@@ -33,7 +33,7 @@ struct Layout {
 };
 
 // The RoIs [first, first + threads) that touch the tile, in ascending order, into `found`; returns
-// how many. All threads of the block call it.
+// many. All threads of the block call it; its first barrier keeps `found` until all have read it.
 template <typename Op>
 __device__ int find_rois(const Op& op, int64_t first, const Tile& tile, typename Op::Roi* found) {
   FASTCV_SHARED(int, of_warp, [threads / 32]);
@@ -96,7 +96,6 @@ __global__ void __launch_bounds__(threads)
             op.gather(found[i], y, x, channel, L::channel_step, channels, sum);
           }
         }
-        __syncthreads();  // before `found` is written anew
       }
       if (!inside) continue;
       T* pixel = grad_input.data + tile.image * grad_input.n + y * grad_input.h + x * grad_input.w;

@@ -19,15 +19,23 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import torch
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 CACHE = ROOT / "build" / "emulator"
+# DWARF 4, for some addr2line name the wrong file of DWARF 5's.
 FLAGS = [
-    "-std=c++20", "-O2", "-g1", "-fPIC", "-ffp-contract=off", "-fno-math-errno",
+    "-std=c++20", "-O2", "-g1", "-gdwarf-4", "-fPIC", "-ffp-contract=off", "-fno-math-errno",
     "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-tsan",
     "-DFASTCV_EMULATE_CUDA",
     f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests'}",
 ]  # fmt: skip
+
+
+RUNTIME = ["fiber.cpp", "guards.cpp", "host.cpp", "scheduler.cpp"]
+GUARD = 256  # guard_bytes and unwritten of runtime/guards.h
+UNWRITTEN = 0xFF
 
 
 class EmulatorError(RuntimeError):
@@ -42,6 +50,7 @@ class Library:
         self._dll = ctypes.CDLL(str(path))
         self._dll.emulator_take_error.restype = ctypes.c_char_p
         self._functions: dict[str, Function] = {}
+        self._guarded: list[torch.Tensor] = []
 
     def __getattr__(self, name: str) -> Function:
         if name not in self._functions:
@@ -54,18 +63,37 @@ class Library:
         number = {"ascending": 0, "descending": -1, "random": int(seed or 1)}[kind]
         self._dll.emulator_set_order(ctypes.c_int64(number))
 
+    def guard(self, tensor: torch.Tensor, name: str = "a tensor") -> torch.Tensor:
+        """A copy of a dense tensor, in any order, that a kernel leaves at its peril."""
+        memory = torch.full((tensor.nbytes + 2 * GUARD,), UNWRITTEN, dtype=torch.uint8)
+        inside = memory[GUARD : GUARD + tensor.nbytes].view(tensor.dtype)
+        copy = inside.as_strided(tensor.size(), tensor.stride(), inside.storage_offset())
+        copy.copy_(tensor)
+        self._guarded.append(memory)
+        self._dll.emulator_guard(
+            ctypes.c_void_p(copy.data_ptr()), ctypes.c_size_t(tensor.nbytes), name.encode()
+        )
+        return copy
+
+    def forget_guards(self) -> None:
+        self._dll.emulator_forget_guards()
+        self._guarded.clear()
+
     def check(self) -> None:
         error = self._dll.emulator_take_error().decode()
         if error:
             raise EmulatorError(re.sub(r"\+0x[0-9a-f]+", lambda m: self._line(m.group()), error))
 
     def _line(self, offset: str) -> str:
-        command = ["addr2line", "-e", str(self._path), offset[1:]]
+        """The kernel's line, which may have inlined an intrinsic of the emulator's."""
+        command = ["addr2line", "-i", "-e", str(self._path), offset[1:]]
         try:
             out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         except (OSError, subprocess.CalledProcessError):
             return offset
-        return out.split()[0].rsplit("/", 1)[-1]
+        frames = [line.split()[0] for line in out.splitlines()]
+        kernel = [f for f in frames if "/emulator/device/" not in f]
+        return (kernel or frames)[0].rsplit("/", 1)[-1]
 
 
 class Function:
@@ -92,7 +120,7 @@ class Function:
 @functools.cache
 def load(name: str, race: bool = False, ucontext: bool = False) -> Library:
     """The library of ``tests/emulator/NAME.cpp``, compiled if it is new."""
-    runtime = [HERE / "runtime" / f for f in ("fiber.cpp", "scheduler.cpp", "host.cpp")]
+    runtime = [HERE / "runtime" / f for f in RUNTIME]
     runtime.append(HERE / "runtime" / ("race_runtime.cpp" if race else "no_race.cpp"))
     flags = FLAGS + (["-DFASTCV_UCONTEXT"] if ucontext else [])
     kernel = compiled(HERE / f"{name}.cpp", flags + (["-fsanitize=thread", "-O1"] if race else []))

@@ -12,28 +12,31 @@ build = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(build)
 
 
+def loader(order, race):
+    """A function that loads libraries; behind it, their guards are forgotten."""
+    libraries = []
+
+    def load(name):
+        library = build.load(name, race=race)
+        library.set_order(order)
+        libraries.append(library)
+        return library
+
+    yield load
+    for library in libraries:
+        library.forget_guards()
+
+
 @pytest.fixture(params=["ascending", "descending", "random:1"])
 def emulated(request):
     """``emulated("nms")``: the library of nms.cpp, in each order of threads and blocks."""
-
-    def load(name):
-        library = build.load(name)
-        library.set_order(request.param)
-        return library
-
-    return load
+    yield from loader(request.param, race=False)
 
 
 @pytest.fixture
 def raced():
     """``raced("nms")``: the same under the race detector."""
-
-    def load(name):
-        library = build.load(name, race=True)
-        library.set_order("random:1")
-        return library
-
-    return load
+    yield from loader("random:1", race=True)
 
 
 @pytest.fixture

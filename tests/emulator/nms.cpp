@@ -1,6 +1,5 @@
 // The CUDA kernels of nms and batched_nms on the CPU, for ctypes.
 #include <cstdint>
-#include <vector>
 
 #include "nms/nms_kernel.cuh"
 
@@ -10,7 +9,7 @@ using namespace fastcv;
 #define NMS(name, T)                                                                         \
   extern "C" int64_t nms_##name(const T* boxes, const int64_t* order, const int64_t* groups, \
                                 int64_t n, double iou_threshold, int64_t* keep) {            \
-    std::vector<uint8_t> workspace(cuda::nms_workspace_bytes<T>(n));                         \
+    const emulator::DeviceBuffer workspace(cuda::nms_workspace_bytes<T>(n));                 \
     int64_t count = -1;                                                                      \
     cuda::launch_nms(boxes, order, groups, n, iou_threshold, workspace.data(), keep, &count, \
                      cudaStream_t{});                                                        \

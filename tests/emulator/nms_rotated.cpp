@@ -1,6 +1,5 @@
 // The CUDA kernels of nms_rotated and batched_nms_rotated on the CPU, for ctypes.
 #include <cstdint>
-#include <vector>
 
 #include "nms_rotated/nms_rotated_kernel.cuh"
 
@@ -11,7 +10,7 @@ using namespace fastcv;
   extern "C" int64_t nms_rotated_##name(const T* boxes, const int64_t* order,                   \
                                         const int64_t* groups, int64_t n, double iou_threshold, \
                                         int64_t* keep) {                                        \
-    std::vector<uint8_t> workspace(cuda::nms_rotated_workspace_bytes<T>(n));                    \
+    const emulator::DeviceBuffer workspace(cuda::nms_rotated_workspace_bytes<T>(n));            \
     int64_t count = -1;                                                                         \
     cuda::launch_nms_rotated(boxes, order, groups, n, iou_threshold, workspace.data(), keep,    \
                              &count, cudaStream_t{});                                           \

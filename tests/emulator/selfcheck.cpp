@@ -86,6 +86,82 @@ __global__ void vote_kernel(int* out) {
   mine[1] = here, mine[2] = any, mine[3] = all, mine[4] = up, mine[5] = to, mine[6] = other;
 }
 
+// Passes a value through shared memory with a shuffle in between, which orders no memory.
+__global__ void shuffle_is_no_fence_kernel(int* out, bool barrier) {
+  FASTCV_SHARED(int, tile, [32]);
+  tile[threadIdx.x] = threadIdx.x;
+  const int one = __shfl_sync(0xffffffffu, 1, 0);
+  if (barrier) __syncwarp();
+  out[threadIdx.x] = tile[31 - threadIdx.x] + one;
+}
+
+// The lower half of the warp meets; `all` false lets the upper half read what the lower wrote.
+__global__ void half_warp_kernel(int* out, bool all) {
+  FASTCV_SHARED(int, tile, [32]);
+  const unsigned t = threadIdx.x;
+  tile[t] = t;
+  __syncwarp(t < 16 ? 0x0000ffffu : 0xffff0000u);
+  if (all) __syncwarp();
+  out[t] = tile[t ^ 16];
+}
+
+// Neighbouring bytes of a word, each with a writer of its own, of which one is read by another.
+__global__ void bytes_kernel(unsigned char* bytes, int* out, bool barrier) {
+  if (threadIdx.x < 4) bytes[threadIdx.x] = 1;
+  if (barrier) __syncthreads();
+  if (threadIdx.x == 32) *out = bytes[0];
+}
+
+__global__ void first_block_kernel(int* blocks, int* first) {
+  if (atomicAdd(blocks, 1) == 0) *first = blockIdx.x;
+}
+
+__global__ void shared_bounds_kernel(int write, int read, int* out) {
+  FASTCV_SHARED(int, tile, [8]);
+  tile[threadIdx.x] = 1;
+  tile[write] = 1;
+  out[threadIdx.x] = tile[read];
+}
+
+__global__ void global_bounds_kernel(const float* in, float* out, int write, int read) {
+  out[write] = in[read];
+}
+
+__global__ void vector_kernel(const float* in, float4* out) {
+  *out = *reinterpret_cast<const float4*>(in);
+}
+
+__global__ void different_places_kernel() {
+  if (threadIdx.x < 5) {
+    __syncwarp();
+  } else {
+    __syncwarp();
+  }
+}
+
+__global__ void deadlock_kernel() {
+  if (threadIdx.x == 40) __syncwarp();
+  __syncthreads();
+}
+
+template <typename T>
+__global__ void add_kernel(T* sum, T value) {
+  atomicAdd(sum, value);
+}
+
+// What 0 .. 63 leave behind, in each of the operations.
+template <typename T>
+__global__ void integer_atomics_kernel(T* result) {
+  const T t = threadIdx.x;
+  atomicMax(result, t);
+  atomicMin(result + 1, t);
+  atomicOr(result + 2, T{1} << (t % 31));
+  atomicAnd(result + 3, ~(T{1} << (t % 31)));
+  atomicXor(result + 4, t);
+  if (atomicCAS(result + 5, T{0}, t + 1) == 0) result[6] = t + 1;
+  atomicAdd(result + 7, t);
+}
+
 const cudaStream_t stream{};
 
 extern "C" {
@@ -115,6 +191,60 @@ void dynamic(float* out) {
   launch(dynamic_kernel, dim3(3), dim3(64), 64 * sizeof(float), stream, out);
 }
 void votes(int* out) { launch(vote_kernel, dim3(1), dim3(64), 0, stream, out); }
+
+void shuffle_is_no_fence(int* out, int barrier) {
+  launch(shuffle_is_no_fence_kernel, dim3(1), dim3(32), 0, stream, out, barrier != 0);
+}
+void half_warp(int* out, int all) {
+  launch(half_warp_kernel, dim3(1), dim3(32), 0, stream, out, all != 0);
+}
+void bytes(unsigned char* bytes, int* out, int barrier) {
+  launch(bytes_kernel, dim3(1), dim3(64), 0, stream, bytes, out, barrier != 0);
+}
+int first_block(int* blocks) {
+  int first = -1;
+  launch(first_block_kernel, dim3(50), dim3(1), 0, stream, blocks, &first);
+  return first;
+}
+void shared_bounds(int write, int read, int* out) {
+  launch(shared_bounds_kernel, dim3(1), dim3(1), 0, stream, write, read, out);
+}
+void global_bounds(const float* in, float* out, int write, int read) {
+  launch(global_bounds_kernel, dim3(1), dim3(1), 0, stream, in, out, write, read);
+}
+void load_vector(const float* in, float4* out) {
+  launch(vector_kernel, dim3(1), dim3(1), 0, stream, in, out);
+}
+float unwritten_buffer() {
+  const emulator::DeviceBuffer buffer(sizeof(float));
+  return *static_cast<const float*>(buffer.data());
+}
+void different_places() { launch(different_places_kernel, dim3(1), dim3(32), 0, stream); }
+void deadlock() { launch(deadlock_kernel, dim3(1), dim3(64), 0, stream); }
+
+#define ADD(name, T)                                                  \
+  void add_##name(T* sum, const T* value) {                           \
+    launch(add_kernel<T>, dim3(2), dim3(64), 0, stream, sum, *value); \
+  }
+ADD(float64, double)
+ADD(float32, float)
+ADD(int32, int)
+ADD(uint32, unsigned)
+ADD(uint64, unsigned long long)
+ADD(float16, __half)
+ADD(bfloat16, __nv_bfloat16)
+ADD(float16_pair, __half2)
+ADD(bfloat16_pair, __nv_bfloat162)
+
+void integer_atomics_int32(int* result) {
+  launch(integer_atomics_kernel<int>, dim3(1), dim3(64), 0, stream, result);
+}
+void integer_atomics_uint32(unsigned* result) {
+  launch(integer_atomics_kernel<unsigned>, dim3(1), dim3(64), 0, stream, result);
+}
+void integer_atomics_uint64(unsigned long long* result) {
+  launch(integer_atomics_kernel<unsigned long long>, dim3(1), dim3(64), 0, stream, result);
+}
 
 void half_to_float(const __half* in, float* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = __half2float(in[i]);

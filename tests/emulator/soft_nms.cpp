@@ -1,6 +1,5 @@
 // The CUDA kernels of soft_nms and batched_soft_nms on the CPU, for ctypes.
 #include <cstdint>
-#include <vector>
 
 #include "soft_nms/soft_nms_kernel.cuh"
 
@@ -13,7 +12,7 @@ using namespace fastcv;
                                      const int64_t* groups, int64_t n, int gaussian,             \
                                      double iou_threshold, double sigma, double score_threshold, \
                                      cuda::acc_t<T>* selected) {                                 \
-    std::vector<uint8_t> workspace(cuda::soft_nms_workspace_bytes<T>(n));                        \
+    const emulator::DeviceBuffer workspace(cuda::soft_nms_workspace_bytes<T>(n));                \
     int64_t counts[2] = {0, 0};                                                                  \
     const Decay<cuda::acc_t<T>> decay(gaussian != 0, iou_threshold, sigma, score_threshold);     \
     cuda::launch_soft_nms(boxes, scores, members, groups, n, decay, workspace.data(), selected,  \

@@ -1,6 +1,7 @@
 """The emulator itself: what it runs right, and the planted mistakes it must find."""
 
 import ctypes
+import math
 
 import pytest
 import torch
@@ -87,11 +88,139 @@ def test_a_plain_add_where_an_atomic_belongs_is_a_race(races, emulator, blocks, 
         races.count(pointer(total), blocks, threads, 0)
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("shuffle_is_no_fence", [32 - t for t in range(32)]),
+        ("half_warp", [t ^ 16 for t in range(32)]),
+    ],
+    ids=["not a shuffle", "its own lanes alone"],
+)
+def test_syncwarp_orders(races, emulator, order, name, expected):
+    races.set_order(order)
+    out = torch.zeros(32, dtype=torch.int32)
+    getattr(races, name)(pointer(out), 1)
+    assert out.tolist() == expected
+    with pytest.raises(emulator.EmulatorError, match=r"race: .*selfcheck.cpp:\d+"):
+        getattr(races, name)(pointer(out), 0)
+
+
+def test_a_race_for_one_byte_of_a_word(races, emulator):
+    memory, out = torch.zeros(4, dtype=torch.uint8), torch.zeros(1, dtype=torch.int32)
+    races.bytes(pointer(memory), pointer(out), 1)
+    assert out.item() == 1
+    with pytest.raises(emulator.EmulatorError, match="race: a write and a read by thread 0 of"):
+        races.bytes(pointer(memory), pointer(out), 0)
+
+
+def test_blocks_run_in_the_order_asked_for(selfcheck):
+    first = {}
+    for order in ORDERS:
+        selfcheck.set_order(order)
+        blocks = torch.zeros(1, dtype=torch.int32)
+        first[order] = selfcheck.first_block(pointer(blocks))
+    assert first["ascending"] == 0 and first["descending"] == 49
+    assert len(set(first.values())) == len(ORDERS)
+
+
+@pytest.mark.parametrize(
+    "write, read, plain, raced",
+    [
+        (8, 0, "wrote byte 32 of shared tile, which has 32", "byte 32 of shared tile, .*cpp:"),
+        (-1, 0, "wrote 4 bytes before shared tile", "4 bytes before shared tile at selfcheck.cpp:"),
+        (0, 9, None, "byte 36 of shared tile, which has 32 at selfcheck.cpp:"),
+    ],
+)
+def test_shared_memory_has_bounds(selfcheck, races, emulator, write, read, plain, raced):
+    out = torch.zeros(1, dtype=torch.int32)
+    selfcheck.shared_bounds(0, 0, pointer(out))
+    for library, words in ((selfcheck, plain), (races, raced)):
+        if words is None:  # a read alone leaves no trace
+            continue
+        with pytest.raises(emulator.EmulatorError, match=f"out of bounds: .*{words}"):
+            library.shared_bounds(write, read, pointer(out))
+
+
+@pytest.mark.parametrize(
+    "write, read, plain, raced",
+    [
+        (5, 0, "wrote byte 20 of y, which has 20", "byte 20 of y, which has 20 at selfcheck.cpp:"),
+        (-2, 0, "wrote 8 bytes before y", "8 bytes before y at selfcheck.cpp:"),
+        (0, 5, None, "byte 20 of x, which has 20 at selfcheck.cpp:"),
+    ],
+)
+def test_guarded_tensors_have_bounds(selfcheck, races, emulator, write, read, plain, raced):
+    for library, words in ((selfcheck, plain), (races, raced)):
+        x, y = library.guard(torch.arange(5.0), "x"), library.guard(torch.zeros(5), "y")
+        library.global_bounds(pointer(x), pointer(y), 4, 3)
+        assert y.tolist() == [0, 0, 0, 0, 3]
+        if words is not None:
+            with pytest.raises(emulator.EmulatorError, match=f"out of bounds: .*{words}"):
+                library.global_bounds(pointer(x), pointer(y), write, read)
+        library.forget_guards()
+
+
+def test_a_guarded_copy_has_the_same_layout(races):
+    for x in (torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5).half()[..., :0]):
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            x = x.contiguous(memory_format=memory_format)
+            copy = races.guard(x)
+            assert torch.equal(copy, x) and copy.stride() == x.stride()
+    races.forget_guards()
+
+
+def test_a_misaligned_vector(races, emulator):
+    memory, out = torch.zeros(8), torch.zeros(4)
+    races.load_vector(pointer(memory), pointer(out))
+    with pytest.raises(
+        emulator.EmulatorError, match=r"misaligned access of 16 bytes at selfcheck.cpp:\d+"
+    ):
+        races.load_vector(pointer(memory[1:]), pointer(out))
+
+
+def test_device_memory_is_unwritten(selfcheck):
+    selfcheck.unwritten_buffer.restype = ctypes.c_float
+    assert math.isnan(selfcheck.unwritten_buffer())
+
+
+@pytest.mark.parametrize(
+    "name", ["float64", "float32", "int32", "uint32", "uint64", "float16", "bfloat16"]
+)
+def test_atomic_add(selfcheck, name):
+    dtype = getattr(torch, name)
+    total, two = torch.zeros(1, dtype=dtype), torch.tensor([2], dtype=dtype)
+    getattr(selfcheck, f"add_{name}")(pointer(total), pointer(two))
+    assert total.tolist() == [256]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_atomic_add_of_pairs(selfcheck, dtype):
+    name = f"add_{str(dtype).removeprefix('torch.')}_pair"
+    total, pair = torch.zeros(2, dtype=dtype), torch.tensor([2, 1], dtype=dtype)
+    getattr(selfcheck, name)(pointer(total), pointer(pair))
+    assert total.tolist() == [256, 128]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("name", ["int32", "uint32", "uint64"])
+def test_integer_atomics(selfcheck, order, name):
+    selfcheck.set_order(order)
+    dtype = torch.int64 if name == "uint64" else torch.int32
+    result = torch.tensor([5, 40, 0, 2**31 - 1, 0, 0, 0, 0], dtype=dtype)
+    getattr(selfcheck, f"integer_atomics_{name}")(pointer(result))
+    largest, smallest, either, both, xor, first, winner, total = result.tolist()
+    assert (largest, smallest, either, both) == (63, 0, 2**31 - 1, 0)
+    assert (xor, total) == (0, 2016) and first == winner != 0
+
+
 @pytest.mark.parametrize(
     "function, words",
     [
         ("divergent", r"divergent barrier: 54 threads ended before __syncthreads at selfcheck.cpp"),
         ("two_barriers", r"divergent barrier: __syncthreads at selfcheck.cpp:\d+ \(thread 0\) and"),
+        ("different_places", r"lanes wait in different places: __syncwarp at selfcheck.cpp:\d+"),
+        ("deadlock", r"deadlock: __syncthreads at .*__syncwarp at selfcheck.cpp:\d+ \(thread 40\)"),
         ("not_in_mask", "__syncwarp at selfcheck.cpp.*the calling lane is not in its mask"),
         ("too_much_shared", "static shared memory is 49153 bytes: at most 48 KiB"),
         ("too_much_dynamic", "at most 227 KiB of dynamic shared memory, got 233472"),

@@ -13,7 +13,9 @@ DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 def run(library, boxes, scores, threshold, groups=None):
     n = len(scores)
     order = scores.sort(stable=True, descending=True)[1]
-    keep = torch.full((n,), -1)
+    keep = library.guard(torch.full((n,), -1), "keep")
+    boxes, order = library.guard(boxes, "boxes"), library.guard(order, "order")
+    groups = groups if groups is None else library.guard(groups, "groups")
     kernel = getattr(library, f"nms_{str(boxes.dtype).removeprefix('torch.')}")
     kernel.restype = ctypes.c_int64
     pointers = [

@@ -38,9 +38,10 @@ def test_no_race_in_iou(raced):
 
 def check_iou(library, dtype, n, m):
     boxes1, boxes2 = random_boxes(n, dtype)[0], random_boxes(m, dtype)[0]
-    iou = torch.full((n, m), -1.0, dtype=dtype)
+    guarded1, guarded2 = library.guard(boxes1, "boxes1"), library.guard(boxes2, "boxes2")
+    iou = library.guard(torch.full((n, m), -1.0, dtype=dtype), "iou")
     kernel = function(library, "box_iou_rotated", dtype)
-    kernel(pointer(boxes1), pointer(boxes2), ctypes.c_int64(n), ctypes.c_int64(m), pointer(iou))
+    kernel(pointer(guarded1), pointer(guarded2), ctypes.c_int64(n), ctypes.c_int64(m), pointer(iou))
     assert torch.equal(iou, box_iou_rotated(boxes1, boxes2))
 
 
@@ -61,9 +62,10 @@ def check_nms(library, dtype, n):
     kernel = function(library, "nms_rotated", dtype)
     kernel.restype = ctypes.c_int64
     for groups in (None, idxs):
-        keep = torch.full((n,), -1)
+        keep = library.guard(torch.full((n,), -1), "keep")
+        names = {"boxes": boxes, "order": order, "groups": groups}
         count = kernel(
-            *(pointer(t) for t in (boxes, order, groups)),
+            *(pointer(t if t is None else library.guard(t, name)) for name, t in names.items()),
             ctypes.c_int64(n),
             ctypes.c_double(0.3),
             pointer(keep),

@@ -18,7 +18,9 @@ def run(library, boxes, scores, method, idxs=None):
     groups, members = (None, None) if idxs is None else idxs.sort(stable=True)
     kernel = getattr(library, f"soft_nms_{str(boxes.dtype).removeprefix('torch.')}")
     kernel.restype = ctypes.c_int64
-    tensors = (boxes, scores, members, groups)
+    selected = library.guard(selected, "selected")
+    names = {"boxes": boxes, "scores": scores, "members": members, "groups": groups}
+    tensors = [t if t is None else library.guard(t, name) for name, t in names.items()]
     count = kernel(
         *(ctypes.c_void_p(t.data_ptr() if t is not None else None) for t in tensors),
         ctypes.c_int64(n),

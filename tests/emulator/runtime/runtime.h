@@ -56,4 +56,17 @@ void* dynamic_shared_memory();
 [[noreturn]] void fail(const std::string& message);
 std::string to_string(const Site& site);
 
+// A launcher's device memory, as unwritten as cudaMalloc's and with guards (guards.h).
+class DeviceBuffer {
+ public:
+  explicit DeviceBuffer(size_t bytes);
+  ~DeviceBuffer();
+  DeviceBuffer(const DeviceBuffer&) = delete;
+  DeviceBuffer& operator=(const DeviceBuffer&) = delete;
+  void* data() const { return data_; }
+
+ private:
+  void* data_;
+};
+
 }  // namespace fastcv::emulator

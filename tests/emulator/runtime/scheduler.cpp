@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "emulator/runtime/fiber.h"
+#include "emulator/runtime/guards.h"
 
 namespace fastcv::emulator {
 
@@ -33,7 +34,7 @@ struct Thread {
   unsigned mask;
   uint64_t value;
   WarpValues received;
-  unsigned barrier_epoch, warp_epoch;
+  unsigned barrier_epoch;
 };
 
 struct SharedVariable {
@@ -120,13 +121,11 @@ void try_release_warp(const Thread& t) {
   Thread* warp = warp_of(t);
   const unsigned mask = t.mask, lanes = lanes_of_warp(t);
   WarpValues values{};
-  unsigned epoch = 0;
   for (unsigned l = 0; l < lanes; ++l) {
     if ((mask >> l & 1) == 0 || warp[l].state == State::ended) continue;
     if (warp[l].state != State::in_warp) return;
     values.lanes |= 1u << l;
     values.of_lane[l] = warp[l].value;
-    epoch = std::max(epoch, warp[l].warp_epoch);
   }
   for (unsigned l = 0; l < lanes; ++l) {
     if ((values.lanes >> l & 1) == 0) continue;
@@ -139,8 +138,10 @@ void try_release_warp(const Thread& t) {
     if ((values.lanes >> l & 1) == 0) continue;
     warp[l].received = values;
     warp[l].state = State::ready;
-    warp[l].warp_epoch = epoch + 1;
     put_in_queue(warp[l].as_current.number);
+  }
+  if (std::strcmp(t.waits_in, "__syncwarp") == 0) {
+    race_syncwarp(warp->as_current.number, values.lanes);
   }
 }
 
@@ -197,8 +198,9 @@ void run_block(const Launch& launch) {
   s.queue.clear();
   s.next = 0;
   s.ended = 0;
-  for (const SharedVariable& v : s.shared) std::memset(v.memory, 0xff, v.bytes);
-  if (s.dynamic != nullptr) std::memset(s.dynamic, 0xff, s.dynamic_bytes);
+  race_block_begins(count);
+  for (const SharedVariable& v : s.shared) std::memset(v.memory, unwritten, v.bytes);
+  if (s.dynamic != nullptr) std::memset(s.dynamic, unwritten, s.dynamic_bytes);
   const uint3 block = {static_cast<unsigned>(s.block % g.x),
                        static_cast<unsigned>(s.block / g.x % g.y),
                        static_cast<unsigned>(s.block / g.x / g.y)};
@@ -210,6 +212,10 @@ void run_block(const Launch& launch) {
   while (s.ended < count && s.error.empty()) {
     give_way();
     if (s.ended < count && s.error.empty()) release_barrier();
+  }
+  if (!s.error.empty()) return;
+  if (const std::string written = written_guard(); !written.empty()) {
+    s.error = "out of bounds: block " + std::to_string(s.block) + " wrote " + written;
   }
 }
 
@@ -250,18 +256,24 @@ void run_grid(const Launch& launch, const std::function<void()>& thread) {
   s.on = &s.host;
   s.random.seed(static_cast<uint64_t>(s.order));
   s.dynamic_bytes = launch.shared_bytes;
-  s.dynamic = launch.shared_bytes > 0 ? std::malloc(launch.shared_bytes) : nullptr;
-  const uint64_t blocks = uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
-  for (uint64_t i = 0; i < blocks && s.error.empty(); ++i) {
-    s.block = s.order < 0 ? blocks - 1 - i : i;
+  s.dynamic = launch.shared_bytes > 0
+                  ? allocate_guarded(launch.shared_bytes, "dynamic shared memory")
+                  : nullptr;
+  std::vector<uint64_t> blocks(uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z);
+  std::iota(blocks.begin(), blocks.end(), 0);
+  if (s.order < 0) std::reverse(blocks.begin(), blocks.end());
+  if (s.order > 0) std::shuffle(blocks.begin(), blocks.end(), s.random);
+  for (const uint64_t block : blocks) {
+    s.block = block;
     run_block(launch);
+    if (!s.error.empty()) break;
   }
   if (!s.error.empty()) forget_block();
   s.now = nullptr;
-  for (const SharedVariable& v : s.shared) std::free(v.memory);
+  for (const SharedVariable& v : s.shared) free_guarded(v.memory);
   s.shared.clear();
   s.shared_bytes = 0;
-  std::free(s.dynamic);
+  free_guarded(s.dynamic);
   s.dynamic = nullptr;
 }
 
@@ -303,8 +315,7 @@ void* shared_memory(const void* key, size_t bytes, const char* name) {
     fail(std::string("with ") + name + ", static shared memory is " +
          std::to_string(s.shared_bytes) + " bytes: at most 48 KiB");
   }
-  void* memory = std::aligned_alloc(16, (bytes + 15) / 16 * 16);
-  std::memset(memory, 0xff, bytes);  // as unset as on the device: NaN, or far out of range
+  void* memory = allocate_guarded(bytes, std::string("shared ") + name);
   s.shared.push_back({key, memory, bytes});
   return memory;
 }
@@ -334,7 +345,7 @@ std::string take_error() { return std::exchange(s.error, ""); }
 
 Running running() {
   if (s.now == nullptr || s.on == &s.host) return {};
-  return {true, s.block, s.now->as_current.number, s.now->barrier_epoch, s.now->warp_epoch};
+  return {true, s.block, s.now->as_current.number, s.now->barrier_epoch};
 }
 
 bool on_own_stack(const void* address) { return s.on != nullptr && s.on->owns(address); }

@@ -15,11 +15,12 @@ void set_order(int64_t order);
 // The first error since the last call, or "".
 std::string take_error();
 
-// The thread that runs now. Epochs count the barriers and collectives it has passed.
+// The thread that runs now.
 struct Running {
   bool kernel;  // false: the host's own code
   uint64_t block;
-  unsigned thread, barrier_epoch, warp_epoch;
+  unsigned thread;
+  unsigned barrier_epoch;  // how many barriers it has passed
 };
 Running running();
 bool on_own_stack(const void* address);
@@ -27,6 +28,8 @@ bool is_shared_memory(const void* address);
 
 // In the race detector (race_runtime.cpp); without it, empty (no_race.cpp).
 void race_launch_begins();
+void race_block_begins(unsigned threads);
+void race_syncwarp(unsigned first_thread, unsigned lanes);
 void race_atomic(const void* address, size_t bytes, void* where);
 
 }  // namespace fastcv::emulator
