@@ -95,7 +95,8 @@ def resident_kib(status: Path, field: str) -> int:
 
 
 def pytest_benchmark_update_machine_info(config, machine_info) -> None:
-    machine_info.pop("node", None)
+    for name in ("node", "release"):  # whose machine it is does not matter
+        machine_info.pop(name, None)
     machine_info["torch"] = torch.__version__
     try:
         import torchvision

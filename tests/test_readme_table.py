@@ -13,7 +13,7 @@ spec.loader.exec_module(readme_table)
 
 def row(op, threads, ratio, ours):
     info = {"op": op, "work": "some boxes", "peer": "torchvision", "threads": threads}
-    return {"extra_info": {**info, "ratio": ratio, "ours_median_ms": ours}}
+    return {"extra_info": {**info, "ratio": ratio, "ours_median_ms": ours, "target": 1}}
 
 
 RUN = {
@@ -37,6 +37,11 @@ def test_a_row_for_each_comparison():
     assert lines[2] == expected
     assert "A CPU, 2 cores" in lines[-1] and "2026-01-02" in lines[-1]
     assert not any("identity" in line for line in lines)
+
+
+def test_a_peer_for_scale_is_no_ratio():
+    row = {"target": None, "ours_median_ms": 359.0, "peer_median_ms": 104.0}
+    assert readme_table.cell(row) == "359 ms; that: 104 ms"
 
 
 def test_only_the_marked_part_changes():
