@@ -1,0 +1,172 @@
+"""Pictures in, whatever form they come in: one RGB tensor out, or one sentence about why not."""
+
+from __future__ import annotations
+
+import glob
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+ImageInput = str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8] | Tensor
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+class BrokenImageError(ValueError):
+    """A file that is there and cannot be read as a picture."""
+
+
+def read_image(image: ImageInput) -> Tensor:
+    """A picture as an RGB tensor.
+
+    Args:
+        image: a path, PIL image, numpy ``[H, W, 3]``, ``[H, W, 1]`` or ``[H, W]`` uint8, or tensor
+            ``[3, H, W]`` or ``[1, H, W]``, uint8 or floating point in [0, 1].
+
+    Returns:
+        ``[3, H, W]`` uint8; of a floating-point tensor its own dtype, unscaled. Turned as its EXIF
+        orientation says; what is transparent lies on white; 16 bits are brought to 8.
+
+    Raises:
+        FileNotFoundError: no such file.
+        BrokenImageError: a file that is no picture, or is damaged. A ValueError.
+        ValueError: a shape that is none of those.
+        TypeError: a type or dtype that is none of those.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastcv.images import read_image
+        >>> read_image(np.zeros((4, 6), np.uint8)).shape
+        torch.Size([3, 4, 6])
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return _from_array(np.asarray(_open(Path(image))))
+    if isinstance(image, Image.Image):
+        return _from_array(np.asarray(_to_rgb(image)))
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if isinstance(image, Tensor):
+        return _from_tensor(image)
+    raise TypeError(
+        "an image must be a path, PIL image, numpy array or tensor, got "
+        f"{type(image).__module__}.{type(image).__qualname__}"
+    )
+
+
+def find_images(inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The image files that paths, folders and patterns mean.
+
+    Args:
+        inputs: files, folders (what lies directly in them) and patterns such as
+            ``"photos/**/*.jpg"``; one or several.
+
+    Returns:
+        The files in the order of ``inputs``, those of a folder or pattern sorted, each once.
+
+    Raises:
+        FileNotFoundError: a path that is not there, a folder without images, or a pattern that
+            nothing fits.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from fastcv.images import find_images
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> for name in ("b.jpg", "a.png", "notes.txt"):
+        ...     (folder / name).touch()
+        >>> [path.name for path in find_images(folder)]
+        ['a.png', 'b.jpg']
+    """
+    if isinstance(inputs, (str, os.PathLike)):
+        inputs = [inputs]
+    found: dict[Path, None] = {}
+    for entry in inputs:
+        found.update(dict.fromkeys(_expand(Path(entry).expanduser())))
+    return list(found)
+
+
+def _expand(path: Path) -> Sequence[Path]:
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if _is_image(p))
+        if not files:
+            raise FileNotFoundError(f"the folder {path} has no images ({' '.join(SUFFIXES)})")
+        return files
+    if glob.has_magic(str(path)):
+        matches = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
+        files = [p for p in matches if _is_image(p)]
+        if not files:
+            raise FileNotFoundError(f"no image fits the pattern {path}")
+        return files
+    raise FileNotFoundError(f"there is no file or folder {path}")
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _open(path: Path) -> Image.Image:
+    if path.is_dir():
+        raise FileNotFoundError(f"{path} is a folder, not an image; find_images lists its images")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that does not matter here
+            with Image.open(path) as image:
+                return _to_rgb(image)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no image {path}") from None
+    except UnidentifiedImageError as error:
+        raise BrokenImageError(f"{path} is not an image that can be read") from error
+    # Decoders raise many kinds on damaged files, SyntaxError and struct.error among them.
+    except Exception as error:
+        raise BrokenImageError(f"{path} cannot be read as an image: {error}") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        return _from_16_bit(image)
+    if image.mode == "F":
+        raise ValueError("it has floating-point pixels, whose white is unknown: convert it first")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("its pixels are beyond 16 bits, and their white is unknown")
+    gray: npt.NDArray[np.uint8] = ((values + 128) // 257).astype(np.uint8)
+    return Image.fromarray(gray).convert("RGB")
+
+
+def _from_array(array: npt.NDArray[Any]) -> Tensor:
+    if array.dtype != np.uint8:
+        raise TypeError(f"an image as a numpy array must be uint8, got {array.dtype}")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:
+        raise ValueError(
+            f"an image as a numpy array must be [H, W, 3] or [H, W], got {list(array.shape)}"
+        )
+    # A copy in memory order: PIL's buffer is read-only, and strides may be negative.
+    return torch.from_numpy(array.transpose(2, 0, 1).copy()).expand(3, -1, -1)
+
+
+def _from_tensor(image: Tensor) -> Tensor:
+    if image.dtype != torch.uint8 and not image.is_floating_point():
+        raise TypeError(f"an image as a tensor must be uint8 or floating, got {image.dtype}")
+    if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
+        raise ValueError(f"an image as a tensor must be [3, H, W], got {list(image.shape)}")
+    return image.expand(3, -1, -1)

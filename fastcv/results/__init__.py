@@ -1,0 +1,7 @@
+"""What models find, as values that can be drawn, saved and counted."""
+
+from fastcv.results._base import Result
+from fastcv.results.classification import Classification
+from fastcv.results.detections import Detections
+
+__all__ = ["Classification", "Detections", "Result"]

@@ -1,0 +1,126 @@
+"""Drawing on a picture: boxes, name plates and bars, sized to the picture."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+
+from PIL import Image, ImageDraw, ImageFont
+
+Color = tuple[int, int, int]
+Rect = tuple[float, float, float, float]
+
+SMALLEST_SIDE = 320  # a picture with a shorter long side is enlarged, so that a name has room
+
+
+def color_of(label: int) -> Color:
+    """The same colour for a label everywhere, far from those of its neighbours."""
+    hue = (0.61803398875 * label + 0.33) % 1.0  # the golden ratio spreads any number of hues
+    saturation, value = ((0.75, 0.98), (0.95, 0.82), (0.55, 1.0))[label // 8 % 3]
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def text_color_on(color: Color) -> Color:
+    """Black or white, whichever is easier to read on ``color``."""
+    red, green, blue = ((c / 255) ** 2.2 for c in color)
+    light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return (0, 0, 0) if light > 0.18 else (255, 255, 255)
+
+
+class Canvas:
+    """A picture to draw on, in its own pixel coordinates.
+
+    Args:
+        picture: RGB; it is copied. A tiny one is enlarged by a whole factor.
+    """
+
+    def __init__(self, picture: Image.Image) -> None:
+        self.scale = math.ceil(SMALLEST_SIDE / max(picture.size))
+        size = (picture.width * self.scale, picture.height * self.scale)
+        self.picture = picture.resize(size, Image.Resampling.NEAREST)
+        self.draw = ImageDraw.Draw(self.picture)
+        side = math.sqrt(size[0] * size[1])
+        self.line = max(2, round(side / 260))
+        font_size = min(max(11, round(side / 38)), max(8, size[1] // 4))
+        self.font = ImageFont.load_default(font_size)
+        ascent, descent = self.font.getmetrics()  # type: ignore[union-attr]
+        self.pad = max(2, font_size // 5)
+        self.plate_height = ascent + descent + self.pad
+        self.taken: list[Rect] = []
+
+    def box(self, box: list[float], label: int) -> None:
+        """The outline of a box, with a thin dark edge so that it shows on any ground."""
+        x1, y1, x2, y2 = self._inside(box)
+        edge = max(1, self.line // 3)
+        around = (x1 - edge, y1 - edge, x2 + edge, y2 + edge)
+        self.draw.rectangle(around, outline=(0, 0, 0), width=self.line + 2 * edge)
+        self.draw.rectangle((x1, y1, x2, y2), outline=color_of(label), width=self.line)
+
+    def tag(self, box: list[float], label: int, text: str) -> None:
+        """A name plate at a box: above it, or where else the picture has room and no plate is."""
+        text = self._shortened(text, self.picture.width - 2 * self.pad)
+        w = self.draw.textlength(text, self.font) + 2 * self.pad
+        h = self.plate_height
+        x1, y1, x2, y2 = self._inside(box)
+        places = [(x, y) for x in (x1, x2 - w + 1) for y in (y1 - h, y1, y2 + 1, y2 - h + 1)]
+        rects = [self._moved_inside((x, y, x + w, y + h)) for x, y in places]
+        # The first is the best place; any other only to hide less of the plates that are there.
+        rect = min(rects, key=lambda r: sum(_overlap(r, other) for other in self.taken))
+        self.taken.append(rect)
+        self._plate(rect, color_of(label), text)
+
+    def bars(self, rows: list[tuple[str, float, int]]) -> None:
+        """Rows of ``(name, share of 1, label)`` as bars over the picture's lower edge."""
+        width, height = self.picture.size
+        row_height = self.plate_height + self.pad
+        top = height - row_height * len(rows) - self.pad
+        shade = Image.new("RGB", (width, height - max(top, 0)), (0, 0, 0))
+        region = (0, max(top, 0), width, height)
+        self.picture.paste(Image.blend(self.picture.crop(region), shade, 0.6), region)
+        for i, (name, share, label) in enumerate(rows):
+            y = top + self.pad + i * row_height
+            right = self.pad + share * (width - 2 * self.pad)
+            red, green, blue = (c * 3 // 5 for c in color_of(label))  # white text shows on it
+            bar = (self.pad, y, right, y + self.plate_height)
+            self.draw.rectangle(bar, fill=(red, green, blue))
+            text = self._shortened(f"{name} {share:.2f}", width - 4 * self.pad)
+            self._text((2 * self.pad, y + self.plate_height / 2), text, (255, 255, 255))
+
+    def finish(self) -> Image.Image:
+        return self.picture
+
+    def _inside(self, box: list[float]) -> Rect:
+        """Half-open coordinates as the first and last pixel that are drawn."""
+        width, height = self.picture.size
+        x1, y1 = (round(c * self.scale) for c in box[:2])
+        x2, y2 = (round(c * self.scale) - 1 for c in box[2:])
+        x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
+        return x1, y1, min(max(x2, x1), width - 1), min(max(y2, y1), height - 1)
+
+    def _moved_inside(self, rect: Rect) -> Rect:
+        x1, y1, x2, y2 = rect
+        dx = max(0.0, -x1) - max(0.0, x2 - self.picture.width)
+        dy = max(0.0, -y1) - max(0.0, y2 - self.picture.height)
+        return x1 + dx, y1 + dy, x2 + dx, y2 + dy
+
+    def _plate(self, rect: Rect, color: Color, text: str) -> None:
+        x1, y1, x2, y2 = rect
+        self.draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=color)
+        self._text((x1 + self.pad, (y1 + y2) / 2), text, text_color_on(color))
+
+    def _text(self, at: tuple[float, float], text: str, color: Color) -> None:
+        self.draw.text(at, text, color, self.font, anchor="lm")
+
+    def _shortened(self, text: str, room: float) -> str:
+        if self.draw.textlength(text, self.font) <= room:
+            return text
+        while text and self.draw.textlength(text + "…", self.font) > room:
+            text = text[:-1]
+        return text + "…"
+
+
+def _overlap(a: Rect, b: Rect) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    return max(width, 0.0) * max(height, 0.0)

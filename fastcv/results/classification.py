@@ -1,0 +1,75 @@
+"""A score for each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from fastcv.images import ImageInput
+from fastcv.results._base import Result
+from fastcv.results._draw import Canvas
+
+
+@dataclass(repr=False, eq=False)
+class Classification(Result):
+    """What a classifier says of one picture.
+
+    Args:
+        scores: ``[C]``, the classes' probabilities.
+        classes: names by label.
+        source: the picture's path, if it came from a file.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.results import Classification
+        >>> said = Classification(torch.tensor([0.25, 0.625, 0.125]), ("bee", "cat", "dog"))
+        >>> said
+        Classification(cat 0.62, bee 0.25, dog 0.12)
+        >>> said.top(1)
+        [('cat', 0.625)]
+    """
+
+    scores: Tensor
+    classes: tuple[str, ...]
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.scores.ndim != 1:
+            raise ValueError(f"scores must be [C], got {list(self.scores.shape)}")
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """The ``k`` likeliest classes as ``(name, score)``, the likeliest first."""
+        return [(self.name_of(label), score) for label, score in self._top(k)]
+
+    def __repr__(self) -> str:
+        return f"Classification({', '.join(f'{name} {score:.2f}' for name, score in self.top(3))})"
+
+    def draw(self, image: ImageInput | None = None) -> Image.Image:
+        """The picture with the likeliest classes as bars; tiny pictures are enlarged.
+
+        Args:
+            image: the picture, in any form that ``read_image`` takes; None: the file it came from.
+
+        Raises:
+            ValueError: no picture.
+        """
+        canvas = Canvas(self._picture(image))
+        canvas.bars([(self.name_of(label), score, label) for label, score in self._top(5)])
+        return canvas.finish()
+
+    def to_dict(self) -> dict[str, Any]:
+        """``file`` and ``classes``, the five likeliest."""
+        return {
+            "file": self.source,
+            "classes": [
+                {"label": label, "name": self.name_of(label), "score": round(score, 4)}
+                for label, score in self._top(5)
+            ],
+        }
+
+    def _top(self, k: int) -> list[tuple[int, float]]:
+        scores, labels = self.scores.topk(min(k, len(self.scores)))
+        return list(zip(labels.tolist(), scores.tolist(), strict=True))

@@ -1,0 +1,141 @@
+"""Boxes with classes and scores."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from fastcv.images import ImageInput
+from fastcv.results._base import Result
+from fastcv.results._draw import Canvas
+
+
+@dataclass(repr=False, eq=False)
+class Detections(Result):
+    """What a detector found in one picture, the surest first.
+
+    Args:
+        boxes: ``[N, 4]`` as ``(x1, y1, x2, y2)`` in pixels of the picture.
+        scores: ``[N]`` in [0, 1].
+        labels: ``[N]`` int64, indices into ``classes``.
+        classes: names by label.
+        image_size: the picture's ``(height, width)``.
+        source: the picture's path, if it came from a file.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.results import Detections
+        >>> boxes = torch.tensor([[10.0, 20.0, 110.0, 220.0], [5.0, 5.0, 50.0, 60.0]])
+        >>> found = Detections(
+        ...     boxes, torch.tensor([0.98, 0.71]), torch.tensor([1, 2]),
+        ...     classes=("background", "cat", "dog"), image_size=(480, 640),
+        ... )
+        >>> found
+        Detections(2 boxes in 480x640: 1 cat 0.98, 1 dog 0.71)
+        >>> found[found.scores > 0.9]
+        Detections(1 box in 480x640: 1 cat 0.98)
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    image_size: tuple[int, int]
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
+            raise ValueError(f"boxes must be [N, 4], got {list(self.boxes.shape)}")
+        n = len(self.boxes)
+        for name in ("scores", "labels"):
+            shape = list(getattr(self, name).shape)
+            if shape != [n]:
+                raise ValueError(f"{name} must be [{n}], one for each box, got {shape}")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: Any) -> Detections:
+        """Those that a mask, index, slice or tensor of indices picks."""
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"index {index} is out of range for {len(self)} boxes")
+            index = [index]
+        return Detections(
+            self.boxes[index],
+            self.scores[index],
+            self.labels[index],
+            self.classes,
+            self.image_size,
+            self.source,
+        )
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        counts = Counter(self.labels.tolist())
+        best: dict[int, float] = {}
+        for label, score in zip(self.labels.tolist(), self.scores.tolist(), strict=True):
+            best[label] = max(score, best.get(label, score))
+        kinds = [f"{n} {self.name_of(k)} {best[k]:.2f}" for k, n in counts.most_common(5)]
+        more = [f"{len(counts) - 5} more classes"] if len(counts) > 5 else []
+        what = f"{len(self)} box{'es' if len(self) != 1 else ''} in {height}x{width}"
+        return f"Detections({': '.join([what, ', '.join(kinds + more)] if kinds else [what])})"
+
+    def draw(self, image: ImageInput | None = None) -> Image.Image:
+        """The picture with each box, its name and its score; tiny pictures are enlarged.
+
+        Args:
+            image: the picture, in any form that ``read_image`` takes; None: the file it came from.
+
+        Raises:
+            ValueError: no picture, or one of another size than ``image_size``.
+        """
+        picture = self._picture(image)
+        if picture.size != self.image_size[::-1]:
+            height, width = self.image_size
+            raise ValueError(
+                f"image must be {height}x{width}, the size these boxes belong to, got "
+                f"{picture.height}x{picture.width}"
+            )
+        canvas = Canvas(picture)
+        order = self.scores.argsort(descending=True).tolist()
+        boxes, labels, scores = self.boxes.tolist(), self.labels.tolist(), self.scores.tolist()
+        for i in reversed(order):  # the surest last, on top
+            canvas.box(boxes[i], labels[i])
+        for i in order:  # the surest first, at the best place
+            canvas.tag(boxes[i], labels[i], f"{self.name_of(labels[i])} {scores[i]:.2f}")
+        return canvas.finish()
+
+    def to_dict(self) -> dict[str, Any]:
+        """``file``, ``size`` as [height, width], and ``detections``, a list."""
+        rows = zip(self.labels.tolist(), self.scores.tolist(), self.boxes.tolist(), strict=True)
+        return {
+            "file": self.source,
+            "size": list(self.image_size),
+            "detections": [
+                {
+                    "label": label,
+                    "name": self.name_of(label),
+                    "score": round(score, 4),
+                    "box": [round(x, 2) for x in box],
+                }
+                for label, score, box in rows
+            ],
+        }
+
+    def to_coco(self, image_id: int) -> list[dict[str, Any]]:
+        """Rows of a COCO results file: ``category_id`` is the label, ``bbox`` is xywh."""
+        rows = zip(self.labels.tolist(), self.scores.tolist(), self.boxes.tolist(), strict=True)
+        return [
+            {
+                "image_id": image_id,
+                "category_id": label,
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": score,
+            }
+            for label, score, (x1, y1, x2, y2) in rows
+        ]
