@@ -1,0 +1,17 @@
+"""Datasets: readers of the published layouts, and a small task drawn from real pixels."""
+
+from fastcv.data.coco import CocoDetection
+from fastcv.data.collate import collate
+from fastcv.data.drawn_digits import DrawnDigits
+from fastcv.data.folder import ImageFolder
+from fastcv.data.to_coco import detection_to_coco
+from fastcv.data.voc import VocDetection
+
+__all__ = [
+    "CocoDetection",
+    "DrawnDigits",
+    "ImageFolder",
+    "VocDetection",
+    "collate",
+    "detection_to_coco",
+]
