@@ -1,0 +1,46 @@
+"""The backbone of most detectors: a ResNet with a feature pyramid on its stages."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from fastcv.nn.fpn import ExtraLevels, FeaturePyramidNetwork
+from fastcv.nn.resnet import ResNetTrunk
+
+
+class ResNetFPN(nn.Module):
+    """Images to a pyramid named ``0`` to ``3`` (strides 4 to 32), and what the FPN adds.
+
+    Args:
+        body: the trunk.
+        out_channels: channels of every level.
+        extra_blocks: as in ``FeaturePyramidNetwork``.
+        trainable_layers: how many parts of the trunk are trained, from the last backwards: the
+            four stages, then the stem.
+
+    Its keys are torchvision's (``body.layer1...``, ``fpn.inner_blocks...``).
+
+    Source: Lin et al., "Feature Pyramid Networks for Object Detection" (2017), section 3.
+    """
+
+    def __init__(
+        self,
+        body: ResNetTrunk,
+        out_channels: int = 256,
+        extra_blocks: ExtraLevels | None = None,
+        trainable_layers: int = 5,
+    ) -> None:
+        super().__init__()
+        if not 0 <= trainable_layers <= 5:
+            raise ValueError(f"trainable_layers must be 0 to 5, got {trainable_layers}")
+        self.body = body
+        self.fpn = FeaturePyramidNetwork(body.out_channels, out_channels, extra_blocks)
+        self.out_channels = out_channels
+        stem = nn.ModuleList([body.conv1, body.bn1])
+        parts = [body.layer4, body.layer3, body.layer2, body.layer1, stem]
+        for part in parts[trainable_layers:]:
+            part.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """``[B, 3, H, W]`` normalised to ``[B, out_channels, H / s, W / s]`` for each level."""
+        return self.fpn({str(i): stage for i, stage in enumerate(self.body(images))})
