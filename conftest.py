@@ -2,6 +2,9 @@
 
 import torch
 
+# Before pytest imports its files one by one: run twice, a registry would be two.
+import fastcv.models  # noqa: F401
+
 
 def pytest_addoption(parser):
     parser.addoption(

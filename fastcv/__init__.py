@@ -1,4 +1,4 @@
-"""fastcv: computer-vision ops with hand-written CPU and CUDA kernels, on PyTorch.
+"""fastcv: computer vision on PyTorch: ops with hand-written CPU and CUDA kernels, and models.
 
 >>> import torch, fastcv
 >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [1.0, 1.0, 11.0, 11.0], [20.0, 20.0, 30.0, 30.0]])
@@ -10,22 +10,52 @@ from __future__ import annotations
 
 import importlib
 from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastcv import ops
+    from fastcv import data, images, learn, models, nn, ops, recipes, results
+    from fastcv._onnx import export_onnx
+    from fastcv._optimize import optimize
+    from fastcv.models import create_model, list_models, load_model, save_model
 
 try:
     __version__ = version("fastcv")
 except PackageNotFoundError:  # a source tree that was built in place
     __version__ = "0+source"
 
-__all__ = ["ops"]
+__all__ = [
+    "create_model",
+    "data",
+    "export_onnx",
+    "images",
+    "learn",
+    "list_models",
+    "load_model",
+    "models",
+    "nn",
+    "ops",
+    "optimize",
+    "recipes",
+    "results",
+    "save_model",
+]
+
+_HOME_OF = {
+    "create_model": "models",
+    "list_models": "models",
+    "load_model": "models",
+    "save_model": "models",
+    "export_onnx": "_onnx",
+    "optimize": "_optimize",
+}
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     # On first use, so that `python -m fastcv doctor` can tell what is wrong with a build.
-    if name in __all__:
+    if name not in __all__:
+        raise AttributeError(f"module 'fastcv' has no attribute {name!r}")
+    if name not in _HOME_OF:
         return importlib.import_module(f"fastcv.{name}")
-    raise AttributeError(f"module 'fastcv' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fastcv.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value

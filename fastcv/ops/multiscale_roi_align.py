@@ -88,11 +88,13 @@ class MultiScaleRoIAlign(torch.nn.Module):
         if len(levels) == 1:
             return self._pool(levels[0], rois, scales[0])
         level_of = self._levels(rois, scales)
-        out = levels[0].new_zeros(len(rois), levels[0].shape[1], *self.output_size)
-        for i, (level, scale) in enumerate(zip(levels, scales, strict=True)):
-            mine = (level_of == i).nonzero().flatten()
-            out = out.index_copy(0, mine, self._pool(level, rois[mine], scale).to(out.dtype))
-        return out
+        members = [(level_of == i).nonzero().flatten() for i in range(len(levels))]
+        pooled = [
+            self._pool(level, rois[mine], scale)
+            for level, scale, mine in zip(levels, scales, members, strict=True)
+        ]
+        # Back from level by level to the order of the boxes.
+        return torch.cat(pooled).index_select(0, torch.cat(members).argsort())
 
     def _pool(self, level: Tensor, rois: Tensor, scale: float) -> Tensor:
         return roi_align(level, rois, self.output_size, scale, self.sampling_ratio)

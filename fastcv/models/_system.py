@@ -1,0 +1,145 @@
+"""What every model shares: ``predict``, from pictures to results."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from fastcv.images import ImageInput, read_image
+from fastcv.results import Result
+
+
+class System(nn.Module):
+    """A model with ``forward``, ``loss`` and ``predict``.
+
+    A subclass writes ``forward(images)``, ``loss(output, targets)`` and
+    ``postprocess(output, **options)``, and ``prepare`` where a list of images is not what its
+    ``forward`` takes.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.models import System
+        >>> from fastcv.results import Classification
+        >>> class DayOrNight(System):
+        ...     classes = ("night", "day")
+        ...     def forward(self, images):
+        ...         return [image.mean() for image in images]
+        ...     def postprocess(self, output):
+        ...         return [Classification(torch.stack([1 - x, x]), self.classes) for x in output]
+        >>> DayOrNight().predict(torch.full((3, 8, 8), 0.75))
+        [Classification(day 0.75, night 0.25)]
+    """
+
+    classes: tuple[str, ...] = ()
+    """Names by label."""
+
+    preprocessing: Mapping[str, Any] = {}
+    """What the weights say of how images are prepared, for ``prepare``."""
+
+    model_name: str = ""
+    model_config: Mapping[str, Any] = {}
+
+    loss: Callable[..., dict[str, Tensor]]
+    """``loss(output, targets)``: the paper's named terms, each a scalar; the sum is minimised."""
+
+    postprocess: Callable[..., Sequence[Result]]
+    """``postprocess(output, *, ...)``: a result for each image, of what ``forward`` returned."""
+
+    def prepare(self, images: list[Tensor]) -> Any:
+        """What ``forward`` takes, of images ``[3, H, W]`` in [0, 1] on the model's device."""
+        return images
+
+    def predict(
+        self,
+        inputs: ImageInput | Sequence[ImageInput],
+        *,
+        batch_size: int = 1,
+        progress: bool = False,
+        **options: Any,
+    ) -> list[Any]:
+        """Results for pictures, whatever form they come in.
+
+        Runs in eval mode without gradients, on the model's device and in its dtype; the training
+        flags are put back. Files are read a batch at a time.
+
+        Args:
+            inputs: a path, PIL image, numpy ``[H, W, 3]`` or ``[H, W]`` uint8, tensor
+                ``[3, H, W]`` (uint8, or float in [0, 1]), or a list or batch of those.
+            batch_size: images at a time.
+            progress: show a progress bar.
+            options: what ``postprocess`` takes, such as ``score_threshold``.
+
+        Returns:
+            A result for each image in order, such as ``results.Detections``; one image gives a
+            list of one.
+
+        Raises:
+            TypeError: an input or an option of a kind that is not taken.
+            ValueError: a picture that cannot be read.
+            FileNotFoundError: a path that is not there.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self._check_options(options)
+        items = _as_list(inputs)
+        results: list[Any] = []
+        with (
+            tqdm(total=len(items), unit="image", disable=not progress) as bar,
+            evaluating(self),
+            torch.inference_mode(),
+        ):
+            for start in range(0, len(items), batch_size):
+                batch = items[start : start + batch_size]
+                images = [self._as_float(read_image(item)) for item in batch]
+                found = self.postprocess(self(self.prepare(images)), **options)
+                for item, result in zip(batch, found, strict=True):
+                    if isinstance(item, (str, os.PathLike)):
+                        result.source = os.fspath(item)
+                    results.append(result)
+                bar.update(len(batch))
+        return results
+
+    def _as_float(self, image: Tensor) -> Tensor:
+        like = next(self.parameters(), torch.empty(0))
+        scale = 255 if image.dtype == torch.uint8 else 1
+        return image.to(like.device).to(like.dtype) / scale
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        _, *parameters = inspect.signature(self.postprocess).parameters.values()
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return
+        takes = [p.name for p in parameters]
+        for name in options:
+            if name not in takes:
+                raise TypeError(
+                    f"predict of {type(self).__name__} does not take {name!r}: its options are "
+                    f"{', '.join(['batch_size', 'progress', *takes])}"
+                )
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode inside; every module's own flag is put back after, frozen ones stay frozen."""
+    flags = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+def _as_list(inputs: Any) -> list[ImageInput]:
+    if isinstance(inputs, (list, tuple)):
+        return list(inputs)
+    if isinstance(inputs, (Tensor, np.ndarray)) and inputs.ndim == 4:
+        return list(inputs)
+    return [inputs]

@@ -1,0 +1,71 @@
+"""What every image classifier shares: how pictures come in, and what becomes of the logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fastcv.models._system import System
+from fastcv.results import Classification
+
+
+class Classifier(System):
+    """A model from normalised images ``[B, 3, H, W]`` to logits ``[B, classes]``."""
+
+    preprocessing: Mapping[str, Any] = {
+        "resize": 256,
+        "crop": 224,
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+        "interpolation": "bilinear",
+    }
+    """``resize``: the shorter side; ``crop``: the square cut from the middle; in pixels."""
+
+    def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The mean cross-entropy.
+
+        Args:
+            output: logits ``[B, classes]``.
+            targets: labels ``[B]`` int64.
+
+        Raises:
+            ValueError: targets of another shape or dtype, or a label that no class has.
+        """
+        if targets.shape != output.shape[:1] or targets.dtype != torch.int64:
+            raise ValueError(
+                f"targets must be int64 [{len(output)}], got {targets.dtype} {list(targets.shape)}"
+            )
+        if bool(((targets < 0) | (targets >= output.shape[1])).any()):
+            raise ValueError(
+                f"targets must be labels 0 to {output.shape[1] - 1}, got {targets.tolist()}"
+            )
+        return {"cross_entropy": F.cross_entropy(output, targets)}
+
+    def prepare(self, images: list[Tensor]) -> Tensor:
+        """Images of any sizes to one batch: resized, cropped, normalised."""
+        mean, std = (
+            images[0].new_tensor(self.preprocessing[key])[:, None, None] for key in ("mean", "std")
+        )
+        return torch.stack([(self._resize_and_crop(image) - mean) / std for image in images])
+
+    def _resize_and_crop(self, image: Tensor) -> Tensor:
+        shorter, crop = self.preprocessing["resize"], self.preprocessing["crop"]
+        least = min(image.shape[-2:])
+        size = [int(shorter * side / least) for side in image.shape[-2:]]
+        image = F.interpolate(
+            image[None],
+            size=size,
+            mode=self.preprocessing["interpolation"],
+            align_corners=False,
+            antialias=True,
+        )[0].clamp(0, 1)
+        top, left = (round((side - crop) / 2) for side in size)
+        return image[:, top : top + crop, left : left + crop]
+
+    def postprocess(self, output: Tensor) -> list[Classification]:
+        """The probabilities of each image."""
+        return [Classification(scores, self.classes) for scores in output.softmax(dim=1)]

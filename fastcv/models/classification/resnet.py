@@ -1,0 +1,124 @@
+"""ResNet: residual blocks, so that a network may be as deep as one likes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from fastcv.classes import class_names
+from fastcv.models._registry import register
+from fastcv.models._weights import Weights
+from fastcv.models.classification._classifier import Classifier
+from fastcv.nn.resnet import ResNetTrunk
+
+
+class ResNet(ResNetTrunk, Classifier):
+    """The trunk, the mean over its last map, one linear layer.
+
+    It is the trunk and does not hold it, so that its keys are torchvision's.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        num_classes: logits.
+        trunk: what ``ResNetTrunk`` takes.
+
+    Source: He et al., "Deep Residual Learning for Image Recognition" (2016).
+
+    Example:
+        >>> import torch
+        >>> from fastcv.models.classification.resnet import ResNet
+        >>> model = ResNet(18, num_classes=10, width=8)
+        >>> logits = model(torch.rand(2, 3, 64, 64))
+        >>> logits.shape, list(model.loss(logits, torch.tensor([3, 9])))
+        (torch.Size([2, 10]), ['cross_entropy'])
+    """
+
+    def __init__(self, depth: int, *, num_classes: int = 1000, **trunk: Any) -> None:
+        super().__init__(depth, **trunk)
+        self.fc = nn.Linear(self.out_channels[-1], num_classes)
+        names = class_names("imagenet")
+        if num_classes != len(names):
+            names = tuple(f"class {i}" for i in range(num_classes))
+        self.classes = names
+
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
+        """Logits ``[B, num_classes]`` of normalised images ``[B, 3, H, W]``."""
+        return self.fc(self.stages(images)[-1].mean(dim=(2, 3)))
+
+
+def _published(version: int, file: str, acc1: float, acc5: float) -> Weights:
+    """torchvision's weights: V2 come from a longer training, and see a larger image's middle."""
+    return Weights(
+        name=f"IMAGENET1K_V{version}",
+        url=f"https://download.pytorch.org/models/{file}",
+        sha256=file.removesuffix(".pth").split("-")[1],
+        classes=class_names("imagenet"),
+        preprocessing={"resize": 256 if version == 1 else 232},
+        licence="BSD-3-Clause",
+        source="torchvision, references/classification; trained on ImageNet-1K",
+        metric={"acc@1": acc1, "acc@5": acc5},
+    )
+
+
+@register(
+    "resnet18",
+    task="classification",
+    weights=[
+        _published(1, "resnet18-f37072fd.pth", 69.758, 89.078),
+    ],
+)
+def resnet18(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
+    """ResNet-18; ``trunk``: what ``ResNetTrunk`` takes."""
+    return ResNet(18, num_classes=num_classes, **trunk)
+
+
+@register(
+    "resnet34",
+    task="classification",
+    weights=[
+        _published(1, "resnet34-b627a593.pth", 73.314, 91.42),
+    ],
+)
+def resnet34(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
+    """ResNet-34; ``trunk``: what ``ResNetTrunk`` takes."""
+    return ResNet(34, num_classes=num_classes, **trunk)
+
+
+@register(
+    "resnet50",
+    task="classification",
+    weights=[
+        _published(1, "resnet50-0676ba61.pth", 76.13, 92.862),
+        _published(2, "resnet50-11ad3fa6.pth", 80.858, 95.434),
+    ],
+)
+def resnet50(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
+    """ResNet-50; ``trunk``: what ``ResNetTrunk`` takes."""
+    return ResNet(50, num_classes=num_classes, **trunk)
+
+
+@register(
+    "resnet101",
+    task="classification",
+    weights=[
+        _published(1, "resnet101-63fe2227.pth", 77.374, 93.546),
+        _published(2, "resnet101-cd907fc2.pth", 81.886, 95.78),
+    ],
+)
+def resnet101(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
+    """ResNet-101; ``trunk``: what ``ResNetTrunk`` takes."""
+    return ResNet(101, num_classes=num_classes, **trunk)
+
+
+@register(
+    "resnet152",
+    task="classification",
+    weights=[
+        _published(1, "resnet152-394f9c45.pth", 78.312, 94.046),
+        _published(2, "resnet152-f82ba261.pth", 82.284, 96.002),
+    ],
+)
+def resnet152(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
+    """ResNet-152; ``trunk``: what ``ResNetTrunk`` takes."""
+    return ResNet(152, num_classes=num_classes, **trunk)

@@ -1,0 +1,387 @@
+"""Faster R-CNN: proposals from the feature map itself, then a class and a box for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from fastcv.classes import class_names
+from fastcv.models._registry import register
+from fastcv.models._system import System
+from fastcv.models._weights import Weights
+from fastcv.nn.anchors import AnchorGenerator
+from fastcv.nn.detection_targets import check_targets, without_crowds
+from fastcv.nn.detection_transform import DetectionTransform, ImageBatch, resize_boxes
+from fastcv.nn.fpn import LastLevelMaxPool
+from fastcv.nn.frozen_batch_norm import FrozenBatchNorm2d
+from fastcv.nn.resnet import ResNetTrunk
+from fastcv.nn.resnet_fpn import ResNetFPN
+from fastcv.nn.roi_heads import (
+    FastRCNNPredictor,
+    FoundBoxes,
+    RoIHeads,
+    SingleLevelRoIPool,
+    TwoMLPHead,
+)
+from fastcv.nn.rpn import RegionProposalNetwork, RPNHead, RPNOutput
+from fastcv.nn.vgg import VGGTrunk
+from fastcv.ops import MultiScaleRoIAlign
+from fastcv.results import Detections
+
+
+class FasterRCNNOutput(NamedTuple):
+    """What the network says of a batch; boxes are in pixels of the batch."""
+
+    batch: ImageBatch
+    features: dict[str, Tensor]
+    """``[B, C, H_l, W_l]`` for each level."""
+    rpn: RPNOutput
+    proposals: list[Tensor]
+    """For each image ``[N, 4]``."""
+    class_logits: Tensor | None
+    """``[K, classes]`` for the proposals of all images, ``[K, classes, 4]`` their offsets; None in
+    training, where ``loss`` classifies samples of the proposals instead."""
+    box_deltas: Tensor | None
+
+
+class FasterRCNN(System):
+    """Faster R-CNN of any backbone.
+
+    Args:
+        backbone: normalised images ``[B, 3, H, W]`` to feature maps by name.
+        rpn: proposes boxes.
+        roi_heads: classifies and refines them.
+        transform: images of any sizes to one normalised batch.
+        classes: names by label; the first is the background.
+
+    Source: Ren et al., "Faster R-CNN: Towards Real-Time Object Detection with Region Proposal
+        Networks" (2015), figure 2.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.models import create_model
+        >>> model = create_model(
+        ...     "fasterrcnn_resnet18_fpn", num_classes=3, width=8, fpn_channels=16,
+        ...     head_channels=32, min_size=64, max_size=96,
+        ... )
+        >>> images = [torch.rand(3, 60, 80), torch.rand(3, 64, 64)]
+        >>> boxes, labels = torch.tensor([[10.0, 10.0, 50.0, 40.0]]), torch.tensor([2])
+        >>> losses = model.loss(model(images), [{"boxes": boxes, "labels": labels}] * 2)
+        >>> sorted(losses)
+        ['loss_box_reg', 'loss_classifier', 'loss_objectness', 'loss_rpn_box_reg']
+        >>> model.predict(images, score_threshold=0.99)
+        [Detections(0 boxes in 60x80), Detections(0 boxes in 64x64)]
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        rpn: RegionProposalNetwork,
+        roi_heads: RoIHeads,
+        transform: DetectionTransform,
+        classes: Sequence[str],
+    ) -> None:
+        super().__init__()
+        self.transform = transform
+        self.backbone = backbone
+        self.rpn = rpn
+        self.roi_heads = roi_heads
+        self.classes = tuple(classes)
+
+    def forward(self, images: Sequence[Tensor] | Tensor) -> FasterRCNNOutput:
+        """The network's outputs.
+
+        Args:
+            images: a list of ``[3, H, W]`` of any sizes, or ``[B, 3, H, W]``; floating, in [0, 1].
+
+        Raises:
+            TypeError, ValueError: images of another kind or shape.
+        """
+        batch = self.transform(images)
+        features, rpn = self.dense(batch.tensors)
+        proposals = self.rpn.propose(rpn, batch.sizes)
+        logits = deltas = None
+        if not self.training:
+            logits, deltas = self.roi_heads(features, proposals, batch.sizes)
+        return FasterRCNNOutput(batch, features, rpn, proposals, logits, deltas)
+
+    def dense(self, tensors: Tensor) -> tuple[dict[str, Tensor], RPNOutput]:
+        """The part whose shapes depend on the batch's alone: features, and all anchors' outputs.
+
+        Args:
+            tensors: ``[B, 3, H, W]``, normalised and padded.
+        """
+        features = self.backbone(tensors)
+        return features, self.rpn(list(features.values()), tensors.shape[-2:])
+
+    def loss(self, output: FasterRCNNOutput, targets: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """The four terms of the paper, of samples of the anchors and of the proposals.
+
+        Args:
+            output: of ``forward``.
+            targets: for each image ``boxes`` ``[N, 4]`` in its pixels, ``labels`` ``[N]`` int64,
+                1 and up, and where there are crowds ``iscrowd`` ``[N]``: these are left out.
+
+        Returns:
+            ``loss_objectness``, ``loss_rpn_box_reg``, ``loss_classifier``, ``loss_box_reg``.
+
+        Raises:
+            ValueError: a target that cannot be right; the sentence names the image and the box.
+
+        Source: Ren et al. (2015), equation 1; Girshick, "Fast R-CNN" (2015), equation 1.
+        """
+        batch, features, rpn, proposals, *_ = output
+        check_targets(targets, len(batch.sizes), len(self.classes))
+        objects, labels = zip(*map(without_crowds, targets), strict=True)
+        boxes = [
+            resize_boxes(mine, old, new)
+            for mine, old, new in zip(objects, batch.original_sizes, batch.sizes, strict=True)
+        ]
+        return {
+            **self.rpn.loss(rpn, boxes, batch.sizes),
+            **self.roi_heads.loss(features, proposals, boxes, labels, batch.sizes),
+        }
+
+    def detect(
+        self,
+        output: FasterRCNNOutput,
+        *,
+        score_threshold: float = 0.05,
+        iou_threshold: float = 0.5,
+        max_detections: int = 100,
+    ) -> list[FoundBoxes]:
+        """Boxes of each image, in its own pixels, by falling score: tensors, for export.
+
+        Args:
+            output: of ``forward`` in eval mode.
+            score_threshold: a class's probability must be above it.
+            iou_threshold: the lesser of two boxes of a class that overlap more is dropped.
+            max_detections: of an image, at most.
+
+        Raises:
+            ValueError: ``output`` is of training mode.
+        """
+        if output.class_logits is None or output.box_deltas is None:
+            raise ValueError(
+                "output is of training mode, which stops at the proposals: eval() first"
+            )
+        batch = output.batch
+        found = self.roi_heads.detect(
+            output.class_logits,
+            output.box_deltas,
+            output.proposals,
+            batch.sizes,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+        )
+        return [
+            FoundBoxes(resize_boxes(boxes, size, own), scores, labels)
+            for (boxes, scores, labels), size, own in zip(
+                found, batch.sizes, batch.original_sizes, strict=True
+            )
+        ]
+
+    def postprocess(
+        self,
+        output: FasterRCNNOutput,
+        *,
+        score_threshold: float = 0.05,
+        iou_threshold: float = 0.5,
+        max_detections: int = 100,
+    ) -> list[Detections]:
+        """The same as results; see ``detect``."""
+        found = self.detect(
+            output,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+        )
+        sizes = output.batch.original_sizes
+        return [
+            Detections(*tensors, self.classes, size)
+            for tensors, size in zip(found, sizes, strict=True)
+        ]
+
+
+FPN_ANCHORS = ((32,), (64,), (128,), (256,), (512,))
+
+
+def _with_fpn(
+    depth: int,
+    *,
+    num_classes: int,
+    frozen_norm: bool,
+    trainable_layers: int = 5,
+    width: int = 64,
+    fpn_channels: int = 256,
+    head_channels: int = 1024,
+    rois_per_image: int = 512,
+    anchor_sizes: Sequence[Sequence[float]] = FPN_ANCHORS,
+    min_size: int = 800,
+    max_size: int = 1333,
+) -> FasterRCNN:
+    norm = FrozenBatchNorm2d if frozen_norm else nn.BatchNorm2d
+    backbone = ResNetFPN(
+        ResNetTrunk(depth, width=width, norm_layer=norm),
+        fpn_channels,
+        LastLevelMaxPool(),
+        trainable_layers,
+    )
+    anchors = AnchorGenerator(anchor_sizes)
+    pool = MultiScaleRoIAlign(["0", "1", "2", "3"], output_size=7, sampling_ratio=2)
+    return FasterRCNN(
+        backbone,
+        RegionProposalNetwork(anchors, RPNHead(fpn_channels, anchors.anchors_per_cell())),
+        RoIHeads(
+            pool,
+            TwoMLPHead(fpn_channels * 7 * 7, head_channels),
+            FastRCNNPredictor(head_channels, num_classes),
+            batch_size_per_image=rois_per_image,
+        ),
+        DetectionTransform(min_size, max_size),
+        _names("coco", num_classes),
+    )
+
+
+def _names(dataset: str, num_classes: int) -> tuple[str, ...]:
+    """The data set's names where there are as many, else numbers."""
+    if num_classes < 2:
+        raise ValueError(f"num_classes must be at least 2, with the background, got {num_classes}")
+    names = class_names(dataset)
+    if num_classes == len(names):
+        return names
+    return ("background", *(f"class {i}" for i in range(1, num_classes)))
+
+
+@register(
+    "fasterrcnn_resnet50_fpn",
+    task="detection",
+    weights=[
+        Weights(
+            name="COCO_V1",
+            url="https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth",
+            sha256="258fb6c6",
+            classes=class_names("coco"),
+            licence="BSD-3-Clause",
+            source="torchvision, references/detection; trained on COCO train2017",
+            metric={"box mAP": 37.0},
+            # As they were trained: a few images a step would spoil the statistics.
+            config={"frozen_norm": True, "trainable_layers": 3},
+        )
+    ],
+)
+def fasterrcnn_resnet50_fpn(
+    *,
+    num_classes: int = 91,
+    frozen_norm: bool = False,
+    trainable_layers: int = 5,
+    min_size: int = 800,
+    max_size: int = 1333,
+) -> FasterRCNN:
+    """Faster R-CNN on ResNet-50 with a feature pyramid; torchvision's checkpoints load.
+
+    Args:
+        num_classes: with the background.
+        frozen_norm: keep the backbone's norms as they are loaded; right for fine-tuning with a few
+            images a step, wrong for training from scratch.
+        trainable_layers: of the backbone, from the last stage backwards; 5 is all.
+        min_size: the images' shorter side, in pixels, unless
+        max_size: the longer one would exceed this.
+
+    Source: Lin et al., "Feature Pyramid Networks for Object Detection" (2017), section 4.2.
+    """
+    return _with_fpn(
+        50,
+        num_classes=num_classes,
+        frozen_norm=frozen_norm,
+        trainable_layers=trainable_layers,
+        min_size=min_size,
+        max_size=max_size,
+    )
+
+
+@register("fasterrcnn_resnet18_fpn", task="detection")
+def fasterrcnn_resnet18_fpn(
+    *,
+    num_classes: int = 91,
+    width: int = 64,
+    fpn_channels: int = 256,
+    head_channels: int = 1024,
+    rois_per_image: int = 512,
+    anchor_sizes: Sequence[Sequence[float]] = FPN_ANCHORS,
+    min_size: int = 800,
+    max_size: int = 1333,
+) -> FasterRCNN:
+    """A smaller Faster R-CNN, on ResNet-18 of any width with a feature pyramid.
+
+    Args:
+        num_classes: with the background.
+        width: channels of the backbone's first stage.
+        fpn_channels: channels of the pyramid.
+        head_channels: numbers that describe a proposal.
+        rois_per_image: proposals of an image in the loss.
+        anchor_sizes: sides of the anchors for each of the five levels, in pixels after resizing.
+        min_size: the images' shorter side, in pixels, unless
+        max_size: the longer one would exceed this.
+    """
+    return _with_fpn(
+        18,
+        num_classes=num_classes,
+        frozen_norm=False,
+        width=width,
+        fpn_channels=fpn_channels,
+        head_channels=head_channels,
+        rois_per_image=rois_per_image,
+        anchor_sizes=anchor_sizes,
+        min_size=min_size,
+        max_size=max_size,
+    )
+
+
+class VGGBackbone(nn.Module):
+    """VGG up to its last convolution: one feature map, stride 16, of 512 channels."""
+
+    def __init__(self, trunk: VGGTrunk) -> None:
+        super().__init__()
+        self.features = trunk.features[:-1]
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {"0": self.features(images)}
+
+
+@register("fasterrcnn_vgg16", task="detection")
+def fasterrcnn_vgg16(
+    *, num_classes: int = 21, min_size: int = 600, max_size: int = 1000
+) -> FasterRCNN:
+    """Faster R-CNN as in the paper: VGG-16, one feature map, RoIPool, nine anchors.
+
+    Args:
+        num_classes: with the background; 21 for PASCAL VOC.
+        min_size: the images' shorter side, in pixels, unless
+        max_size: the longer one would exceed this.
+
+    Source: Ren et al., "Faster R-CNN" (2015), section 3.3.
+    """
+    anchors = AnchorGenerator([[128, 256, 512]])
+    rpn = RegionProposalNetwork(
+        anchors,
+        RPNHead(512, anchors.anchors_per_cell(), objectness_outputs=2),
+        pre_nms_top_n=(12000, 6000),
+        post_nms_top_n=(2000, 300),
+        min_size=16,
+        ignore_cross_boundary=True,
+    )
+    roi_heads = RoIHeads(
+        SingleLevelRoIPool(7, stride=16),
+        TwoMLPHead(512 * 7 * 7, 4096, dropout=0.5),
+        FastRCNNPredictor(4096, num_classes),
+        batch_size_per_image=128,
+        smooth_l1_beta=1.0,
+    )
+    transform = DetectionTransform(min_size, max_size)
+    return FasterRCNN(
+        VGGBackbone(VGGTrunk(16)), rpn, roi_heads, transform, _names("voc", num_classes)
+    )

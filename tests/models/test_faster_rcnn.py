@@ -1,0 +1,226 @@
+"""Faster R-CNN: its sizes, its errors, and that it learns."""
+
+import pytest
+import torch
+
+from fastcv.models import create_model
+from fastcv.models._registry import find_model
+from fastcv.models._weights import load_state_dict
+from fastcv.nn.detection_transform import resize_boxes
+from fastcv.ops import box_iou
+
+TINY = {
+    "num_classes": 3,
+    "width": 8,
+    "fpn_channels": 16,
+    "head_channels": 32,
+    "min_size": 64,
+    "max_size": 96,
+}
+LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg"}
+
+
+def tiny(**options):
+    torch.manual_seed(0)
+    return create_model("fasterrcnn_resnet18_fpn", **{**TINY, **options})
+
+
+def target(*boxes, label=1):
+    return {
+        "boxes": torch.tensor(boxes).reshape(-1, 4),
+        "labels": torch.full((len(boxes),), label),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "count"),
+    [
+        ("fasterrcnn_resnet50_fpn", {}, 41_808_406),
+        ("fasterrcnn_resnet50_fpn", {"frozen_norm": True}, 41_755_286),
+        ("fasterrcnn_vgg16", {}, 137_078_239),
+    ],
+)
+def test_parameters(name, options, count):
+    with torch.device("meta"):
+        model = create_model(name, **options)
+    assert sum(p.numel() for p in model.parameters()) == count
+
+
+def test_published_weights():
+    (weights,) = find_model("fasterrcnn_resnet50_fpn").weights
+    assert weights.url.endswith(f"fasterrcnn_resnet50_fpn_coco-{weights.sha256}.pth")
+    assert weights.metric == {"box mAP": 37.0}
+    assert len(weights.classes) == 91 and weights.classes[90] == "toothbrush"
+
+
+def test_frozen_and_trained_norms_take_each_others_weights():
+    """Published weights have frozen norms, which lack the counters of BatchNorm2d."""
+    models = [
+        create_model("fasterrcnn_resnet50_fpn", num_classes=2, frozen_norm=frozen)
+        for frozen in (False, True)
+    ]
+    for model, other in (models, models[::-1]):
+        load_state_dict(model, dict(other.state_dict()), "does not fit")
+        first, second = (m.backbone.body.layer4[2].conv3.weight for m in models)
+        assert torch.equal(first, second)
+
+
+def test_training_output_stops_at_the_proposals():
+    model = tiny()
+    output = model([torch.rand(3, 60, 80)])
+    assert output.class_logits is None and len(output.proposals[0]) > 0
+    with pytest.raises(ValueError, match=r"output is of training mode.*eval\(\) first"):
+        model.postprocess(output)
+
+
+def test_every_parameter_learns():
+    model = tiny()
+    output = model([torch.rand(3, 60, 80), torch.rand(3, 70, 50)])
+    losses = model.loss(output, [target([5.0, 5, 40, 50]), target([10.0, 10, 40, 60], label=2)])
+    assert set(losses) == LOSSES and all(loss.ndim == 0 for loss in losses.values())
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_loss_in_evaluation_is_that_of_the_same_proposals():
+    model = tiny().eval()
+    images, targets = [torch.rand(3, 60, 80)], [target([5.0, 5, 40, 50])]
+    with torch.no_grad():
+        losses = model.loss(model(images), targets)
+    assert set(losses) == LOSSES
+
+
+def test_crowds_teach_nothing():
+    model = tiny().eval()
+    output = model([torch.rand(3, 60, 80)])
+    one, both = target([5.0, 5, 40, 50]), target([5.0, 5, 40, 50], [50.0, 10, 70, 30])
+    losses = []
+    for wanted in (one, {**both, "iscrowd": torch.tensor([False, True])}, both):
+        torch.manual_seed(0)
+        losses.append(sum(model.loss(output, [wanted]).values()))
+    assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([], "one entry for each image, got 0 for 1 images"),
+        ([target([9.0, 2, 4, 8])], r"targets\[0\]: box 0 must have x1 < x2"),
+        ([target([1.0, 2, 4, 8], label=3)], r"targets\[0\]: the label of box 0 must be 1 to 2"),
+    ],
+)
+def test_wrong_targets(targets, message):
+    model = tiny()
+    with pytest.raises(ValueError, match=message):
+        model.loss(model([torch.rand(3, 60, 80)]), targets)
+
+
+def test_wrong_images():
+    with pytest.raises(TypeError, match="divide uint8 by 255"):
+        tiny()([torch.zeros(3, 60, 80, dtype=torch.uint8)])
+    with pytest.raises(ValueError, match=r"images\[0\] must be \[3, H, W\], got \[1, 60, 80\]"):
+        tiny()([torch.rand(1, 60, 80)])
+
+
+def test_at_least_one_class():
+    with pytest.raises(ValueError, match="num_classes must be at least 2, with the background"):
+        tiny(num_classes=1)
+
+
+def test_names():
+    assert tiny().classes == ("background", "class 1", "class 2")
+    with torch.device("meta"):
+        assert create_model("fasterrcnn_vgg16").classes[20] == "tvmonitor"
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Learns two pictures, a bright and a dark rectangle in each, until it knows them."""
+    torch.manual_seed(1)
+    images = [0.5 + 0.02 * torch.randn(3, 96, 128), 0.5 + 0.02 * torch.randn(3, 128, 100)]
+    targets = [
+        {
+            "boxes": torch.tensor([[10.0, 12, 60, 50], [70.0, 30, 110, 90]]),
+            "labels": torch.tensor([1, 2]),
+        },
+        {
+            "boxes": torch.tensor([[20.0, 60, 80, 110], [50.0, 8, 90, 48]]),
+            "labels": torch.tensor([1, 2]),
+        },
+    ]
+    for image, wanted in zip(images, targets, strict=True):
+        for box, label in zip(wanted["boxes"].int().tolist(), wanted["labels"], strict=True):
+            x1, y1, x2, y2 = box
+            image[:, y1:y2, x1:x2] = 1.0 if label == 1 else 0.0
+    model = tiny(width=16, fpn_channels=32, head_channels=64, min_size=96, max_size=128)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        sum(model.loss(model(images), targets).values()).backward()
+        optimizer.step()
+    return model, images, targets
+
+
+@pytest.mark.slow
+def test_learns(trained):
+    model, images, targets = trained
+    for found, wanted in zip(
+        model.predict(images, score_threshold=0.5, batch_size=2), targets, strict=True
+    ):
+        assert sorted(found.labels.tolist()) == [1, 2]
+        iou = box_iou(found.boxes[found.labels.argsort()], wanted["boxes"]).diagonal()
+        assert iou.min() > 0.6
+
+
+@pytest.mark.slow
+def test_boxes_are_in_the_given_images_pixels(trained):
+    """An image of twice the size is resized to the same input: its boxes are twice as large."""
+    model, images, _ = trained
+    large = torch.nn.functional.interpolate(images[0][None], scale_factor=2.0)[0]
+    (small_found,) = model.predict(images[0], score_threshold=0.5)
+    (large_found,) = model.predict(large, score_threshold=0.5)
+    assert large_found.image_size == (192, 256)
+    want = resize_boxes(small_found.boxes, small_found.image_size, large_found.image_size)
+    assert box_iou(large_found.boxes, want).diagonal().min() > 0.9
+
+
+@pytest.mark.slow
+def test_the_papers_form_runs():
+    torch.manual_seed(0)
+    model = create_model("fasterrcnn_vgg16", num_classes=3, min_size=160, max_size=200)
+    images = [torch.rand(3, 160, 190)]
+    losses = model.loss(model(images), [target([8.0, 8, 150, 150])])
+    # What a network that knows nothing says: two ways of being an object, three classes.
+    assert set(losses) == LOSSES
+    assert losses["loss_objectness"].item() == pytest.approx(0.693, abs=0.1)
+    assert losses["loss_classifier"].item() == pytest.approx(1.099, abs=0.3)
+    with torch.inference_mode():
+        output = model.eval()(images)
+    assert output.features["0"].shape == (1, 512, 10, 12)  # stride 16
+    assert output.rpn.objectness[0].shape == (1, 10 * 12 * 9)
+    assert output.class_logits.shape[1:] == (3,) and output.box_deltas.shape[1:] == (3, 4)
+
+
+@pytest.mark.parametrize("how", ["bfloat16 model", "bfloat16 autocast", "float64 model"])
+def test_other_precisions(how):
+    """Boxes and losses stay in float32 where the network is in less."""
+    model = tiny()
+    dtype = {"bfloat16 model": torch.bfloat16, "float64 model": torch.float64}.get(how)
+    full = torch.float64 if how == "float64 model" else torch.float32
+    images = [torch.rand(3, 60, 80).to(dtype or torch.float32)]
+    model.to(dtype or torch.float32)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype is None):
+        losses = model.loss(model(images), [target([5.0, 5, 40, 50])])
+        sum(losses.values()).backward()
+        assert all(loss.dtype == full and loss.isfinite() for loss in losses.values())
+        (found,) = model.predict(images, score_threshold=0.0)
+    assert len(found) > 0 and found.boxes.dtype == full
+
+
+def test_channels_last_changes_nothing():
+    model, image = tiny().eval(), torch.rand(3, 60, 80)
+    with torch.no_grad():
+        want = model([image])
+        got = model.to(memory_format=torch.channels_last)([image])
+    torch.testing.assert_close(got.rpn.objectness, want.rpn.objectness, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(got.class_logits, want.class_logits, rtol=1e-4, atol=1e-4)
