@@ -1,0 +1,70 @@
+"""The arguments that choose a model and a device, for every command that has one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastcv.cli._errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from fastcv.models import System
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="a name out of `fastcv models`")
+    parser.add_argument(
+        "--weights",
+        metavar="W",
+        help="a published name, a .pth or .safetensors, or a URL; by default the best published; "
+        "a .safetensors that fastcv wrote needs no --model",
+    )
+
+
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda or cuda:N; by default the GPU if there is one"
+    )
+
+
+def load(model: str | None, weights: str | None, device: str) -> System:
+    """The model on its device.
+
+    Raises:
+        UserError: neither a model nor weights, or a device that is not there.
+    """
+    from fastcv.models import create_model, load_model
+
+    on = find_device(device)
+    if model is not None:
+        return create_model(model, weights or "default").to(on)
+    if weights is None:
+        raise UserError(
+            "which model? pass --model NAME (`fastcv models` lists them) or --weights FILE"
+        )
+    if weights.startswith(("http://", "https://")) or not Path(weights).suffix:
+        raise UserError(f"--weights {weights} needs --model NAME too: only a file can name its own")
+    return load_model(Path(weights).expanduser()).to(on)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        UserError: no such kind, or it is not there.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if gpus else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise UserError(f"--device must be cpu, cuda or cuda:N, got {name!r}")
+    if kind == "cuda" and int(number or 0) >= gpus:
+        here = f"has {gpus} of them" if gpus else "has none that torch can use (`fastcv doctor`)"
+        raise UserError(f"--device {name}: this machine {here}")
+    return torch.device(name)

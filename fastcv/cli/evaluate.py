@@ -1,0 +1,78 @@
+"""``fastcv evaluate``: how good a model is on annotated pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fastcv.cli._errors import UserError
+from fastcv.cli._metrics import print_metrics
+from fastcv.cli._model import add_device_argument, add_model_arguments, find_device, load
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="how good a model is on annotated pictures",
+        description="COCO's metrics of a detector, on annotations of your own or of a recipe.",
+    )
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument(
+        "--recipe", metavar="NAME", help="a recipe's data; its weights unless --weights is given"
+    )
+    data.add_argument("--coco", nargs=2, metavar=("IMAGES", "JSON"), help="COCO's format")
+    data.add_argument(
+        "--voc", nargs=2, metavar=("ROOT", "SET"), help="PASCAL VOC's: .../VOC2007 test"
+    )
+    add_model_arguments(parser)
+    add_device_argument(parser)
+    parser.add_argument("--json", metavar="FILE", help="the metrics as JSON too")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    device = find_device(args.device)
+    if args.recipe is not None:
+        from fastcv import recipes
+
+        if args.model is not None:
+            raise UserError("--recipe has a model of its own: leave --model out")
+        metrics = recipes.get(args.recipe).evaluate(args.weights, device=str(device))
+    else:
+        from fastcv.learn import evaluate_detector
+
+        model = load(args.model, args.weights, args.device)
+        data = _dataset(args)
+        check_classes(model.classes, data.classes)
+        metrics = evaluate_detector(model, data)
+    print_metrics(metrics)
+    if args.json is not None:
+        from fastcv._files import replacing
+
+        with replacing(Path(args.json)) as temporary:
+            temporary.write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
+    return 0
+
+
+def _dataset(args: argparse.Namespace) -> Any:
+    from fastcv.data import CocoDetection, VocDetection
+
+    return CocoDetection(*args.coco) if args.coco is not None else VocDetection(*args.voc)
+
+
+def check_classes(model: Sequence[str], data: Sequence[str]) -> None:
+    """Refuses annotations whose labels mean other things than the model's.
+
+    Raises:
+        UserError: the first label whose names differ.
+    """
+    for label, name in enumerate(data):
+        mine = model[label] if label < len(model) else "not there"
+        if label > 0 and name not in (mine, "(unused)") and mine != f"class {label}":
+            raise UserError(
+                f"label {label} is {name!r} in the annotations and {mine!r} in the model: the "
+                "metrics would mean nothing"
+            )

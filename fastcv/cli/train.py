@@ -1,0 +1,37 @@
+"""``fastcv train RECIPE``: a trained result of the project, made again."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from fastcv.cli._metrics import print_metrics
+from fastcv.cli._model import add_device_argument, find_device
+from fastcv.cli.predict import positive
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train by a recipe",
+        description="Train by a recipe: data, model and schedule. Ctrl-C keeps what is done; the "
+        "same command goes on from there.",
+    )
+    parser.add_argument("recipe", help="a wrong name lists those there are")
+    parser.add_argument("--out", metavar="FOLDER", help="default runs/RECIPE")
+    parser.add_argument("--epochs", type=positive, metavar="N", help="default: the recipe's")
+    parser.add_argument("--seed", type=int, default=0)
+    add_device_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from fastcv import recipes
+
+    recipe = recipes.get(args.recipe)
+    given = {} if args.epochs is None else {"epochs": args.epochs}
+    device = str(find_device(args.device))
+    out = args.out or f"runs/{args.recipe}"
+    metrics = recipe.train(out, seed=args.seed, device=device, **given)
+    print_metrics(metrics)
+    return 0
