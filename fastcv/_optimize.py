@@ -1,0 +1,130 @@
+"""``fastcv.optimize``: the same model, faster, for inference only."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
+
+from fastcv.nn.frozen_batch_norm import FrozenBatchNorm2d
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, FrozenBatchNorm2d)
+
+
+def optimize(model: nn.Module) -> nn.Module:
+    """A copy of a model for inference: batch norms folded, weights in channels_last.
+
+    A batch norm whose only input is one convolution (or linear layer) becomes part of its weights.
+    Weights in channels_last make every convolution read and write the layout that oneDNN and cuDNN
+    are fastest in. Outputs stay equal up to rounding, about 1e-6 of their largest value in float32.
+
+    Args:
+        model: any module; it is left as it is.
+
+    Returns:
+        The copy, in eval mode, without gradients. It cannot be trained further, and its state dict
+        is no longer that of the architecture: keep the original for that.
+
+    Raises:
+        TypeError: ``model`` is no module.
+
+    Example:
+        >>> import fastcv, torch
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()).eval()
+        >>> fast, x = fastcv.optimize(model), torch.rand(1, 3, 16, 16)
+        >>> fast
+        Sequential(
+          (0): Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+          (1): Identity()
+          (2): ReLU()
+        )
+        >>> torch.allclose(fast(x), model(x), atol=1e-6)
+        True
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    for convolution, norm in _pairs(model):
+        _fold(convolution, norm)
+        _replace(model, norm, nn.Identity())
+    return model.to(memory_format=torch.channels_last)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, NORMS) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _graphs(module: nn.Module) -> Iterator[tuple[nn.Module, fx.Graph]]:
+    """The largest parts of a module whose forward can be traced."""
+    try:
+        graph = _Tracer().trace(module)
+    except Exception:  # whatever a forward does with a symbolic input: its parts are asked instead
+        for child in module.children():
+            yield from _graphs(child)
+    else:
+        yield module, graph
+
+
+def _pairs(model: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
+    """Each convolution that only ever feeds one norm, which nothing else feeds."""
+    reads: dict[nn.Module, set[Any]] = {}  # norm -> what it is called on
+    feeds: dict[nn.Module, set[Any]] = {}  # convolution -> what its outputs go to
+    for root, graph in _graphs(model):
+        called = {
+            node: root.get_submodule(str(node.target))
+            for node in graph.nodes
+            if node.op == "call_module"
+        }
+        for node, module in called.items():
+            if isinstance(module, NORMS):
+                reads.setdefault(module, set()).add(called.get(node.args[0]))
+            elif isinstance(module, CONVOLUTIONS):
+                feeds.setdefault(module, set()).update(called.get(user) for user in node.users)
+    return [
+        (convolution, norm)
+        for norm, sources in reads.items()
+        for convolution in sources
+        if len(sources) == 1 and feeds.get(convolution) == {norm} and _can_fold(convolution, norm)
+    ]
+
+
+def _can_fold(convolution: nn.Module, norm: nn.Module) -> bool:
+    hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (convolution, norm))
+    has_statistics = norm.running_mean is not None
+    return has_statistics and not hooked and not parametrize.is_parametrized(convolution)
+
+
+def _fold(convolution: Any, norm: Any) -> None:
+    """scale * (w x + b - mean) + shift, as one weight and one bias; worked out in float64."""
+
+    def double(t: Tensor | None, otherwise: float) -> Tensor:
+        mean: Tensor = norm.running_mean
+        return torch.full_like(mean, otherwise, dtype=torch.double) if t is None else t.double()
+
+    scale = double(norm.weight, 1.0) * (norm.running_var.double() + norm.eps).rsqrt()
+    bias = (double(convolution.bias, 0.0) - norm.running_mean.double()) * scale
+    bias += double(norm.bias, 0.0)
+    weight = convolution.weight
+    # A transposed convolution's weight is [in, out / groups, ...]: outputs of a group lie in dim 1.
+    if isinstance(convolution, nn.ConvTranspose2d):
+        groups = convolution.groups
+        grouped = weight.double().unflatten(0, (groups, -1))
+        scaled = (grouped * scale.view(groups, 1, -1, 1, 1)).flatten(0, 1)
+    else:
+        scaled = weight.double() * scale.view(-1, *[1] * (weight.dim() - 1))
+    convolution.weight = nn.Parameter(scaled.to(weight.dtype), requires_grad=False)
+    convolution.bias = nn.Parameter(bias.to(weight.dtype), requires_grad=False)
+
+
+def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            if child is old:
+                setattr(parent, name, new)

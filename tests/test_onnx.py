@@ -1,0 +1,79 @@
+"""fastcv.export_onnx: onnxruntime finds what the model finds."""
+
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+import fastcv
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    model = fastcv.create_model(
+        "fasterrcnn_resnet18_fpn",
+        num_classes=5,
+        width=8,
+        fpn_channels=16,
+        head_channels=32,
+        min_size=96,
+        max_size=128,
+    )
+    with torch.no_grad():
+        model.roi_heads.box_predictor.cls_score.weight.mul_(30)  # until there is much to find
+    return model
+
+
+@pytest.mark.slow
+def test_detector(model, tmp_path):
+    path = tmp_path / "detector.onnx"
+    fastcv.export_onnx(model, path, image_size=(90, 120))
+    assert [p.name for p in tmp_path.iterdir()] == ["detector.onnx"]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for seed in range(3):
+        image = torch.rand(3, 90, 120, generator=torch.Generator().manual_seed(seed))
+        boxes, scores, labels = session.run(None, {"image": image.numpy()})
+        (found,) = model.predict(image)
+        assert len(found) > 20
+        # The order of additions in convolutions differs; boxes are up to 120.
+        torch.testing.assert_close(torch.from_numpy(scores), found.scores, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(torch.from_numpy(boxes), found.boxes, rtol=1e-4, atol=1e-3)
+        assert torch.equal(torch.from_numpy(labels), found.labels)
+
+
+def test_what_is_no_detector(tmp_path):
+    with pytest.raises(TypeError, match=r"model must be a detector, with detect\(\), got Linear"):
+        fastcv.export_onnx(nn.Linear(2, 2), tmp_path / "x.onnx", image_size=(8, 8))
+
+
+def test_dense_part_exports(model):
+    """Everything whose shapes depend on the batch's alone, as one graph for torch.export."""
+
+    class Dense(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model.eval()
+
+        def forward(self, batch):
+            features, rpn = self.model.dense(batch)
+            return list(features.values()), rpn
+
+    batch = torch.rand(1, 3, 96, 128)
+    exported = torch.export.export(Dense(), (batch,)).module()
+    expected, got = Dense()(batch), exported(batch)
+    for a, b in zip(expected[0], got[0], strict=True):
+        assert torch.equal(a, b)
+    assert all(torch.equal(a, b) for a, b in zip(expected[1].deltas, got[1].deltas, strict=True))
+
+
+@pytest.mark.slow
+def test_dense_part_compiles(model):
+    model.eval()
+    batch = torch.rand(1, 3, 96, 128)
+    features, rpn = torch.compile(model.dense, fullgraph=True, backend="aot_eager")(batch)
+    expected, expected_rpn = model.dense(batch)
+    for name, level in expected.items():
+        torch.testing.assert_close(features[name], level)
+    for a, b in zip(rpn.objectness, expected_rpn.objectness, strict=True):
+        torch.testing.assert_close(a, b)
