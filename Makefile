@@ -1,5 +1,5 @@
 # Each target does everything itself on a machine with python3 (>= 3.10), a C++ compiler and make.
-#   make test [TORCH=2.11.0]   build and test       make demo    NMS on a photograph, step by step
+#   make test [TORCH=2.11.0]   build and test       make demo    a detector at work, as a picture
 #   make bench                 against the peers    make lint    ruff, clang-format, mypy
 #   make docs                  the site             make asan    the suite under ASan and UBSan
 #   make gpu PYTHON=python3    on a machine with a GPU, with its own torch: no venv, no network
@@ -34,7 +34,7 @@ test-cpu-torch:
 	.venv-2.13.0/bin/python -m pytest -q --without-torchvision -m "not slow" tests/ops fastcv
 
 demo: build
-	$(python) examples/nms_steps.py --out demo/nms_steps.png
+	$(python) -m fastcv demo --out demo
 
 bench: build
 	$(python) -m pytest -q benchmarks --benchmark-only --benchmark-json=build/bench.json $(PYTEST_ARGS)

@@ -1,4 +1,4 @@
-"""The demo's steps are nms's, and it writes a picture."""
+"""The example's steps are nms's, and it writes a picture."""
 
 import importlib.util
 import subprocess

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from fastcv._extras import need
 from fastcv.data._image import read
 
-UNUSED = "(unused)"  # a label that stands for no class, as in fastcv.models.classes
+UNUSED = "(unused)"  # a label that stands for no class, as in fastcv.classes
 
 
 class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):

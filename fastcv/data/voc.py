@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from fastcv.classes import class_names
 from fastcv.data._image import read
-from fastcv.models.classes import class_names
 
 
 class VocDetection(Dataset[tuple[Tensor, dict[str, Any]]]):

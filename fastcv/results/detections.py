@@ -107,7 +107,7 @@ class Detections(Result):
         for i in reversed(order):  # the surest last, on top
             canvas.box(boxes[i], labels[i])
         for i in order:  # the surest first, at the best place
-            canvas.tag(boxes[i], labels[i], f"{self.name_of(labels[i])} {scores[i]:.2f}")
+            canvas.tag(boxes[i], labels[i], f"{self.name_of(labels[i])}  {scores[i]:.2f}")
         return canvas.finish()
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""Draws the docs' pictures anew when the site is built, each by running what its page shows.
+
+A hook of mkdocs: an example that no longer runs fails `make docs`. The pictures under docs/images
+are those of an earlier build, for reading the pages without building them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+# Each program, and the pictures it writes into the folder it is given.
+PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("examples/nms_steps.py", "--out", "{folder}/nms_steps.png"): ("nms_steps.png",),
+    ("examples/drawn_digits.py", "--out", "{folder}/drawn_digits.png"): ("drawn_digits.png",),
+    ("-m", "fastcv", "demo", "--out", "{folder}"): ("digits.png",),
+}
+
+
+def on_post_build(config: Any) -> None:
+    """Called by mkdocs when the pages are written."""
+    folder = Path(config["site_dir"], "images")
+    for program, pictures in PROGRAMS.items():
+        for picture in pictures:
+            (folder / picture).unlink(missing_ok=True)
+        arguments = [part.format(folder=folder) for part in program]
+        subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True)
+        for picture in pictures:
+            if not (folder / picture).exists():
+                raise FileNotFoundError(f"{' '.join(arguments)} did not write {picture}")
