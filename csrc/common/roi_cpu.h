@@ -136,7 +136,7 @@ acc_t<T> bin_mean(const T* pixels, int64_t row_stride, int64_t pixel_stride,
     }
     sum += row->weight * inner;
   }
-  return sum * taps.per_sample;
+  return sum / taps.divisor(i, j);
 }
 
 // Straight from the definition, a pixel at a time and with any strides: for few RoIs, for maps too

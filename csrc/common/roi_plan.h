@@ -47,10 +47,17 @@ struct RoiTaps {
   const Tap<T>* taps;
   const int32_t* first;  // row bin p: first[p] .. first[p + 1]; then the column bins
   int rows;
-  T per_sample;
+  T per_sample;  // 1 / samples in a bin; 0: a bin's mean is that of its taps
 
   const Tap<T>* row(int p) const { return taps + first[p]; }
   const Tap<T>* column(int p) const { return taps + first[rows + p]; }
+  int64_t count(int i, int j) const {
+    return (row(i + 1) - row(i)) * int64_t{column(j + 1) - column(j)};
+  }
+  // What the sum over bin (i, j) is divided by.
+  T divisor(int i, int j) const {
+    return per_sample > 0 ? 1 / per_sample : static_cast<T>(std::max<int64_t>(count(i, j), 1));
+  }
 };
 
 // A RoI in the order of work: by image and from top to bottom, so that one after the other reads

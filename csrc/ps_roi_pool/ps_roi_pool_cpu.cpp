@@ -17,26 +17,30 @@ namespace fastcv {
 template <typename T>
 void append_taps(const AveragedAxis<T>& axis, int p, int size, std::vector<Tap<T>>& taps) {
   const Range window = axis.window(p, size);
-  for (int i = window.begin; i < window.end; ++i) {
-    taps.push_back({i, T(1) / static_cast<T>(window.end - window.begin)});
-  }
+  for (int i = window.begin; i < window.end; ++i) taps.push_back({i, T(1)});
 }
 
 namespace {
+
+template <typename T>
+RoiPlan<T> plan_from(const Rois<T>& rois, int64_t begin, const RoiShape& s, double spatial_scale) {
+  return RoiPlan<T>(rois.data, begin, rois.count, static_cast<int>(s.height),
+                    static_cast<int>(s.width), [&](const T* corners) {
+                      auto roi =
+                          averaged_roi(corners, spatial_scale, s.pooled_height, s.pooled_width);
+                      roi.per_sample = 0;  // the mean of the taps
+                      return roi;
+                    });
+}
 
 at::Tensor ps_roi_pool_cpu(const at::Tensor& input, const at::Tensor& rois, double spatial_scale,
                            int64_t pooled_height, int64_t pooled_width) {
   check_ps_roi_pool(input, rois, spatial_scale, pooled_height, pooled_width);
   const RoiShape s(input.sizes(), pooled_height, pooled_width);
 
-  const auto plan_from = [&]<typename T>(const Rois<T>& boxes, int64_t begin) {
-    return RoiPlan<T>(boxes.data, begin, boxes.count, static_cast<int>(s.height),
-                      static_cast<int>(s.width), [&](const T* corners) {
-                        return averaged_roi(corners, spatial_scale, s.pooled_height,
-                                            s.pooled_width);
-                      });
-  };
-  return pool_position_sensitive("ps_roi_pool", input, rois, s, plan_from);
+  return pool_position_sensitive("ps_roi_pool", input, rois, s, [&](const auto& boxes, int64_t k) {
+    return plan_from(boxes, k, s, spatial_scale);
+  });
 }
 
 at::Tensor ps_roi_pool_backward_cpu(const at::Tensor& grad, const at::Tensor& rois,
@@ -47,14 +51,9 @@ at::Tensor ps_roi_pool_backward_cpu(const at::Tensor& grad, const at::Tensor& ro
                              channels, height, width);
   const RoiShape s({batch, channels, height, width}, pooled_height, pooled_width);
 
-  const auto plan_from = [&]<typename T>(const Rois<T>& boxes, int64_t begin) {
-    return RoiPlan<T>(boxes.data, begin, boxes.count, static_cast<int>(s.height),
-                      static_cast<int>(s.width), [&](const T* corners) {
-                        return averaged_roi(corners, spatial_scale, s.pooled_height,
-                                            s.pooled_width);
-                      });
-  };
-  return scatter_position_sensitive("_ps_roi_pool_backward", grad, rois, s, plan_from);
+  return scatter_position_sensitive(
+      "_ps_roi_pool_backward", grad, rois, s,
+      [&](const auto& boxes, int64_t k) { return plan_from(boxes, k, s, spatial_scale); });
 }
 
 }  // namespace
