@@ -68,6 +68,12 @@ struct RoiShape {
   int64_t bins() const { return int64_t{pooled_height} * pooled_width; }
 };
 
+// What is read next, and from where the hardware would not guess.
+template <typename T>
+void prefetch(const T* p, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / int64_t{sizeof(T)}) __builtin_prefetch(p + i);
+}
+
 // Whether enough is read of an NCHW map to lay its channels side by side first.
 template <typename T>
 bool worth_interleaving(std::span<const OrderedRoi> rois, const RoiShape& s) {
@@ -224,10 +230,16 @@ void scatter_nchw(const T* grad, std::span<const OrderedRoi> rois, const RoiShap
       } else {
         FASTCV_ISA_CALL(interleave<T, Acc>)(out, s.pixels(), here, n, buffer.get());
       }
-      for (const OrderedRoi& roi : of_image(rois, image)) {
+      const auto gradient_of = [&](const OrderedRoi& roi) {
+        return grad + (roi.index * s.channels + c) * s.bins();
+      };
+      const auto rois_here = of_image(rois, image);
+      for (size_t i = 0; i < rois_here.size(); ++i) {
+        const OrderedRoi& roi = rois_here[i];
+        if (i + 1 < rois_here.size()) prefetch(gradient_of(rois_here[i + 1]), here * s.bins());
         if (roi.bottom <= top || roi.top >= bottom) continue;
-        FASTCV_ISA_CALL(interleave<T, Acc>)(grad + (roi.index * s.channels + c) * s.bins(),
-                                            s.bins(), here, s.bins(), bin_buffer.get());
+        FASTCV_ISA_CALL(interleave<T, Acc>)(gradient_of(roi), s.bins(), here, s.bins(),
+                                            bin_buffer.get());
         scatter(roi, static_cast<const Acc*>(bin_buffer.get()), roi_block, roi_block, top, bottom,
                 buffer.get(), s.width * roi_block, roi_block);
       }

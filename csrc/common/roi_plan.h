@@ -60,18 +60,21 @@ struct RoiTaps {
   }
 };
 
-// A RoI in the order of work: by image and from top to bottom, so that one after the other reads
-// what is still in the cache. The sums of a pixel's gradient run in this order, whatever the
-// threads.
 struct OrderedRoi {
   int64_t index, image;
   int32_t top, bottom;  // it reads rows [top, bottom) of the image
+  int32_t left;         // and columns from here on
   int64_t pixels;       // how many, bins together
 };
 
+// In the order of work: by image, and along strips of it, so that one RoI after the other reads
+// what is still in the cache. The sums of a pixel's gradient run in this order, whatever the
+// threads.
 inline void put_in_order(std::vector<OrderedRoi>& rois) {
+  constexpr int32_t strip = 32;
   std::sort(rois.begin(), rois.end(), [](const OrderedRoi& a, const OrderedRoi& b) {
-    return std::tie(a.image, a.top, a.index) < std::tie(b.image, b.top, b.index);
+    return std::tuple(a.image, a.top / strip, a.left, a.index) <
+           std::tuple(b.image, b.top / strip, b.left, b.index);
   });
 }
 
@@ -94,14 +97,18 @@ class RoiPlan {
     for (; end_ < count && taps_.size() + first_.size() < most; ++end_) {
       const T* r = rois + end_ * 5;
       const auto axes = separate(r + 1);
-      OrderedRoi roi{end_, static_cast<int64_t>(r[0]), height, 0, 0};
+      OrderedRoi roi{end_, static_cast<int64_t>(r[0]), height, 0, width, 0};
       const int64_t rows = append(axes.rows, height);
       for (size_t i = taps_.size() - rows; i < taps_.size(); ++i) {
         roi.top = std::min(roi.top, taps_[i].pixel);
         roi.bottom = std::max(roi.bottom, taps_[i].pixel + 1);
       }
       row_bins_ = axes.rows.pooled;
-      roi.pixels = rows * append(axes.columns, width);
+      const int64_t columns = append(axes.columns, width);
+      for (size_t i = taps_.size() - columns; i < taps_.size(); ++i) {
+        roi.left = std::min(roi.left, taps_[i].pixel);
+      }
+      roi.pixels = rows * columns;
       per_sample_.push_back(axes.per_sample);
       first_of_.push_back(std::ssize(first_));
       rois_.push_back(roi);

@@ -22,12 +22,31 @@ inline void pool_bin(const In* pixels, int64_t row_stride, int64_t pixel_stride,
   }
 }
 
-// n vectors of channels at a time, from channel c on; returns where that ends.
+// Asks for the pixels of a bin, `bytes` of channels each.
+template <typename Acc, typename In>
+inline void prefetch_bin(const In* pixels, int64_t row_stride, int64_t pixel_stride,
+                         const RoiTaps<Acc>& roi, int ph, int pw, int64_t bytes) {
+  for (const Tap<Acc>* row = roi.row(ph); row != roi.row(ph + 1); ++row) {
+    for (const Tap<Acc>* column = roi.column(pw); column != roi.column(pw + 1); ++column) {
+      const In* p = pixels + row->pixel * row_stride + column->pixel * pixel_stride;
+      for (int64_t b = 0; b < bytes; b += 64) {
+        __builtin_prefetch(reinterpret_cast<const char*>(p) + b);
+      }
+    }
+  }
+}
+
+// n vectors of channels at a time, from channel c on; returns where that ends. Meanwhile the same
+// channels of the next bin come into the cache.
 template <int n, typename Acc, typename In, typename Out>
 inline int64_t pool_channels(const In* pixels, int64_t row_stride, int64_t pixel_stride, int64_t c,
-                             int64_t channels, const RoiTaps<Acc>& roi, int ph, int pw, Out* out) {
+                             int64_t channels, const RoiTaps<Acc>& roi, int ph, int pw, int next_ph,
+                             int next_pw, Out* out) {
+  constexpr int64_t step = n * lanes<Acc>;
   const vec<Acc> scale = broadcast(roi.per_sample);
-  for (; c + n * lanes<Acc> <= channels; c += n * lanes<Acc>) {
+  for (; c + step <= channels; c += step) {
+    prefetch_bin(pixels + c, row_stride, pixel_stride, roi, next_ph, next_pw,
+                 step * int64_t{sizeof(In)});
     vec<Acc> sum[n] = {};
     pool_bin<n>(pixels + c, row_stride, pixel_stride, roi.row(ph), roi.row(ph + 1), roi.column(pw),
                 roi.column(pw + 1), sum);
@@ -43,10 +62,16 @@ void pool_roi(const In* pixels, int64_t row_stride, int64_t pixel_stride, int64_
               int64_t out_stride) {
   for (int ph = 0; ph < pooled_height; ++ph) {
     for (int pw = 0; pw < pooled_width; ++pw, out += out_stride) {
-      int64_t c = 0;
-      c = pool_channels<4>(pixels, row_stride, pixel_stride, c, channels, roi, ph, pw, out);
-      c = pool_channels<2>(pixels, row_stride, pixel_stride, c, channels, roi, ph, pw, out);
-      pool_channels<1>(pixels, row_stride, pixel_stride, c, channels, roi, ph, pw, out);
+      const bool last = pw + 1 == pooled_width;
+      const int next_ph = last ? std::min(ph + 1, pooled_height - 1) : ph;
+      const int next_pw = last ? 0 : pw + 1;
+      const auto pool = [&]<int n>(std::integral_constant<int, n>, int64_t c) {
+        return pool_channels<n>(pixels, row_stride, pixel_stride, c, channels, roi, ph, pw, next_ph,
+                                next_pw, out);
+      };
+      int64_t c = pool(std::integral_constant<int, 8>(), 0);
+      c = pool(std::integral_constant<int, 2>(), c);
+      pool(std::integral_constant<int, 1>(), c);
     }
   }
 }

@@ -29,13 +29,14 @@ struct RotatedPlan {
       const RotatedRoi<T> roi = rotated_roi(r + 1, options);
       const T half_w = -roi.columns.start, half_h = -roi.rows.start;
       const T reach = std::abs(roi.sin) * half_w + std::abs(roi.cos) * half_h;
+      const T across = std::abs(roi.cos) * half_w + std::abs(roi.sin) * half_h;
       const bool empty = roi.rows.count == 0 || roi.columns.count == 0;
-      const auto row = [&](T y) {  // reach is infinite for the largest RoIs
-        return static_cast<int32_t>(std::clamp(y, T(0), static_cast<T>(s.height)));
+      const auto within = [&](T at, int64_t size) {  // reach is infinite for the largest RoIs
+        return empty ? 0 : static_cast<int32_t>(std::clamp(at, T(0), static_cast<T>(size)));
       };
       geometry.push_back(roi);
-      order.push_back({k, static_cast<int64_t>(r[0]), empty ? 0 : row(roi.cy - reach - 2),
-                       empty ? 0 : row(roi.cy + reach + 3), 0});
+      order.push_back({k, static_cast<int64_t>(r[0]), within(roi.cy - reach - 2, s.height),
+                       within(roi.cy + reach + 3, s.height), within(roi.cx - across, s.width), 0});
     }
     put_in_order(order);
   }

@@ -39,7 +39,7 @@ struct WindowPlan {
       for (int j = 0; j < s.pooled_width; ++j) windows.push_back(roi.columns.window(j, width));
       const int top = rows(k)[0].begin, bottom = rows(k)[s.pooled_height - 1].end;
       const Range across = {columns(k, s)[0].begin, columns(k, s)[s.pooled_width - 1].end};
-      rois.push_back({k, static_cast<int64_t>(r[0]), top, bottom,
+      rois.push_back({k, static_cast<int64_t>(r[0]), top, bottom, across.begin,
                       int64_t{bottom - top} * (across.end - across.begin)});
     }
     put_in_order(rois);
@@ -167,18 +167,33 @@ at::Tensor roi_pool_backward_cpu(const at::Tensor& grad, const at::Tensor& rois,
     const Rois<Acc> boxes("_roi_pool_backward", rois, batch);
     if (grad_input.numel() == 0) return;
     constexpr bool in_place = std::is_same_v<T, Acc>;
+    std::vector<std::vector<int64_t>> rois_of(batch);
+    for (int64_t k = 0; k < boxes.count; ++k) {
+      rois_of[static_cast<int64_t>(boxes.data[k * 5])].push_back(k);
+    }
     at::parallel_for(0, batch * channels, 1, [&](int64_t begin, int64_t end) {
       const auto buffer = make_buffer<Acc>(in_place ? 0 : pixels);
       for (int64_t job = begin; job < end; ++job) {
         const int64_t image = job / channels, c = job % channels;
+        const auto gradient_of = [&](int64_t k) {
+          return g.const_data_ptr<T>() + (k * channels + c) * bins;
+        };
+        const auto argmax_of = [&](int64_t k) {
+          return a.const_data_ptr<int32_t>() + (k * channels + c) * bins;
+        };
         T* out = grad_input.mutable_data_ptr<T>() + job * pixels;
         Acc* sums = buffer.get();
         if constexpr (in_place) sums = out;
         std::fill_n(sums, pixels, Acc(0));
-        for (int64_t k = 0; k < boxes.count; ++k) {
-          if (static_cast<int64_t>(boxes.data[k * 5]) != image) continue;
-          const T* from = g.const_data_ptr<T>() + (k * channels + c) * bins;
-          const int32_t* to = a.const_data_ptr<int32_t>() + (k * channels + c) * bins;
+        const std::vector<int64_t>& rois_here = rois_of[image];
+        for (size_t i = 0; i < rois_here.size(); ++i) {
+          constexpr size_t ahead = 4;
+          if (i + ahead < rois_here.size()) {
+            prefetch(gradient_of(rois_here[i + ahead]), bins);
+            prefetch(argmax_of(rois_here[i + ahead]), bins);
+          }
+          const T* from = gradient_of(rois_here[i]);
+          const int32_t* to = argmax_of(rois_here[i]);
           for (int64_t b = 0; b < bins; ++b) {
             TORCH_CHECK(to[b] < pixels,
                         "_roi_pool_backward: argmax must be below height * width = ", pixels,
