@@ -11,6 +11,7 @@
 //   madd(a, b, c)         a * b + c, fused where the instruction set has it. Nothing else is ever
 //                         fused: the project is compiled with -ffp-contract=off.
 //   vec<T>, load, store   vectors of the instruction set's width: common/simd.h
+//   vector_exp, _log      of vectors: common/vector_math.h
 //   interleave            channels side by side: common/interleave.h
 //   FASTCV_VECTOR_BYTES   their width
 //   FASTCV_ISA_AVX2       defined where AVX2 intrinsics may be used (AVX-512 includes it)

@@ -52,6 +52,17 @@ void deinterleave(const Acc* src, int64_t n, int channels, int64_t channel_strid
 }
 
 template <typename T, typename Acc>
+void widen(const T* src, int64_t n, Acc* dst) {
+  int64_t i = 0;
+  if constexpr (std::is_same_v<T, c10::Half> || std::is_same_v<T, c10::BFloat16>) {
+    if constexpr (std::is_same_v<Acc, float>) {
+      for (; i + lanes<Acc> <= n; i += lanes<Acc>) store<Acc>(dst + i, load<Acc>(src + i));
+    }
+  }
+  for (; i < n; ++i) dst[i] = static_cast<Acc>(src[i]);
+}
+
+template <typename T, typename Acc>
 void round_to(const Acc* src, int64_t n, T* dst) {
   int64_t i = 0;
   for (; i + lanes<Acc> <= n; i += lanes<Acc>) store<Acc>(dst + i, load<Acc>(src + i));

@@ -3,4 +3,6 @@
 
 #include "common/simd.h"
 
+#include "common/vector_math.h"
+
 #include "common/interleave.h"

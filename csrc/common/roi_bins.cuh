@@ -6,6 +6,7 @@
 
 #include "common/convert.cuh"
 #include "common/launch.cuh"
+#include "common/pack.cuh"
 #include "common/roi_cuda.h"
 
 namespace fastcv::cuda {
@@ -15,11 +16,6 @@ template <typename T>
 __device__ __forceinline__ int64_t image_of(T batch_index) {
   return batch_index >= 0 && batch_index < T(1ll << 53) ? static_cast<int64_t>(batch_index) : -1;
 }
-
-template <typename T, int size>
-struct alignas(sizeof(T) * size) Pack {
-  T item[size];
-};
 
 template <int size, typename T>
 __device__ __forceinline__ void add_scaled(const T* p, acc_t<T> weight, acc_t<T>* sum) {
