@@ -70,3 +70,21 @@ def test_roi_align_backward(compare):
         waiting(lambda: torch.ops.torchvision._roi_align_backward(*arguments)),
         target=2,
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_sigmoid_focal_loss(compare, dtype):
+    g = torch.Generator().manual_seed(0)
+    logits = (torch.randn(200_000, 80, generator=g) - 2).to(dtype).cuda().requires_grad_()
+    targets = (torch.rand(200_000, 80, generator=g) > 0.999).to(dtype).cuda()
+
+    def both(op):
+        return torch.autograd.grad(op(logits, targets, reduction="sum"), logits)
+
+    compare(
+        "sigmoid_focal_loss",
+        f"CUDA, forward and backward, 200k anchors x 80, {dtype}",
+        waiting(lambda: both(ops.sigmoid_focal_loss)),
+        waiting(lambda: both(torchvision.ops.sigmoid_focal_loss)),
+        target=5,
+    )

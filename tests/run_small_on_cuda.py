@@ -61,6 +61,28 @@ def check_pooling(dtype, memory_format):
         compare(op.__name__, *results, dtype)
 
 
+def check_focal_losses(dtype):
+    g = torch.Generator().manual_seed(0)
+    x = (3 * torch.randn(60, 90, generator=g)).to(dtype)
+    hard = torch.rand(60, 90, generator=g) > 0.9
+    index = torch.randint(90, (60,), generator=g)
+    weight = torch.rand(60, generator=g)
+    for op, targets in (
+        (ops.sigmoid_focal_loss, hard),
+        (ops.sigmoid_focal_loss, hard.to(dtype)),
+        (ops.softmax_focal_loss, index),
+        (ops.softmax_focal_loss, hard.to(dtype)),
+    ):
+        for reduction in ("none", "mean"):
+            results = []
+            for device in ("cpu", "cuda"):
+                y = x.to(device).requires_grad_()
+                factors = weight.to(device)
+                loss = op(y, targets.to(device), reduction=reduction, weight=factors)
+                results.append((loss.detach(), torch.autograd.grad(loss.sum(), y)[0]))
+            compare(op.__name__, *results, dtype)
+
+
 def on_cuda(arguments):
     return [a.cuda() if isinstance(a, torch.Tensor) else a for a in arguments]
 
@@ -77,6 +99,7 @@ def main():
     compare("identity", ops.identity(x), ops.identity(x.cuda()), torch.float32)
     for dtype in DTYPES:
         check_suppression(dtype)
+        check_focal_losses(dtype)
     for dtype, memory_format in itertools.product(DTYPES, FORMATS):
         check_pooling(dtype, memory_format)
     print("every kernel ran")

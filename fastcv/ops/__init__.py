@@ -23,6 +23,7 @@ from fastcv.ops.boxes import (  # noqa: E402
     masks_to_boxes,
     remove_small_boxes,
 )
+from fastcv.ops.focal_loss import sigmoid_focal_loss, softmax_focal_loss  # noqa: E402
 from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
@@ -66,5 +67,7 @@ __all__ = [
     "roi_align",
     "roi_align_rotated",
     "roi_pool",
+    "sigmoid_focal_loss",
     "soft_nms",
+    "softmax_focal_loss",
 ]
