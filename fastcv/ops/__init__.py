@@ -23,6 +23,7 @@ from fastcv.ops.boxes import (  # noqa: E402
     masks_to_boxes,
     remove_small_boxes,
 )
+from fastcv.ops.deform_conv import deform_conv2d  # noqa: E402
 from fastcv.ops.focal_loss import sigmoid_focal_loss, softmax_focal_loss  # noqa: E402
 from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
@@ -53,6 +54,7 @@ __all__ = [
     "clip_boxes_to_image",
     "complete_box_iou",
     "complete_box_iou_loss",
+    "deform_conv2d",
     "distance_box_iou",
     "distance_box_iou_loss",
     "generalized_box_iou",
