@@ -50,11 +50,6 @@ DeformShape check(const char* op, const at::Tensor& input, const at::Tensor& off
   check_like_input(op, input, offset, "offset", 4);
   check_like_input(op, input, weight, "weight", 4);
   if (mask) check_like_input(op, input, *mask, "mask", 4);
-  if (bias) {
-    check_like_input(op, input, *bias, "bias", 1);
-    TORCH_CHECK(bias->size(0) == weight.size(0), op, ": bias must have shape [", weight.size(0),
-                "], got ", bias->sizes());
-  }
   check_pair(op, stride, "stride", 1);
   check_pair(op, padding, "padding", 0);
   check_pair(op, dilation, "dilation", 1);
@@ -89,6 +84,12 @@ DeformShape check(const char* op, const at::Tensor& input, const at::Tensor& off
               ": weight must have a multiple of ", groups,
               " output channels, for as many groups, got ", s.out_channels);
   s.groups = static_cast<int>(groups);
+
+  if (bias) {
+    check_like_input(op, input, *bias, "bias", 1);
+    TORCH_CHECK(bias->size(0) == weight.size(0), op, ": bias must have shape [", weight.size(0),
+                "], got ", bias->sizes());
+  }
 
   const int64_t taps = s.taps(), offset_groups = offset.size(1) / (2 * taps);
   TORCH_CHECK(offset_groups > 0 && offset.size(1) == offset_groups * 2 * taps, op,

@@ -72,13 +72,13 @@ def deform_conv2d(
     )
 
 
-def pair(name: str, value: int | Sequence[int]) -> list[int]:
-    """``[height, width]`` from that or from one number for both."""
+def pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
+    """``(height, width)`` from that or from one number for both."""
     if isinstance(value, int):
-        return [value, value]
+        return value, value
     if len(value) != 2:
         raise ValueError(f"deform_conv2d: {name} must be an int or (height, width), got {value}")
-    return list(value)
+    return value[0], value[1]
 
 
 @torch.library.register_fake("fastcv::deform_conv2d")
@@ -131,7 +131,7 @@ def _(
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    input, offset, weight, bias, *geometry, mask = inputs
+    input, offset, weight, _, *geometry, mask = inputs
     ctx.save_for_backward(input, offset, weight, mask)
     ctx.geometry = geometry
 
