@@ -35,15 +35,15 @@ def test_pack_learns_where_to_look():
     conv = DeformConv2dPack(1, 1, 1, bias=False)
     torch.nn.init.ones_(conv.weight)
     target = torch.nn.functional.pad(x, (0, 2))[..., 2:]
-    optimizer = torch.optim.Adam(conv.parameters(), lr=0.05)
+    optimizer = torch.optim.Adam(conv.parameters(), lr=0.1)
     losses = []
-    for _ in range(150):
+    for _ in range(60):
         loss = (conv(x) - target)[..., :-2].pow(2).mean()
         losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert losses[-1] < 0.05 * losses[0]
+    assert losses[-1] < 0.1 * losses[0]
     dx = conv.conv_offset(x)[:, 1]
     assert 1.5 < dx.mean() < 2.5
 

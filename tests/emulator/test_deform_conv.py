@@ -1,0 +1,201 @@
+"""The CUDA kernels of deform_conv2d and of its gradients, run on the CPU, against the CPU op."""
+
+import ctypes
+
+import pytest
+import torch
+
+from fastcv.ops import deform_conv2d
+
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+FORMATS = [torch.contiguous_format, torch.channels_last]
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 4e-2}
+TF32 = 4e-3  # 10 bits of mantissa
+
+# channels, output channels, groups, offset groups, kernel, stride, padding, dilation
+CASES = {
+    "plain": (40, 9, 1, 1, (1, 2), (1, 1), (0, 1), (1, 1)),
+    "groups": (12, 4, 2, 3, (2, 1), (2, 1), (1, 2), (1, 2)),
+    "packs": (32, 6, 2, 2, (1, 2), (1, 1), (0, 0), (1, 1)),
+}
+
+
+class Shape(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_int64) for n in ("batch", "channels", "out_channels")] + [
+        (n, ctypes.c_int)
+        for n in """groups offset_groups height width out_height out_width kernel_height
+        kernel_width stride_height stride_width padding_height padding_width dilation_height
+        dilation_width""".split()
+    ]
+
+
+class Window(ctypes.Structure):
+    _fields_ = [
+        ("image", ctypes.c_int64), ("images", ctypes.c_int64), ("first", ctypes.c_int),
+        ("count", ctypes.c_int),
+    ]  # fmt: skip
+
+
+def inputs(name, dtype, memory_format, size=(5, 8)):
+    """Shape, tensors (input, offset, weight, bias, mask) and geometry of a case."""
+    channels, outs, groups, offset_groups, kernel, *geometry = CASES[name]
+    g = torch.Generator().manual_seed(len(name))
+    x = torch.randn(2, channels, *size, generator=g)
+    weight = torch.randn(outs, channels // groups, *kernel, generator=g)
+    out = torch.nn.functional.conv2d(x, weight, None, *geometry, groups).shape[2:]
+    taps = kernel[0] * kernel[1]
+    offset = torch.randn(2, offset_groups * 2 * taps, *out, generator=g) * 2
+    # Whole and halves, exact in every dtype; and positions that are none.
+    offset = (offset * 2).round() / 2
+    offset[0, 0, 0, :3] = torch.tensor([float("nan"), float("inf"), -1e4])
+    mask = torch.rand(2, offset_groups * taps, *out, generator=g)
+    tensors = [t.to(dtype) for t in (x, offset, weight, torch.randn(outs, generator=g), mask)]
+    for i in (0, 1, 4):
+        tensors[i] = tensors[i].contiguous(memory_format=memory_format)
+    shape = Shape(2, channels, outs, groups, offset_groups, *size, *out, *kernel)
+    for field, pair in zip(("stride", "padding", "dilation"), geometry, strict=True):
+        setattr(shape, f"{field}_height", pair[0])
+        setattr(shape, f"{field}_width", pair[1])
+    return shape, tensors, geometry
+
+
+class Kernels:
+    """The library's functions for one dtype, every tensor under guard."""
+
+    def __init__(self, library, shape, dtype):
+        self.library, self.shape = library, ctypes.byref(shape)
+        self.suffix = str(dtype).removeprefix("torch.")
+
+    def call(self, name, *arguments):
+        getattr(self.library, f"{name}_{self.suffix}")(self.shape, *arguments)
+
+    def guard(self, tensor, name):
+        return self.library.guard(tensor, name)
+
+
+def pointer(t):
+    return ctypes.c_void_p(0 if t is None else t.data_ptr())
+
+
+def longs(values):
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+def pixels(t):
+    """A dense image: its data and the strides of an image, a pixel and a channel."""
+    return pointer(t), longs((t.stride(0), t.stride(3), t.stride(1)))
+
+
+def positions(offset, mask):
+    strides = (0, 0, 0, 0) if mask is None else mask.stride()
+    return pointer(offset), longs(offset.stride()), pointer(mask), longs(strides)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("dtype", [*DTYPES, "tf32"])
+@pytest.mark.parametrize("name", CASES)
+def test_forward_is_the_cpus(emulated, name, dtype, memory_format):
+    check_forward(emulated("deform_conv2d"), name, dtype, memory_format)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_no_race_forward(raced, memory_format, dtype):
+    check_forward(raced("deform_conv2d"), "packs", dtype, memory_format)
+
+
+def check_forward(library, name, dtype, memory_format):
+    tf32, dtype = dtype == "tf32", torch.float32 if dtype == "tf32" else dtype
+    shape, (x, offset, weight, bias, mask), geometry = inputs(name, dtype, memory_format)
+    kernels = Kernels(library, shape, dtype)
+    for with_more in (False, True):
+        expected = deform_conv2d(
+            x, offset, weight, bias if with_more else None, *geometry, mask if with_more else None
+        )
+        by_tap = weight.permute(0, 2, 3, 1).contiguous()
+        tensors = [kernels.guard(t, "an input") for t in (x, offset, by_tap, bias, mask)]
+        if not with_more:
+            tensors[3:] = None, None
+        got = kernels.guard(torch.full_like(expected, 7), "output")
+        kernels.call(
+            "deform_conv2d",
+            *pixels(tensors[0]),
+            *positions(tensors[1], tensors[4]),
+            pointer(tensors[2]),
+            pointer(tensors[3]),
+            ctypes.c_int(tf32),
+            pointer(got),
+            longs(got.stride()),
+        )
+        error = TF32 if tf32 else TOLERANCE[dtype]
+        torch.testing.assert_close(got, expected, rtol=error, atol=10 * error)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["groups", "packs"])
+def test_backward_is_the_cpus(emulated, name, dtype, memory_format):
+    check_backward(emulated("deform_conv2d"), name, dtype, memory_format)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_no_race_backward(raced, memory_format):
+    check_backward(raced("deform_conv2d"), "groups", torch.float32, memory_format)
+
+
+def check_backward(library, name, dtype, memory_format):
+    shape, (x, offset, weight, _, mask), geometry = inputs(name, dtype, memory_format)
+    kernels = Kernels(library, shape, dtype)
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    batch, channels, groups, taps = 2, shape.channels, shape.groups, weight[0, 0].numel()
+    size = (shape.out_height, shape.out_width)
+    grad = torch.randn(batch, shape.out_channels, *size).to(dtype)
+    expected = torch.ops.fastcv._deform_conv2d_backward(
+        grad, x, offset, weight, mask, *geometry, True, True, True
+    )
+
+    x, offset, mask = (kernels.guard(t, "an input") for t in (x, offset, mask))
+    grad_offset = kernels.guard(torch.full(offset.shape, 7, dtype=dtype), "grad_offset")
+    grad_mask = kernels.guard(torch.full(mask.shape, 7, dtype=dtype), "grad_mask")
+    sums = {
+        ordered: kernels.guard(torch.zeros(x.shape, dtype=wide).contiguous(
+            memory_format=memory_format), "grad_input")
+        for ordered in (False, True)
+    }  # fmt: skip
+    grad_weight = torch.zeros(weight.shape, dtype=torch.float64)
+    rows = weight.reshape(groups, -1, channels // groups * taps)  # [group, out channel, column]
+    all_pixels = size[0] * size[1]
+    # Both images at once, then the first and the second half of the pixels of each.
+    windows = [(0, 2, 0, all_pixels // 2), *((n, 1, all_pixels // 2, None) for n in (0, 1))]
+    for image, images, first, count in windows:
+        count = count or all_pixels - first
+        window = ctypes.byref(Window(image, images, first, count))
+        samples = kernels.guard(
+            torch.empty(images * shape.offset_groups * taps * count, 4 + wide.itemsize,
+                        dtype=torch.int32), "samples")  # fmt: skip
+        kernels.call("deform_samples", window, *positions(offset, mask), pointer(samples))
+        columns = torch.empty(images, channels, taps, count, dtype=dtype)
+        columns = kernels.guard(columns, "columns")
+        kernels.call("deform_columns", window, pointer(samples), *pixels(x), pointer(columns))
+        of_output = grad[image : image + images].flatten(2)[..., first : first + count]
+        of_output = of_output.reshape(images, groups, -1, count).double()
+        by_group = columns.double().reshape(images, groups, -1, count)
+        grad_weight += torch.einsum("igop,igkp->gok", of_output, by_group).view_as(weight)
+        grad_columns = torch.einsum("gok,igop->igkp", rows.double(), of_output)
+        grad_columns = kernels.guard(grad_columns.to(dtype).contiguous(), "grad_columns")
+        kernels.call(
+            "deform_position_gradients", window, *positions(offset, mask), pointer(samples),
+            *pixels(x), pointer(grad_columns), pointer(grad_offset), pointer(grad_mask),
+        )  # fmt: skip
+        for ordered, sum_ in sums.items():
+            strides = longs((sum_.stride(0), sum_.stride(3), sum_.stride(1)))
+            kernels.call(
+                "deform_scatter", window, pointer(samples), pointer(grad_columns),
+                ctypes.c_int(ordered), pointer(sum_[image:]), strides,
+            )  # fmt: skip
+    error = TOLERANCE[dtype]
+    got = [(sums[False], 0), (sums[True], 0), (grad_offset, 1), (grad_weight, 2), (grad_mask, 3)]
+    for values, i in got:
+        torch.testing.assert_close(
+            values.double(), expected[i].double(), rtol=error, atol=20 * error
+        )
