@@ -4,10 +4,13 @@ compute-sanitizer --tool=memcheck python tests/run_small_on_cuda.py
 """
 
 import itertools
+import os
 
 import torch
 
 import fastcv.ops as ops
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS deterministic, if asked
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 FORMATS = [torch.contiguous_format, torch.channels_last]
@@ -81,6 +84,22 @@ def check_focal_losses(dtype):
                 loss = op(y, targets.to(device), reduction=reduction, weight=factors)
                 results.append((loss.detach(), torch.autograd.grad(loss.sum(), y)[0]))
             compare(op.__name__, *results, dtype)
+def check_deform_conv2d(dtype, memory_format):
+    g = torch.Generator().manual_seed(0)
+    shapes = [(2, 48, 9, 13), (2, 36, 9, 13), (70, 24, 3, 3), (70,), (2, 18, 9, 13)]
+    tensors = [torch.randn(s, generator=g).to(dtype) for s in shapes]
+    tensors[0] = tensors[0].contiguous(memory_format=memory_format)
+    for ordered in (False, True):
+        torch.use_deterministic_algorithms(ordered)
+        results = []
+        for device in ("cpu", "cuda"):
+            leaves = [t.detach().to(device).requires_grad_() for t in tensors]
+            out = ops.deform_conv2d(*leaves[:4], padding=1, mask=leaves[4]) / 24
+            grad = torch.linspace(-1, 1, out.numel()).reshape(out.shape).to(out)
+            grads = torch.autograd.grad(out, leaves, grad)
+            results.append((out.detach(), *(t / t.abs().max() for t in grads)))
+        compare("deform_conv2d", *results, dtype)
+    torch.use_deterministic_algorithms(False)
 
 
 def on_cuda(arguments):
@@ -102,6 +121,7 @@ def main():
         check_focal_losses(dtype)
     for dtype, memory_format in itertools.product(DTYPES, FORMATS):
         check_pooling(dtype, memory_format)
+        check_deform_conv2d(dtype, memory_format)
     print("every kernel ran")
 
 

@@ -162,7 +162,5 @@ def _refuse(ctx: Any, *grads: Tensor) -> None:
     )
 
 
-torch.library.register_autograd(
-    "fastcv::deform_conv2d", _differentiate, setup_context=_remember
-)
+torch.library.register_autograd("fastcv::deform_conv2d", _differentiate, setup_context=_remember)
 torch.library.register_autograd("fastcv::_deform_conv2d_backward", _refuse)

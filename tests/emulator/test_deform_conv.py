@@ -22,11 +22,12 @@ CASES = {
 
 class Shape(ctypes.Structure):
     _fields_ = [(n, ctypes.c_int64) for n in ("batch", "channels", "out_channels")] + [
-        (n, ctypes.c_int)
-        for n in """groups offset_groups height width out_height out_width kernel_height
-        kernel_width stride_height stride_width padding_height padding_width dilation_height
-        dilation_width""".split()
-    ]
+        (n, ctypes.c_int) for n in ("groups", "offset_groups")
+    ] + [
+        (f"{n}_{axis}", ctypes.c_int)
+        for n in ("", "out", "kernel", "stride", "padding", "dilation")
+        for axis in ("height", "width")
+    ]  # fmt: skip
 
 
 class Window(ctypes.Structure):

@@ -14,6 +14,8 @@ from torch.library import opcheck
 
 from fastcv.ops import deform_conv2d
 
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS deterministic, if asked
+
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 # Sums of some tens of products of numbers near 1; the inputs are rounded beforehand.
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 8e-2}

@@ -1,0 +1,168 @@
+"""deform_conv2d against torchvision's, and what the offsets cost beside a plain convolution.
+
+`extra_memory_mib` is measured for all, and at a size that no buffer fits.
+"""
+
+import pytest
+import torch
+
+import fastcv.ops as ops
+
+torchvision = pytest.importorskip("torchvision")
+
+SHAPE, OUT_CHANNELS = (2, 256, 64, 64), 256
+
+
+def arguments(shape=SHAPE, device="cpu", dtype=torch.float32, fmt=torch.contiguous_format):
+    """input, offset, weight, mask: 3 x 3 taps, padded, offsets of some pixels."""
+    g = torch.Generator().manual_seed(0)
+    batch, channels, height, width = shape
+    tensors = (
+        torch.randn(shape, generator=g),
+        torch.randn(batch, 18, height, width, generator=g) * 2,
+        torch.randn(OUT_CHANNELS, channels, 3, 3, generator=g) / 48,
+        torch.rand(batch, 9, height, width, generator=g),
+    )
+    x, *rest = (t.to(device, dtype) for t in tensors)
+    return x.contiguous(memory_format=fmt), *rest
+
+
+def call(module, x, offset, weight, mask):
+    return module.deform_conv2d(x, offset, weight, None, 1, 1, 1, mask)
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["v1", "mask"])
+def test_forward(compare, threads, masked):
+    x, offset, weight, mask = arguments()
+    mask = mask if masked else None
+    compare(
+        "deform_conv2d",
+        f"forward, NCHW{', mask' * masked}",
+        lambda: call(ops, x, offset, weight, mask),
+        lambda: call(torchvision.ops, x, offset, weight, mask),
+        target=(4.5, 8)[threads - 1],
+    )
+
+
+def test_forward_channels_last(compare, threads):
+    x, offset, weight, mask = arguments(fmt=torch.channels_last)
+    compare(
+        "deform_conv2d",
+        "forward, channels_last, mask",
+        lambda: call(ops, x, offset, weight, mask),
+        lambda: call(torchvision.ops, x, offset, weight, mask),
+        target=(4.5, 8)[threads - 1],
+    )
+
+
+def test_forward_against_a_plain_convolution(compare, threads):
+    x, offset, weight, mask = arguments()
+    compare(
+        "deform_conv2d",
+        "forward, NCHW, mask",
+        lambda: call(ops, x, offset, weight, mask),
+        lambda: torch.nn.functional.conv2d(x, weight, padding=1),
+        peer_name="conv2d",
+        target=round(1 / 1.15, 2),
+    )
+
+
+def gradients(module, tensors):
+    tensors = [t.clone().requires_grad_() for t in tensors]
+    out = call(module, *tensors)
+    grad = torch.ones_like(out)
+    return lambda: torch.autograd.grad(out, tensors, grad, retain_graph=True)
+
+
+def test_backward(compare, threads):
+    tensors = arguments()
+    compare(
+        "deform_conv2d",
+        "backward, NCHW, mask",
+        gradients(ops, tensors),
+        gradients(torchvision.ops, tensors),
+        target=(4, 6)[threads - 1],
+    )
+
+
+def test_memory_of_a_large_image(compare, threads):
+    # 39 MB of input: torchvision's columns take 350 MB. Ours beyond the output, 39 MB: the buffers.
+    x, offset, weight, mask = arguments((1, 64, 320, 480))
+    compare(
+        "deform_conv2d",
+        "forward, 64 channels of 320x480",
+        lambda: call(ops, x, offset, weight[:64], mask),
+        lambda: call(torchvision.ops, x, offset, weight[:64], mask),
+        target=(4.5, 8)[threads - 1],
+    )
+
+
+def waiting(f):
+    def run():
+        result = f()
+        torch.cuda.synchronize()
+        return result
+
+    return run
+
+
+GPU_CASES = pytest.mark.parametrize(
+    "dtype, fmt",
+    [
+        (torch.float16, torch.channels_last),
+        (torch.bfloat16, torch.channels_last),
+        (torch.float16, torch.contiguous_format),
+        (torch.float32, torch.contiguous_format),
+    ],
+    ids=["fp16-channels_last", "bf16-channels_last", "fp16-nchw", "fp32-nchw"],
+)
+
+
+def on_gpu(dtype, fmt):
+    """Our arguments, and torchvision's, which has no bfloat16."""
+    ours = arguments((8, *SHAPE[1:]), "cuda", dtype, fmt)
+    return ours, [t.float() if dtype == torch.bfloat16 else t for t in ours]
+
+
+def name_of(direction, dtype, fmt):
+    return f"CUDA, {direction}, {dtype}, {fmt}".replace("torch.", "")
+
+
+@pytest.mark.cuda
+@GPU_CASES
+def test_forward_on_a_gpu(compare, dtype, fmt):
+    ours, theirs = on_gpu(dtype, fmt)
+    compare(
+        "deform_conv2d",
+        name_of("forward", dtype, fmt),
+        waiting(lambda: call(ops, *ours)),
+        waiting(lambda: call(torchvision.ops, *theirs)),
+        target=4,
+    )
+
+
+@pytest.mark.cuda
+@GPU_CASES
+def test_forward_on_a_gpu_against_a_plain_convolution(compare, dtype, fmt):
+    ours, _ = on_gpu(dtype, fmt)
+    compare(
+        "deform_conv2d",
+        name_of("forward", dtype, fmt),
+        waiting(lambda: call(ops, *ours)),
+        waiting(lambda: torch.nn.functional.conv2d(ours[0], ours[2], padding=1)),
+        peer_name="conv2d",
+        target=round(1 / 1.5, 2),
+    )
+
+
+@pytest.mark.cuda
+@GPU_CASES
+def test_backward_on_a_gpu(compare, dtype, fmt):
+    ours, theirs = on_gpu(dtype, fmt)
+    compare(
+        "deform_conv2d",
+        name_of("backward", dtype, fmt),
+        waiting(gradients(ops, ours)),
+        waiting(gradients(torchvision.ops, theirs)),
+        target=3,
+    )
