@@ -84,6 +84,8 @@ def check_focal_losses(dtype):
                 loss = op(y, targets.to(device), reduction=reduction, weight=factors)
                 results.append((loss.detach(), torch.autograd.grad(loss.sum(), y)[0]))
             compare(op.__name__, *results, dtype)
+
+
 def check_deform_conv2d(dtype, memory_format):
     g = torch.Generator().manual_seed(0)
     shapes = [(2, 48, 9, 13), (2, 36, 9, 13), (70, 24, 3, 3), (70,), (2, 18, 9, 13)]
