@@ -26,7 +26,7 @@ SCENES = (5, 12, 18, 21, 33, 40)
 COLUMNS = 3
 ENLARGED = 2  # digits of 20 pixels are hard to look at
 GAP = 8
-LEAST_SCORE = 0.5
+LEAST_SCORE = 0.7
 
 
 def demo(out: str | os.PathLike[str]) -> None:
