@@ -79,8 +79,13 @@ def test_second_signal_strikes_at_once(digits, tmp_path, monkeypatch):
         signal.raise_signal(signal.SIGINT)
 
     at_step(digits, monkeypatch, 3, twice)
-    with pytest.raises(KeyboardInterrupt):
-        digits.train(tmp_path, **OPTIONS)
+    # A shell starts what runs in its background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            digits.train(tmp_path, **OPTIONS)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_signal_with_workers(digits, whole, tmp_path, monkeypatch):
