@@ -1,13 +1,15 @@
 """Print the table of ratios of a benchmark run, and keep the run under benchmarks/results/.
 
 python benchmarks/report.py build/bench.json
+
+A file holds what was measured on one machine on one day: a run of some benchmarks takes the place
+of their earlier rows, and leaves the others.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -33,10 +35,19 @@ def main(source: Path) -> None:
     name = re.sub(r"[^a-z0-9]+", "-", f"{cpu['brand_raw']} {cpu['count']}c".lower()).strip("-")
     target_file = RESULTS / f"{name}-{run['datetime'][:10]}.json"
     RESULTS.mkdir(exist_ok=True)
+    if target_file.exists():
+        run["benchmarks"] = merged(json.loads(target_file.read_text()), run)
     temporary = target_file.with_suffix(".tmp")
-    shutil.copyfile(source, temporary)
+    temporary.write_text(json.dumps(run, indent=4))
     temporary.replace(target_file)
     print(f"written to {target_file}")
+
+
+def merged(old: dict, new: dict) -> list[dict]:
+    """The benchmarks of both, in the old one's order; of one that both have, the new."""
+    fresh = {b["fullname"]: b for b in new["benchmarks"]}
+    kept = [fresh.pop(b["fullname"], b) for b in old["benchmarks"]]
+    return kept + list(fresh.values())
 
 
 if __name__ == "__main__":

@@ -1,14 +1,21 @@
-"""README's table says what the results file says."""
+"""README's table says what the results file says, and the file what was measured last."""
 
 import importlib.util
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "readme_table.py"
-spec = importlib.util.spec_from_file_location("readme_table", SCRIPT)
-readme_table = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(readme_table)
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+readme_table, report = load("readme_table"), load("report")
 
 
 def row(op, threads, ratio, ours):
@@ -53,3 +60,10 @@ def test_only_the_marked_part_changes():
 def test_no_results(tmp_path):
     with pytest.raises(SystemExit, match="run `make bench` first"):
         readme_table.newest(tmp_path)
+
+
+def test_a_partial_run_leaves_the_other_rows():
+    old = {"benchmarks": [{"fullname": name, "run": 1} for name in ("nms", "roi", "focal")]}
+    new = {"benchmarks": [{"fullname": name, "run": 2} for name in ("gram", "roi")]}
+    rows = [(b["fullname"], b["run"]) for b in report.merged(old, new)]
+    assert rows == [("nms", 1), ("roi", 2), ("focal", 1), ("gram", 2)]
