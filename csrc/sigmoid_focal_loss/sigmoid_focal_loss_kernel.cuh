@@ -151,7 +151,7 @@ __global__ void __launch_bounds__(sigmoid_focal::threads)
       });
 }
 
-inline int64_t sigmoid_focal_parts(int64_t n) {
+int64_t sigmoid_focal_parts(int64_t n) {
   return (n + sigmoid_focal::elements - 1) / sigmoid_focal::elements;
 }
 

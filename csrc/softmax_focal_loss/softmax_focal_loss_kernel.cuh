@@ -205,7 +205,7 @@ inline int softmax_focal_lanes(int64_t classes) {
   return lanes;
 }
 
-inline int64_t softmax_focal_parts(int64_t rows, int64_t classes) {
+int64_t softmax_focal_parts(int64_t rows, int64_t classes) {
   const int64_t per_block = softmax_focal::threads / softmax_focal_lanes(classes);
   return (rows + per_block - 1) / per_block;
 }
