@@ -12,7 +12,7 @@ from safetensors import safe_open
 from fastcv.data import DrawnDigits
 from fastcv.models import load_model
 from fastcv.recipes import digits_detector
-from fastcv.recipes.digits_detector import demo, recipe
+from fastcv.recipes.digits_detector import _demo, recipe
 from fastcv.results import Detections
 
 CLASSES = ("background", *"0123456789")
@@ -70,7 +70,7 @@ def test_matches(rows, hits):
         "boxes": torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60]]),
         "labels": torch.tensor([1, 3]),
     }
-    assert demo.matches(found(*rows), target) == hits
+    assert _demo.matches(found(*rows), target) == hits
 
 
 def test_demo(tmp_path, capsys):
@@ -79,7 +79,7 @@ def test_demo(tmp_path, capsys):
     right, true, wrong = map(
         int, re.search(r"together: (\d+) of (\d+) found, (\d+) wrong", said).groups()
     )
-    assert true == sum(len(DrawnDigits("test")[i][1]["labels"]) for i in demo.SCENES)
+    assert true == sum(len(DrawnDigits("test")[i][1]["labels"]) for i in _demo.SCENES)
     assert right >= 0.8 * true and wrong <= 0.2 * true
     stages = dict(re.findall(r"(\S.*?) +(\d+\.\d\d) ms a scene", said))
     assert list(stages) == ["backbone", "RPN", "RoIAlign", "heads", "NMS", "everything else"]
