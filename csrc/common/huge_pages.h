@@ -2,8 +2,7 @@
 // work of filling it. Huge pages cost one for every 2 MiB.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
+#include <cstddef>
 #include <cstdint>
 
 #if defined(__linux__)
@@ -12,13 +11,12 @@
 
 namespace fastcv {
 
-// For a tensor that is about to be written for the first time.
-inline void advise_huge_pages(const at::Tensor& t) {
+// For memory that is about to be written for the first time.
+inline void advise_huge_pages(const void* p, size_t bytes) {
 #if defined(__linux__)
   constexpr uintptr_t page = uintptr_t{2} << 20;
-  const auto begin = reinterpret_cast<uintptr_t>(t.const_data_ptr());
-  const uintptr_t first = (begin + page - 1) / page * page,
-                  last = (begin + t.nbytes()) / page * page;
+  const auto begin = reinterpret_cast<uintptr_t>(p);
+  const uintptr_t first = (begin + page - 1) / page * page, last = (begin + bytes) / page * page;
   // Refused, it is slower and nothing else.
   if (last > first + page) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 #endif

@@ -28,6 +28,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/huge_pages.h"
 #include "common/order.h"
 #include "nms/nms_cpu.h"
 
@@ -145,8 +146,10 @@ class Grid {
     bucket_shift_ = 64 - bits;
     occupied_ = std::make_unique<uint64_t[]>(size_t{1} << (bits - 2));
     buckets_ = make_buffer<uint32_t>(int64_t{1} << bits);
+    advise_huge_pages(buckets_.get(), sizeof(uint32_t) << bits);
     std::fill_n(buckets_.get(), int64_t{1} << bits, none);
     filed_ = make_buffer<KeptBox<T>>(n);
+    advise_huge_pages(filed_.get(), n * sizeof(KeptBox<T>));
   }
 
   int64_t run(const Box<T>* boxes, int64_t n, uint32_t* kept) {

@@ -133,7 +133,7 @@ std::tuple<at::Tensor, at::Tensor> roi_pool_cpu(const at::Tensor& input, const a
   const at::Tensor output =
       empty_in_format_of(input, {rois.size(0), s.channels, pooled_height, pooled_width});
   const at::Tensor argmax = at::empty_like(output, output.options().dtype(at::kInt));
-  advise_huge_pages(argmax);
+  advise_huge_pages(argmax.const_data_ptr(), argmax.nbytes());
   dispatch_floating(input.scalar_type(), "roi_pool", "input", [&]<typename T>() {
     const Rois<acc_t<T>> boxes("roi_pool", rois, s.batch);
     if (output.numel() == 0) return;
@@ -160,7 +160,7 @@ at::Tensor roi_pool_backward_cpu(const at::Tensor& grad, const at::Tensor& rois,
   const auto format = grad.suggest_memory_format();
   const at::Tensor g = grad.contiguous(), a = argmax.contiguous();
   const at::Tensor grad_input = at::empty({batch, channels, height, width}, grad.options());
-  advise_huge_pages(grad_input);
+  advise_huge_pages(grad_input.const_data_ptr(), grad_input.nbytes());
   const int64_t pixels = height * width, bins = grad.size(2) * grad.size(3);
   dispatch_floating(grad.scalar_type(), "_roi_pool_backward", "grad", [&]<typename T>() {
     using Acc = acc_t<T>;
