@@ -84,7 +84,7 @@ void pool_planes(const T* input, const RoiPlan<acc_t<T>>& plan, const RoiShape& 
                  const at::Tensor& output) {
   using Acc = acc_t<T>;
   const AllBinTaps<Acc> lists(plan, s);
-  const int64_t bytes = s.pixels() * int64_t{sizeof(T)};
+  const int64_t bytes = s.pixels() * int64_t{sizeof(T)}, roi_stride = output.stride(0);
   at::parallel_for(0, s.batch * s.channels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t plane = begin; plane < end; ++plane) {
       const int64_t channel = plane % s.channels;
@@ -103,7 +103,7 @@ void pool_planes(const T* input, const RoiPlan<acc_t<T>>& plan, const RoiShape& 
         }
         sum = bin.listed ? sum / bin.divisor
                          : bin_mean(in, s.width, 1, plan.taps(*bin.roi), list.i, list.j);
-        out[bin.roi->index * output.stride(0)] = static_cast<T>(sum);
+        out[bin.roi->index * roi_stride] = static_cast<T>(sum);
         for (const char* stop = next + ahead; next < stop; next += 64) __builtin_prefetch(next);
       }
     }
@@ -163,6 +163,7 @@ at::Tensor scatter_position_sensitive(const char* op, const at::Tensor& grad,
     const Rois<Acc> boxes(op, rois, s.batch);
     if (grad_input.numel() == 0) return;
     constexpr bool in_place = std::is_same_v<T, Acc>;
+    const int64_t roi_stride = grad.stride(0);
     const int64_t most =
         in_place ? s.height
                  : std::max<int64_t>(1, roi_buffer_bytes / (s.width * int64_t{sizeof(Acc)}));
@@ -190,7 +191,7 @@ at::Tensor scatter_position_sensitive(const char* op, const at::Tensor& grad,
           const T* from = grad.const_data_ptr<T>() + channel / s.bins() * grad.stride(1) +
                           list.i * grad.stride(2) + list.j * grad.stride(3);
           for (const auto& bin : list.bins) {
-            const Acc g = static_cast<Acc>(from[bin.roi->index * grad.stride(0)]) / bin.divisor;
+            const Acc g = static_cast<Acc>(from[bin.roi->index * roi_stride]) / bin.divisor;
             for (int64_t t = bin.begin; t < bin.end; ++t) {
               const Tap<Acc> tap = list.taps[t];
               const auto pixel = static_cast<uint64_t>(tap.pixel - first_pixel);

@@ -152,7 +152,7 @@ std::tuple<at::Tensor, at::Tensor> roi_pool_cpu(const at::Tensor& input, const a
   return {output, argmax};
 }
 
-// A plane of the image a job, RoIs in their order.
+// A plane of the image a job, RoIs along strips of it, where they find each other's pixels cached.
 at::Tensor roi_pool_backward_cpu(const at::Tensor& grad, const at::Tensor& rois,
                                  const at::Tensor& argmax, double spatial_scale, int64_t batch,
                                  int64_t channels, int64_t height, int64_t width) {
@@ -167,33 +167,22 @@ at::Tensor roi_pool_backward_cpu(const at::Tensor& grad, const at::Tensor& rois,
     const Rois<Acc> boxes("_roi_pool_backward", rois, batch);
     if (grad_input.numel() == 0) return;
     constexpr bool in_place = std::is_same_v<T, Acc>;
-    std::vector<std::vector<int64_t>> rois_of(batch);
-    for (int64_t k = 0; k < boxes.count; ++k) {
-      rois_of[static_cast<int64_t>(boxes.data[k * 5])].push_back(k);
-    }
+    const WindowPlan plan(boxes, spatial_scale,
+                          RoiShape(grad_input.sizes(), grad.size(2), grad.size(3)));
+    const T* const gradients = g.const_data_ptr<T>();
+    const int32_t* const maxima = a.const_data_ptr<int32_t>();
     at::parallel_for(0, batch * channels, 1, [&](int64_t begin, int64_t end) {
       const auto buffer = make_buffer<Acc>(in_place ? 0 : pixels);
       for (int64_t job = begin; job < end; ++job) {
         const int64_t image = job / channels, c = job % channels;
-        const auto gradient_of = [&](int64_t k) {
-          return g.const_data_ptr<T>() + (k * channels + c) * bins;
-        };
-        const auto argmax_of = [&](int64_t k) {
-          return a.const_data_ptr<int32_t>() + (k * channels + c) * bins;
-        };
         T* out = grad_input.mutable_data_ptr<T>() + job * pixels;
         Acc* sums = buffer.get();
         if constexpr (in_place) sums = out;
         std::fill_n(sums, pixels, Acc(0));
-        const std::vector<int64_t>& rois_here = rois_of[image];
-        for (size_t i = 0; i < rois_here.size(); ++i) {
-          constexpr size_t ahead = 4;
-          if (i + ahead < rois_here.size()) {
-            prefetch(gradient_of(rois_here[i + ahead]), bins);
-            prefetch(argmax_of(rois_here[i + ahead]), bins);
-          }
-          const T* from = gradient_of(rois_here[i]);
-          const int32_t* to = argmax_of(rois_here[i]);
+        for (const OrderedRoi& roi : of_image(plan.rois, image)) {
+          const int64_t first = (roi.index * channels + c) * bins;
+          const T* from = gradients + first;
+          const int32_t* to = maxima + first;
           for (int64_t b = 0; b < bins; ++b) {
             TORCH_CHECK(to[b] < pixels,
                         "_roi_pool_backward: argmax must be below height * width = ", pixels,
