@@ -3,7 +3,7 @@ namespace fastcv::FASTCV_ISA {
 
 // q^gamma for 0 <= q <= 1. The usual gamma of 2 takes no exponential.
 template <bool squared, typename Acc>
-inline vec<Acc> power(vec<Acc> q, Acc gamma) {
+__attribute__((always_inline)) inline vec<Acc> power(vec<Acc> q, Acc gamma) {
   if constexpr (squared) {
     return q * q;
   } else {

