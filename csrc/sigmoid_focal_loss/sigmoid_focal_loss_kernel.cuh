@@ -62,7 +62,7 @@ __device__ __forceinline__ acc_t<T> weight_of(const SigmoidFocalArguments<T, Tar
 template <typename T, typename Target, int pack, typename F>
 __device__ __forceinline__ void for_each_pack(const SigmoidFocalArguments<T, Target>& a, F f) {
   const int64_t begin = int64_t{blockIdx.x} * sigmoid_focal::elements;
-#pragma unroll
+#pragma unroll 1  // the pack is unrolled, and each element's arithmetic is long
   for (int k = 0; k < sigmoid_focal::elements; k += sigmoid_focal::threads * pack) {
     const int64_t i = begin + k + static_cast<int>(threadIdx.x) * pack;
     if (i + pack <= a.n) {
