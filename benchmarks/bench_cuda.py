@@ -88,3 +88,18 @@ def test_sigmoid_focal_loss(compare, dtype):
         waiting(lambda: both(torchvision.ops.sigmoid_focal_loss)),
         target=5,
     )
+
+
+@pytest.mark.parametrize("channels, side", [(64, 256), (256, 128), (512, 64)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_gram_matrix(compare, channels, side, dtype):
+    x = torch.randn(4, channels, side, side, device="cuda").to(dtype)
+    f = x.flatten(2)
+    compare(
+        "gram_matrix",
+        f"CUDA, 4 x {channels} x {side}^2, {dtype}",
+        waiting(lambda: ops.gram_matrix(x)),
+        waiting(lambda: torch.bmm(f, f.mT) / f[0].numel()),
+        peer_name="torch.bmm",
+        target=1.3 if channels >= 256 and dtype == torch.float32 else 1,
+    )

@@ -104,6 +104,13 @@ def check_deform_conv2d(dtype, memory_format):
     torch.use_deterministic_algorithms(False)
 
 
+def check_gram_matrix(dtype, memory_format):
+    for shape in ((2, 72, 6, 8), (1, 5, 7, 9), (1, 8, 30, 40)):
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+        x = x.contiguous(memory_format=memory_format)
+        compare("gram_matrix", ops.gram_matrix(x), ops.gram_matrix(x.cuda()), dtype)
+
+
 def on_cuda(arguments):
     return [a.cuda() if isinstance(a, torch.Tensor) else a for a in arguments]
 
@@ -124,6 +131,7 @@ def main():
     for dtype, memory_format in itertools.product(DTYPES, FORMATS):
         check_pooling(dtype, memory_format)
         check_deform_conv2d(dtype, memory_format)
+        check_gram_matrix(dtype, memory_format)
     print("every kernel ran")
 
 

@@ -25,6 +25,7 @@ from fastcv.ops.boxes import (  # noqa: E402
 )
 from fastcv.ops.deform_conv import deform_conv2d  # noqa: E402
 from fastcv.ops.focal_loss import sigmoid_focal_loss, softmax_focal_loss  # noqa: E402
+from fastcv.ops.gram import gram_matrix  # noqa: E402
 from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
@@ -59,6 +60,7 @@ __all__ = [
     "distance_box_iou_loss",
     "generalized_box_iou",
     "generalized_box_iou_loss",
+    "gram_matrix",
     "identity",
     "masks_to_boxes",
     "nms",
