@@ -1,5 +1,6 @@
 // CPU launcher. A task owns some rows of tiles (of the lower triangle) of one image and some of its
-// pixels: it packs some hundred pixels of the channels at a time, in cache, and multiplies.
+// pixels: it packs some hundred pixels of all channels, for the L2 cache, and multiplies panels of
+// them 256 pixels at a time, for the L1 cache.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
@@ -19,6 +20,7 @@ namespace fastcv {
 namespace {
 
 constexpr int64_t panel = 16;  // channels
+constexpr int64_t multiplied_pixels = 256;
 constexpr int64_t tile = panel * panel;
 
 int64_t tiles_before(int64_t row) { return row * (row + 1) / 2; }
@@ -38,9 +40,9 @@ struct Split {
     groups = std::max<int64_t>(1, std::min(wanted / parts, panels / 8));
     groups = std::max(groups, (triangle + own_bytes - 1) / own_bytes);
     groups = std::min(groups, panels);
-    // All panels in 512 KiB, the usual L2 cache.
+    // All panels in 512 KiB, a usual L2 cache; of few channels, long runs of each.
     packed_pixels = std::clamp((int64_t{512} << 10) / element_bytes / (panels * panel) / 64 * 64,
-                               int64_t{64}, int64_t{256});
+                               int64_t{64}, int64_t{1024});
   }
 
   // The first row of tiles of a group: groups have about as many tiles each.
@@ -70,15 +72,16 @@ void multiply(const at::Tensor& image, int64_t packed_pixels, int64_t row, int64
                                           static_cast<int>(std::min(panel, channels - p * panel)),
                                           count, packed + p * packed_pixels * panel);
     }
-    Acc* out = sums;
-    for (int64_t i = row; i < end; ++i) {
-      const Acc* of_row = packed + i * packed_pixels * panel;
-      for (int64_t j = 0; j < i; ++j, out += tile) {
-        FASTCV_ISA_CALL(multiply_panels<Acc>)(of_row, packed + j * packed_pixels * panel, count,
-                                              out);
+    for (int64_t m = 0; m < count; m += multiplied_pixels) {
+      const int64_t pixels = std::min(multiplied_pixels, count - m);
+      const auto packed_panel = [&](int64_t p) { return packed + (p * packed_pixels + m) * panel; };
+      Acc* out = sums;
+      for (int64_t i = row; i < end; ++i, out += tile) {
+        for (int64_t j = 0; j < i; ++j, out += tile) {
+          FASTCV_ISA_CALL(multiply_panels<Acc>)(packed_panel(i), packed_panel(j), pixels, out);
+        }
+        FASTCV_ISA_CALL(square_panel<Acc>)(packed_panel(i), pixels, out);
       }
-      FASTCV_ISA_CALL(square_panel<Acc>)(of_row, count, out);
-      out += tile;
     }
   }
 }
