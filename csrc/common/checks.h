@@ -27,6 +27,20 @@ inline void check_same_device(const at::Tensor& a, const char* a_name, const at:
               " must be on the same device, got ", a.device(), " and ", b.device());
 }
 
+// A weight or bias beside its input: the same dtype, the same device.
+inline void check_like(const at::Tensor& t, const char* name, const at::Tensor& like,
+                       const char* like_name, const char* op) {
+  TORCH_CHECK(t.scalar_type() == like.scalar_type(), op, ": ", name, " must have the dtype of ",
+              like_name, ", ", like.scalar_type(), ", got ", t.scalar_type());
+  check_same_device(like, like_name, t, name, op);
+}
+
+// (rows, columns)
+inline void check_pair(at::IntArrayRef pair, int64_t least, const char* op, const char* name) {
+  TORCH_CHECK(pair.size() == 2 && pair[0] >= least && pair[1] >= least, op, ": ", name,
+              " must be two integers of at least ", least, ", got ", pair);
+}
+
 inline void check_not_nan(double value, const char* op, const char* name) {
   TORCH_CHECK(!std::isnan(value), op, ": ", name, " must be a number, got nan");
 }

@@ -1,0 +1,79 @@
+// One warp's share of a matrix product, from shared memory: tensor cores for half precision, plain
+// arithmetic for the rest.
+#pragma once
+
+#include "common/accumulate.h"
+#include "common/convert.cuh"
+#include "common/launch.cuh"
+#include "common/mma.cuh"
+
+namespace fastcv::cuda {
+
+// Rows and columns of a warp, and how deep it goes at once. Rows of both operands lie `step`
+// elements apart, an even number.
+inline constexpr int warp_rows = 64, warp_columns = 32, warp_depth = 16;
+
+// A lane's sums, as the tensor cores spread them: [m][n][2 * i + j] belongs to row 16 m + 8 i +
+// lane / 4 and column 8 n + 2 (lane % 4) + j.
+template <typename T>
+using WarpSums = acc_t<T>[warp_rows / 16][warp_columns / 8][4];
+
+__device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
+__device__ __forceinline__ double multiply_add(double a, double b, double c) {
+  return fma(a, b, c);
+}
+
+// sums[row][column] += sum over k of a[row][k] * b[column][k]
+template <typename T>
+__device__ __forceinline__ void multiply_plainly(const T* a, const T* b, int step,
+                                                 WarpSums<T>& sums) {
+  const int row = threadIdx.x % 32 / 4, column = threadIdx.x % 4 * 2;
+#pragma unroll 2
+  for (int k = 0; k < warp_depth; ++k) {
+    acc_t<T> left[warp_rows / 8], right[warp_columns / 4];
+#pragma unroll
+    for (int i = 0; i < warp_rows / 8; ++i) left[i] = widen(a[(8 * i + row) * step + k]);
+#pragma unroll
+    for (int j = 0; j < warp_columns / 4; ++j) {
+      right[j] = widen(b[(j / 2 * 8 + column + j % 2) * step + k]);
+    }
+#pragma unroll
+    for (int i = 0; i < warp_rows / 8; ++i) {
+#pragma unroll
+      for (int j = 0; j < warp_columns / 4; ++j) {
+        acc_t<T>& sum = sums[i / 2][j / 2][i % 2 * 2 + j % 2];
+        sum = multiply_add(left[i], right[j], sum);
+      }
+    }
+  }
+}
+
+template <typename T>
+__device__ __forceinline__ void warp_multiply(const T* a, const T* b, int step, WarpSums<T>& sums) {
+  if constexpr (sizeof(T) > 2) {
+    multiply_plainly(a, b, step, sums);
+  } else {
+    const int at = threadIdx.x % 32 / 4 * step + threadIdx.x % 4 * 2;
+    const auto word = [](const T* p) { return *reinterpret_cast<const uint32_t*>(p); };
+    uint32_t left[warp_rows / 16][4], right[warp_columns / 8][2];
+#pragma unroll
+    for (int m = 0; m < warp_rows / 16; ++m) {
+#pragma unroll
+      for (int q = 0; q < 4; ++q) {
+        left[m][q] = word(a + at + (16 * m + q % 2 * 8) * step + q / 2 * 8);
+      }
+    }
+#pragma unroll
+    for (int n = 0; n < warp_columns / 8; ++n) {
+#pragma unroll
+      for (int q = 0; q < 2; ++q) right[n][q] = word(b + at + 8 * n * step + q * 8);
+    }
+#pragma unroll
+    for (int m = 0; m < warp_rows / 16; ++m) {
+#pragma unroll
+      for (int n = 0; n < warp_columns / 8; ++n) mma_16x8<T>(sums[m][n], left[m], right[n]);
+    }
+  }
+}
+
+}  // namespace fastcv::cuda
