@@ -103,3 +103,47 @@ def test_gram_matrix(compare, channels, side, dtype):
         peer_name="torch.bmm",
         target=1.3 if channels >= 256 and dtype == torch.float32 else 1,
     )
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    "shape, weight_shape, stride, groups, target",
+    [
+        ((8, 256, 64, 64), (256, 128, 2, 2), 2, 1, 1.5),
+        ((8, 21, 16, 16), (21, 1, 64, 64), 32, 21, 5),
+    ],
+    ids=["k2s2", "k64s32g21"],
+)
+def test_conv_transpose2d(compare, shape, weight_shape, stride, groups, target, memory_format):
+    x = torch.randn(shape, device="cuda", dtype=torch.float16)
+    x = x.contiguous(memory_format=memory_format)
+    arguments = (x, torch.randn(weight_shape, device="cuda").half(), None, stride, 0, 0, groups)
+    compare(
+        "conv_transpose2d",
+        f"CUDA, {list(shape)}, {list(weight_shape)}, stride {stride}, fp16, {memory_format}",
+        waiting(lambda: ops.conv_transpose2d(*arguments)),
+        waiting(lambda: torch.nn.functional.conv_transpose2d(*arguments)),
+        peer_name="cuDNN",
+        target=target,
+    )
+
+
+@pytest.mark.parametrize("rate", [6, 12])
+def test_atrous_separable_conv2d(compare, rate):
+    conv2d = torch.nn.functional.conv2d
+    x = torch.randn(8, 256, 129, 129, device="cuda").half()
+    x = x.contiguous(memory_format=torch.channels_last)
+    depthwise = torch.randn(256, 1, 3, 3, device="cuda").half()
+    pointwise = torch.randn(256, 256, 1, 1, device="cuda").half() / 16
+    compare(
+        "atrous_separable_conv2d",
+        f"CUDA, 8 x 256 -> 256, 129^2, rate {rate}, fp16 channels_last",
+        waiting(
+            lambda: ops.atrous_separable_conv2d(
+                x, depthwise, pointwise, padding=rate, dilation=rate
+            )
+        ),
+        waiting(lambda: conv2d(conv2d(x, depthwise, None, 1, rate, rate, 256), pointwise)),
+        peer_name="cuDNN depthwise + 1x1",
+        target=2,
+    )

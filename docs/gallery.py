@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/nms_steps.py", "--out", "{folder}/nms_steps.png"): ("nms_steps.png",),
     ("examples/drawn_digits.py", "--out", "{folder}/drawn_digits.png"): ("drawn_digits.png",),
+    ("examples/checkerboard.py", "--out", "{folder}/checkerboard.png"): ("checkerboard.png",),
+    ("examples/atrous_rates.py", "--out", "{folder}/atrous_rates.png"): ("atrous_rates.png",),
     ("-m", "fastcv", "demo", "--out", "{folder}"): ("digits.png",),
 }
 

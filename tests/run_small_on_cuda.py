@@ -111,6 +111,42 @@ def check_gram_matrix(dtype, memory_format):
         compare("gram_matrix", ops.gram_matrix(x), ops.gram_matrix(x.cuda()), dtype)
 
 
+def check_convolutions(dtype, memory_format):
+    g = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return (torch.randn(shape, generator=g) / 4).to(dtype)
+
+    def both(name, call, x, *weights):
+        x = x.contiguous(memory_format=memory_format)
+        results = []
+        for device in ("cpu", "cuda"):
+            leaves = [t.detach().to(device).requires_grad_() for t in (x, *weights)]
+            out = call(*leaves)
+            grad = torch.linspace(-1, 1, out.numel()).reshape(out.shape).to(out)
+            grads = torch.autograd.grad(out, leaves, grad)
+            results.append((out.detach(), *(t / t.abs().max() for t in grads)))
+        compare(name, *results, dtype)
+
+    for channels, out_channels, groups, k, s in ((40, 70, 1, 2, 2), (33, 33, 33, 16, 8)):
+        x, w = draw(2, channels, 9, 13), draw(channels, out_channels // groups, k, k)
+
+        def transposed(x, w, b, s=s, groups=groups):
+            return ops.conv_transpose2d(x, w, b, s, 0, 0, groups)
+
+        both("conv_transpose2d", transposed, x, w, draw(out_channels))
+    for channels in (48, 37):
+        both(
+            "atrous_separable_conv2d",
+            lambda *parts: ops.atrous_separable_conv2d(*parts, 1, 3, 3, "relu"),
+            draw(2, channels, 9, 13),
+            draw(channels, 1, 3, 3),
+            draw(140, channels, 1, 1),
+            draw(channels),
+            draw(140),
+        )
+
+
 def on_cuda(arguments):
     return [a.cuda() if isinstance(a, torch.Tensor) else a for a in arguments]
 
@@ -132,6 +168,7 @@ def main():
         check_pooling(dtype, memory_format)
         check_deform_conv2d(dtype, memory_format)
         check_gram_matrix(dtype, memory_format)
+        check_convolutions(dtype, memory_format)
     print("every kernel ran")
 
 

@@ -38,6 +38,8 @@ from fastcv.ops.roi import (  # noqa: E402
     roi_pool,
 )
 from fastcv.ops.rotated import batched_nms_rotated, box_iou_rotated, nms_rotated  # noqa: E402
+from fastcv.ops.separable_conv import atrous_separable_conv2d  # noqa: E402
+from fastcv.ops.transposed_conv import conv_transpose2d  # noqa: E402
 
 __all__ = [
     "MultiScaleRoIAlign",
@@ -45,6 +47,7 @@ __all__ = [
     "PSRoIPool",
     "RoIAlign",
     "RoIPool",
+    "atrous_separable_conv2d",
     "batched_nms",
     "batched_nms_rotated",
     "batched_soft_nms",
@@ -55,6 +58,7 @@ __all__ = [
     "clip_boxes_to_image",
     "complete_box_iou",
     "complete_box_iou_loss",
+    "conv_transpose2d",
     "deform_conv2d",
     "distance_box_iou",
     "distance_box_iou_loss",
