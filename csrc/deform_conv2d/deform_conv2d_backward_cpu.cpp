@@ -22,25 +22,6 @@ constexpr int64_t sum_bytes = int64_t{12} << 20;    // of the sums for the image
 constexpr int64_t scatter_channels = 64;
 constexpr int64_t weight_columns = 128;
 
-// Channels that share a weight group and offsets.
-struct Piece {
-  int group, offset_group;
-  int64_t c, c_end;
-};
-
-std::vector<Piece> pieces_of(const DeformShape& s, int64_t most_channels) {
-  std::vector<Piece> pieces;
-  const int64_t wide = s.group_channels();
-  for (int64_t c = 0; c < s.channels;) {
-    const int64_t end = std::min({s.channels, (c / wide + 1) * wide, c + most_channels});
-    for_each_offset_group(s, c, end, [&](int offset_group, int64_t begin, int64_t stop) {
-      pieces.push_back({static_cast<int>(begin / wide), offset_group, begin, stop});
-    });
-    c = end;
-  }
-  return pieces;
-}
-
 template <typename T>
 struct Backward {
   using Acc = acc_t<T>;

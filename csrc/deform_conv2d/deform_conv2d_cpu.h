@@ -132,6 +132,26 @@ void for_each_offset_group(const DeformShape& s, int64_t c, int64_t c_end, F f) 
   }
 }
 
+// Channels that share a weight group and offsets.
+struct Piece {
+  int group, offset_group;
+  int64_t c, c_end;
+};
+
+// All channels, in pieces of at most `most_channels`.
+inline std::vector<Piece> pieces_of(const DeformShape& s, int64_t most_channels) {
+  std::vector<Piece> pieces;
+  const int64_t wide = s.group_channels();
+  for (int64_t c = 0; c < s.channels;) {
+    const int64_t end = std::min({s.channels, (c / wide + 1) * wide, c + most_channels});
+    for_each_offset_group(s, c, end, [&](int offset_group, int64_t begin, int64_t stop) {
+      pieces.push_back({static_cast<int>(begin / wide), offset_group, begin, stop});
+    });
+    c = end;
+  }
+  return pieces;
+}
+
 inline bool is_channels_last(const at::Tensor& t) {
   return t.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
 }
