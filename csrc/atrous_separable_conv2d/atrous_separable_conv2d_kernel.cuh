@@ -108,7 +108,7 @@ void launch_separable(Strided<const T> input, const T* depthwise, const T* depth
   const ProductSizes sizes{s.rows, small(shape.out_channels), s.channels, 1};
   const OutputPixels<T> out{output, pointwise_bias, s.out_height, s.out_width};
   constexpr int pack = 16 / sizeof(T);
-  if (can_pack<pack>(input, s.channels)) {
+  if (can_pack<pack>(input, s.channels) && reads_packed(depthwise, s.channels)) {
     const DepthwiseRows<T, pack, true> rows{input, depthwise, depthwise_bias, s};
     launch_tile_product(rows, pointwise, sizes, out, stream);
   } else if (input.c == 1) {

@@ -22,4 +22,9 @@ inline void advise_huge_pages(const void* p, size_t bytes) {
 #endif
 }
 
+template <typename Tensor>
+void advise_huge_pages(const Tensor& t) {
+  advise_huge_pages(t.const_data_ptr(), t.nbytes());
+}
+
 }  // namespace fastcv

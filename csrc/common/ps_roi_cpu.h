@@ -157,7 +157,7 @@ at::Tensor scatter_position_sensitive(const char* op, const at::Tensor& grad,
                                       const at::Tensor& rois, const RoiShape& s,
                                       PlanFrom plan_from) {
   const at::Tensor grad_input = at::empty({s.batch, s.channels, s.height, s.width}, grad.options());
-  advise_huge_pages(grad_input.const_data_ptr(), grad_input.nbytes());
+  advise_huge_pages(grad_input);
   dispatch_floating(grad.scalar_type(), op, "grad", [&]<typename T>() {
     using Acc = acc_t<T>;
     const Rois<Acc> boxes(op, rois, s.batch);

@@ -47,7 +47,7 @@ inline bool is_channels_last(const at::Tensor& t) {
 
 inline at::Tensor empty_in_format_of(const at::Tensor& like, at::IntArrayRef shape) {
   at::Tensor t = at::empty(shape, like.options(), like.suggest_memory_format());
-  advise_huge_pages(t.const_data_ptr(), t.nbytes());
+  advise_huge_pages(t);
   return t;
 }
 

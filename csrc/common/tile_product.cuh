@@ -15,6 +15,12 @@ struct ProductSizes {
   int columns, depth, groups;
 };
 
+// Whether elements from p on can be read 16 bytes at a time, in runs of `length`.
+template <typename T>
+bool reads_packed(const T* p, int64_t length) {
+  return length % (16 / sizeof(T)) == 0 && reinterpret_cast<uintptr_t>(p) % 16 == 0;
+}
+
 namespace product {
 inline constexpr int rows = warp_rows;  // of a block; each of its warps has other columns
 inline constexpr int depth = 32;        // that lies in shared memory at once
@@ -40,7 +46,7 @@ __device__ __forceinline__ void for_each_item(F f) {
 // A result goes to out(row) + out(column, group) in out.output, out.bias(column, group) added.
 template <typename T, int warps, typename Fill, typename Out>
 __global__ void __launch_bounds__(32 * warps)
-    tile_product_kernel(Fill fill, const T* weight, ProductSizes sizes, Out out) {
+    tile_product_kernel(Fill fill, const T* weight, bool packed, ProductSizes sizes, Out out) {
   constexpr int columns = warps * warp_columns, pack = 16 / sizeof(T);
   FASTCV_DYN_SHARED(T, left);
   T* const right = left + product::rows * product::step;
@@ -52,7 +58,6 @@ __global__ void __launch_bounds__(32 * warps)
   for (int k = 0; k < sizes.depth; k += product::depth) {
     __syncthreads();  // the tiles before have been used
     fill(left, first_row, k, group);
-    const bool packed = sizes.depth % pack == 0;
     const int step = packed ? pack : 1;
     for (int i = threadIdx.x * step; i < columns * product::depth; i += blockDim.x * step) {
       const int column = first_column + i / product::depth, at = k + i % product::depth;
@@ -105,7 +110,7 @@ void launch_tile_product(const Fill& fill, const T* weight, const ProductSizes& 
                     static_cast<unsigned>((sizes.columns + columns - 1) / columns),
                     static_cast<unsigned>(sizes.groups));
     launch(kernel, grid, dim3(32 * warps), (product::rows + columns) * product::step * sizeof(T),
-           stream, fill, weight, sizes, out);
+           stream, fill, weight, reads_packed(weight, sizes.depth), sizes, out);
   };
   if constexpr (sizeof(T) <= 2) {
     if (sizes.columns > 128) return run(tile_product_kernel<T, 8, Fill, Out>, 8);
