@@ -9,7 +9,8 @@ PYTEST_ARGS ?=
 
 # torchvision's minor version goes with torch's: 0.26 is for 2.11, 0.29 for 2.14.
 torch_minor := $(word 2,$(subst ., ,$(TORCH)))
-torchvision := torchvision==0.$(shell expr $(torch_minor) + 15).*
+# timm wants torchvision, so they come and stay away together.
+peers := "torchvision==0.$(shell expr $(torch_minor) + 15).*" timm==1.0.31
 venv := $(if $(filter 2.14.1,$(TORCH)),.venv,.venv-$(TORCH))
 python := $(venv)/bin/python
 installed := $(venv)/.installed-$(TORCH)
@@ -19,7 +20,7 @@ installed := $(venv)/.installed-$(TORCH)
 $(installed): requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fastcv needs Python >= 3.10")'
 	$(PYTHON) -m venv $(venv)
-	$(python) -m pip install -q torch==$(TORCH) $(if $(NO_TORCHVISION),,"$(torchvision)") -r requirements-dev.txt
+	$(python) -m pip install -q torch==$(TORCH) $(if $(NO_TORCHVISION),,$(peers)) -r requirements-dev.txt
 	touch $@
 
 build: $(installed)
