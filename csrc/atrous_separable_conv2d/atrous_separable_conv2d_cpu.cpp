@@ -24,7 +24,7 @@ template <typename T>
 void run(const at::Tensor& input, const at::Tensor& depthwise, const at::Tensor& pointwise,
          const at::Tensor& depthwise_bias, const at::Tensor& pointwise_bias,
          const SeparableShape& s, bool channels_last, const at::Tensor& output) {
-  using Acc = wide_t<T>;
+  using Acc = acc_t<T>;
   const SeparablePlan plan =
       FASTCV_ISA_CALL(plan_separable<Acc>)(s, channels_last, at::get_num_threads());
   const auto dw = widened<T>(depthwise, depthwise.numel());

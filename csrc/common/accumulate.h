@@ -1,17 +1,15 @@
-// What the device computes a dtype in: double for double, float for all others.
+// What a dtype is computed in: double for double, float for all others.
 #pragma once
 
-namespace fastcv::cuda {
+#include <type_traits>
+
+namespace fastcv {
 
 template <typename T>
-struct Accumulate {
-  using type = float;
-};
-template <>
-struct Accumulate<double> {
-  using type = double;
-};
-template <typename T>
-using acc_t = typename Accumulate<T>::type;
+using acc_t = std::conditional_t<sizeof(T) == 8, double, float>;
 
-}  // namespace fastcv::cuda
+namespace cuda {
+using fastcv::acc_t;
+}
+
+}  // namespace fastcv

@@ -5,15 +5,13 @@
 #include <c10/util/SmallVector.h>
 
 #include <cmath>
-#include <type_traits>
 
+#include "common/accumulate.h"
 #include "common/checks.h"
 
 namespace fastcv {
 
-// What a dtype is computed in, and its sums returned in.
-template <typename T>
-using acc_t = std::conditional_t<sizeof(T) == 8, double, float>;
+// What sums are returned in.
 inline at::ScalarType wide_dtype(const at::Tensor& t) {
   return t.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }

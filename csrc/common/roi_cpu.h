@@ -13,15 +13,14 @@
 #include <span>
 #include <type_traits>
 
+#include "common/accumulate.h"
 #include "common/huge_pages.h"
+#include "common/memory_format.h"
 #include "common/order.h"
 #include "common/roi.h"
 #include "common/roi_plan.h"
 
 namespace fastcv {
-
-template <typename T>
-using acc_t = std::conditional_t<sizeof(T) == 8, double, float>;
 
 inline constexpr int64_t roi_block = isa_portable::block_channels;
 inline constexpr int64_t roi_buffer_bytes = int64_t{24} << 20;
@@ -40,10 +39,6 @@ struct Rois {
     check_batch_index(op, data, count, rois.size(1), batch);
   }
 };
-
-inline bool is_channels_last(const at::Tensor& t) {
-  return t.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
-}
 
 inline at::Tensor empty_in_format_of(const at::Tensor& like, at::IntArrayRef shape) {
   at::Tensor t = at::empty(shape, like.options(), like.suggest_memory_format());

@@ -5,22 +5,19 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <type_traits>
 
+#include "common/accumulate.h"
 #include "common/order.h"
 
 namespace fastcv {
 
-template <typename T>
-using wide_t = std::conditional_t<sizeof(T) == 8, double, float>;
-
 // The n elements of dense t, or n zeros where it is undefined; zeros behind them, so that a vector
 // may be read from any element on.
 template <typename T>
-Buffer<wide_t<T>> widened(const at::Tensor& t, int64_t n) {
+Buffer<acc_t<T>> widened(const at::Tensor& t, int64_t n) {
   constexpr int64_t slack = 32;
-  auto out = make_buffer<wide_t<T>>(n + slack);
-  std::fill_n(out.get(), n + slack, wide_t<T>(0));
+  auto out = make_buffer<acc_t<T>>(n + slack);
+  std::fill_n(out.get(), n + slack, acc_t<T>(0));
   if (t.defined()) std::copy_n(t.const_data_ptr<T>(), n, out.get());
   return out;
 }

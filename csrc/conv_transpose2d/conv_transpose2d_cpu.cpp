@@ -26,9 +26,9 @@ namespace {
 constexpr int64_t least_stride = 8, least_channels = 16;
 
 template <typename T>
-void run_no_overlap(const at::Tensor& input, const at::Tensor& weight, const wide_t<T>* bias,
+void run_no_overlap(const at::Tensor& input, const at::Tensor& weight, const acc_t<T>* bias,
                     const TransposedShape& s, bool channels_last, const at::Tensor& output) {
-  using Acc = wide_t<T>;
+  using Acc = acc_t<T>;
   const NoOverlapPlan plan =
       FASTCV_ISA_CALL(plan_no_overlap<Acc>)(s, channels_last, at::get_num_threads());
   const int64_t taps = s.kernel_height * s.kernel_width;
@@ -60,9 +60,9 @@ std::vector<TapRange> all_taps(int64_t out_size, int64_t padding, int64_t stride
 }
 
 template <typename T>
-void run_depthwise(const at::Tensor& input, const at::Tensor& weight, const wide_t<T>* bias,
+void run_depthwise(const at::Tensor& input, const at::Tensor& weight, const acc_t<T>* bias,
                    const TransposedShape& s, bool channels_last, const at::Tensor& output) {
-  using Acc = wide_t<T>;
+  using Acc = acc_t<T>;
   const T* x = input.const_data_ptr<T>();
   T* out = output.mutable_data_ptr<T>();
   const at::Tensor ordered = channels_last ? weight.permute({2, 3, 1, 0}).contiguous() : weight;

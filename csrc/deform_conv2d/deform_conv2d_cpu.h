@@ -9,17 +9,15 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
-#include <type_traits>
 #include <vector>
 
+#include "common/accumulate.h"
+#include "common/memory_format.h"
 #include "common/order.h"
 #include "deform_conv2d/deform_sampling.h"
 #include "deform_conv2d/deform_shape.h"
 
 namespace fastcv {
-
-template <typename T>
-using acc_t = std::conditional_t<sizeof(T) == 8, double, float>;
 
 // The largest tile of the matrix product on any instruction set (common/matmul_tile.h).
 inline constexpr int64_t most_tile_rows = 12, most_tile_columns = 32;
@@ -150,10 +148,6 @@ inline std::vector<Piece> pieces_of(const DeformShape& s, int64_t most_channels)
     c = end;
   }
   return pieces;
-}
-
-inline bool is_channels_last(const at::Tensor& t) {
-  return t.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
 }
 
 }  // namespace fastcv

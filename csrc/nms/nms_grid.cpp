@@ -7,8 +7,7 @@
 // than t' max(w, kw), for the overlap along y is at most min(h, kh) and the union at least the
 // larger box. The same holds along y. Hence
 //   - the sides differ by less than a factor 1 / t'. Kept boxes are filed by size class, wide
-//   enough
-//     that few classes come in question;
+//     enough that few classes come in question;
 //   - the centres differ along x by at most (w + kw) / 2 - t' max(w, kw), for two intervals never
 //     overlap by more than (w + kw) / 2 less the distance of their centres. Within its class a kept
 //     box is filed under the cell that has its centre.
