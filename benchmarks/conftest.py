@@ -22,7 +22,7 @@ import pytest
 import torch
 
 SECONDS = 4.0  # a comparison's budget, beyond the fewest rounds
-ROUNDS = (5, 200)
+ROUNDS = (9, 200)
 
 
 @pytest.fixture(scope="module", autouse=True)
