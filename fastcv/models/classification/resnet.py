@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from fastcv.classes import class_names
 from fastcv.models._registry import register
-from fastcv.models._weights import Weights
 from fastcv.models.classification._classifier import Classifier
+from fastcv.models.classification._published import torchvision_weights
 from fastcv.nn.resnet import ResNetTrunk
 
 
@@ -47,25 +47,11 @@ class ResNet(ResNetTrunk, Classifier):
         return self.fc(self.stages(images)[-1].mean(dim=(2, 3)))
 
 
-def _published(version: int, file: str, acc1: float, acc5: float) -> Weights:
-    """torchvision's weights: V2 come from a longer training, and see a larger image's middle."""
-    return Weights(
-        name=f"IMAGENET1K_V{version}",
-        url=f"https://download.pytorch.org/models/{file}",
-        sha256=file.removesuffix(".pth").split("-")[1],
-        classes=class_names("imagenet"),
-        preprocessing={"resize": 256 if version == 1 else 232},
-        licence="BSD-3-Clause",
-        source="torchvision, references/classification; trained on ImageNet-1K",
-        metric={"acc@1": acc1, "acc@5": acc5},
-    )
-
-
 @register(
     "resnet18",
     task="classification",
     weights=[
-        _published(1, "resnet18-f37072fd.pth", 69.758, 89.078),
+        torchvision_weights(1, "resnet18-f37072fd.pth", 69.758, 89.078),
     ],
 )
 def resnet18(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
@@ -77,7 +63,7 @@ def resnet18(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
     "resnet34",
     task="classification",
     weights=[
-        _published(1, "resnet34-b627a593.pth", 73.314, 91.42),
+        torchvision_weights(1, "resnet34-b627a593.pth", 73.314, 91.42),
     ],
 )
 def resnet34(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
@@ -89,8 +75,8 @@ def resnet34(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
     "resnet50",
     task="classification",
     weights=[
-        _published(1, "resnet50-0676ba61.pth", 76.13, 92.862),
-        _published(2, "resnet50-11ad3fa6.pth", 80.858, 95.434),
+        torchvision_weights(1, "resnet50-0676ba61.pth", 76.13, 92.862),
+        torchvision_weights(2, "resnet50-11ad3fa6.pth", 80.858, 95.434, resize=232),
     ],
 )
 def resnet50(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
@@ -102,8 +88,8 @@ def resnet50(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
     "resnet101",
     task="classification",
     weights=[
-        _published(1, "resnet101-63fe2227.pth", 77.374, 93.546),
-        _published(2, "resnet101-cd907fc2.pth", 81.886, 95.78),
+        torchvision_weights(1, "resnet101-63fe2227.pth", 77.374, 93.546),
+        torchvision_weights(2, "resnet101-cd907fc2.pth", 81.886, 95.78, resize=232),
     ],
 )
 def resnet101(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
@@ -115,8 +101,8 @@ def resnet101(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
     "resnet152",
     task="classification",
     weights=[
-        _published(1, "resnet152-394f9c45.pth", 78.312, 94.046),
-        _published(2, "resnet152-f82ba261.pth", 82.284, 96.002),
+        torchvision_weights(1, "resnet152-394f9c45.pth", 78.312, 94.046),
+        torchvision_weights(2, "resnet152-f82ba261.pth", 82.284, 96.002, resize=232),
     ],
 )
 def resnet152(*, num_classes: int = 1000, **trunk: Any) -> ResNet:
