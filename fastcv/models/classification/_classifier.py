@@ -9,8 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fastcv.classes import class_names
 from fastcv.models._system import System
 from fastcv.results import Classification
+
+
+def default_classes(num_classes: int) -> tuple[str, ...]:
+    """ImageNet's names where there are 1000 classes, ``class 0`` and so on elsewhere."""
+    names = class_names("imagenet")
+    return names if num_classes == len(names) else tuple(f"class {i}" for i in range(num_classes))
 
 
 class Classifier(System):

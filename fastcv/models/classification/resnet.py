@@ -6,9 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fastcv.classes import class_names
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier
+from fastcv.models.classification._classifier import Classifier, default_classes
 from fastcv.models.classification._published import torchvision_weights
 from fastcv.nn.resnet import ResNetTrunk
 
@@ -37,10 +36,7 @@ class ResNet(ResNetTrunk, Classifier):
     def __init__(self, depth: int, *, num_classes: int = 1000, **trunk: Any) -> None:
         super().__init__(depth, **trunk)
         self.fc = nn.Linear(self.out_channels[-1], num_classes)
-        names = class_names("imagenet")
-        if num_classes != len(names):
-            names = tuple(f"class {i}" for i in range(num_classes))
-        self.classes = names
+        self.classes = default_classes(num_classes)
 
     def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
         """Logits ``[B, num_classes]`` of normalised images ``[B, 3, H, W]``."""
