@@ -19,6 +19,7 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/drawn_digits.py", "--out", "{folder}/drawn_digits.png"): ("drawn_digits.png",),
     ("examples/checkerboard.py", "--out", "{folder}/checkerboard.png"): ("checkerboard.png",),
     ("examples/atrous_rates.py", "--out", "{folder}/atrous_rates.png"): ("atrous_rates.png",),
+    ("examples/feature_maps.py", "alexnet", "--out", "{folder}/alexnet.png"): ("alexnet.png",),
     ("-m", "fastcv", "demo", "--out", "{folder}"): ("digits.png",),
 }
 

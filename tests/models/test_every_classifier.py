@@ -1,0 +1,45 @@
+"""What holds for each classifier: folded and exported it says the same; odd pictures are fine."""
+
+import pytest
+import torch
+
+import fastcv
+from fastcv.models import create_model
+
+# name: (config, a small input)
+SMALL = {
+    "alexnet": ({}, (2, 3, 64, 80)),
+    "alexnet_grouped": ({}, (2, 3, 64, 80)),
+}
+
+
+def make(name):
+    torch.manual_seed(0)
+    config, shape = SMALL[name]
+    model = create_model(name, num_classes=5, **config)
+    for m in model.modules():  # statistics as after training
+        if isinstance(m, torch.nn.BatchNorm2d):
+            m.running_mean.normal_(std=0.1)
+            m.running_var.uniform_(0.5, 1.5)
+    return model.eval(), torch.randn(shape)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_optimized_and_exported_say_the_same(name):
+    model, x = make(name)
+    exported = torch.export.export(model, (x,)).module()
+    fast = fastcv.optimize(model)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in fast.modules())
+    with torch.no_grad():
+        want = model(x)
+        torch.testing.assert_close(exported(x), want)
+        scale = float(want.abs().max())
+        torch.testing.assert_close(fast(x), want, rtol=1e-4, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("name", ["alexnet_grouped"])
+@pytest.mark.parametrize("shape", [(1, 30, 40), (3, 1, 1), (3, 50, 1), (1, 1, 70)])
+def test_odd_pictures(name, shape):
+    model, _ = make(name)
+    (said,) = model.predict(torch.rand(shape))
+    assert said.scores.shape == (5,) and abs(float(said.scores.sum()) - 1) < 1e-5
