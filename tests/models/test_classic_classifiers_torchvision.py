@@ -1,5 +1,7 @@
 """AlexNet, VGG and GoogLeNet against torchvision's: keys, logits, gradients, what is published."""
 
+import functools
+
 import pytest
 import torch
 import torchvision.models as peers
@@ -12,19 +14,42 @@ from fastcv.models.classification._classifier import Classifier
 # Ours and theirs have the same names.
 NAMES = {
     "alexnet": "AlexNet_Weights",
+    "vgg11": "VGG11_Weights",
+    "vgg11_bn": "VGG11_BN_Weights",
+    "vgg13": "VGG13_Weights",
+    "vgg13_bn": "VGG13_BN_Weights",
+    "vgg16": "VGG16_Weights",
+    "vgg16_bn": "VGG16_BN_Weights",
+    "vgg19": "VGG19_Weights",
+    "vgg19_bn": "VGG19_BN_Weights",
 }
 
 
-def with_few_units(model, units=32):
-    """Narrow fully connected layers: a hundred million weights would say nothing more."""
-    if isinstance(getattr(model, "classifier", None), nn.Sequential):
-        inputs = None
-        for i, layer in enumerate(model.classifier):
-            if isinstance(layer, nn.Linear):
-                outputs = min(layer.out_features, units)
-                model.classifier[i] = nn.Linear(inputs or layer.in_features, outputs)
+def small(build, units=32, **config):
+    """With narrow fully connected layers: a hundred million weights would say nothing more."""
+    with torch.device("meta"):
+        model = build(num_classes=7, **config)
+        if hasattr(model, "classifier"):
+            linear = [i for i, m in enumerate(model.classifier) if isinstance(m, nn.Linear)]
+            inputs = model.classifier[linear[0]].in_features
+            for i in linear:
+                outputs = min(units, model.classifier[i].out_features)
+                model.classifier[i] = nn.Linear(inputs, outputs)
                 inputs = outputs
-    return model
+    return model.to_empty(device="cpu")
+
+
+def initialize(model):
+    """Signals that neither fade nor grow from layer to layer."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.normal_(module.bias, std=0.1)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,13 +60,23 @@ def test_keys_and_shapes(name):
     assert {k: v.shape for k, v in ours.state_dict().items()} == wanted
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_same_logits_and_gradients(name):
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("alexnet", (64, 80)),
+        ("vgg11", (32, 48)),
+        ("vgg13_bn", (32, 48)),
+        ("vgg16", (32, 48)),
+        ("vgg19_bn", (32, 48)),
+    ],
+)
+def test_same_logits_and_gradients(name, size):
     torch.manual_seed(0)
-    peer = with_few_units(getattr(peers, name)(num_classes=7, dropout=0))
-    ours = with_few_units(create_model(name, num_classes=7, dropout=0))
+    peer = small(getattr(peers, name), dropout=0)
+    initialize(peer)
+    ours = small(functools.partial(create_model, name), dropout=0)
     ours.load_state_dict(peer.state_dict())
-    x, labels = torch.randn(2, 3, 64, 80), torch.tensor([1, 6])
+    x, labels = torch.randn(2, 3, *size), torch.tensor([1, 6])
     logits, wanted = ours(x), peer(x)
     torch.testing.assert_close(logits, wanted, rtol=1e-4, atol=1e-4)
     sum(ours.loss(logits, labels).values()).backward()

@@ -10,6 +10,9 @@ from fastcv.models import create_model
 SMALL = {
     "alexnet": ({}, (2, 3, 64, 80)),
     "alexnet_grouped": ({}, (2, 3, 64, 80)),
+    "vgg11": ({}, (2, 3, 32, 48)),
+    "vgg11_bn": ({}, (2, 3, 32, 48)),
+    "zfnet": ({}, (1, 3, 224, 224)),
 }
 
 
