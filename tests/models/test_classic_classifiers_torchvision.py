@@ -6,6 +6,7 @@ import pytest
 import torch
 import torchvision.models as peers
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from fastcv.models import create_model
 from fastcv.models._registry import find_model
@@ -14,6 +15,7 @@ from fastcv.models.classification._classifier import Classifier
 # Ours and theirs have the same names.
 NAMES = {
     "alexnet": "AlexNet_Weights",
+    "googlenet": "GoogLeNet_Weights",
     "vgg11": "VGG11_Weights",
     "vgg11_bn": "VGG11_BN_Weights",
     "vgg13": "VGG13_Weights",
@@ -52,12 +54,24 @@ def initialize(model):
             nn.init.normal_(module.bias, std=0.1)
 
 
+@pytest.mark.filterwarnings("ignore:The default weight init:FutureWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_keys_and_shapes(name):
     with torch.device("meta"):
         ours, peer = create_model(name), getattr(peers, name)()
     wanted = {k: v.shape for k, v in peer.state_dict().items()}
     assert {k: v.shape for k, v in ours.state_dict().items()} == wanted
+
+
+def check_gradients(ours, peer):
+    for key, parameter in peer.named_parameters():
+        torch.testing.assert_close(
+            ours.get_parameter(key).grad,
+            parameter.grad,
+            rtol=1e-3,
+            atol=1e-4 * float(parameter.grad.abs().max()),
+            msg=key,
+        )
 
 
 @pytest.mark.parametrize(
@@ -80,16 +94,33 @@ def test_same_logits_and_gradients(name, size):
     logits, wanted = ours(x), peer(x)
     torch.testing.assert_close(logits, wanted, rtol=1e-4, atol=1e-4)
     sum(ours.loss(logits, labels).values()).backward()
-    nn.functional.cross_entropy(wanted, labels).backward()
-    for key, parameter in peer.named_parameters():
-        torch.testing.assert_close(
-            ours.get_parameter(key).grad,
-            parameter.grad,
-            rtol=1e-3,
-            atol=1e-4 * float(parameter.grad.abs().max()),
-            msg=key,
-        )
+    cross_entropy(wanted, labels).backward()
+    check_gradients(ours, peer)
     ours.eval(), peer.eval()  # with the statistics that this step gathered
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), peer(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("transform_input", [False, True])
+def test_googlenet_and_its_auxiliary_classifiers(transform_input):
+    torch.manual_seed(0)
+    options = {"transform_input": transform_input, "dropout": 0, "dropout_aux": 0}
+    peer = small(peers.googlenet, init_weights=False, **options)
+    initialize(peer)
+    ours = small(functools.partial(create_model, "googlenet"), **options)
+    ours.load_state_dict(peer.state_dict())
+    # In float64: rounding of the input's transform may turn a maximum or a ReLU over.
+    ours.double(), peer.double()
+    x, labels = torch.randn(2, 3, 64, 96, dtype=torch.double), torch.tensor([1, 6])
+    output, wanted = ours(x), peer(x)
+    torch.testing.assert_close(output.logits, wanted.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(output.aux1, wanted.aux_logits1, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(output.aux2, wanted.aux_logits2, rtol=1e-4, atol=1e-4)
+    sum(ours.loss(output, labels).values()).backward()
+    first, second = (cross_entropy(x, labels) for x in (wanted.aux_logits1, wanted.aux_logits2))
+    (cross_entropy(wanted.logits, labels) + 0.3 * first + 0.3 * second).backward()
+    check_gradients(ours, peer)
+    ours.eval(), peer.eval()
     with torch.no_grad():
         torch.testing.assert_close(ours(x), peer(x), rtol=1e-4, atol=1e-4)
 
