@@ -14,6 +14,7 @@ SMALL = {
     "vgg11_bn": ({}, (2, 3, 32, 48)),
     "googlenet": ({"transform_input": True}, (2, 3, 64, 80)),
     "googlenet_paper": ({}, (2, 3, 64, 80)),
+    "lenet5": ({}, (2, 1, 32, 32)),
     "zfnet": ({}, (1, 3, 224, 224)),
 }
 
@@ -43,7 +44,7 @@ def test_optimized_and_exported_say_the_same(name):
         torch.testing.assert_close(fast(x), want, rtol=1e-4, atol=1e-4 * scale)
 
 
-@pytest.mark.parametrize("name", ["alexnet_grouped", "googlenet"])
+@pytest.mark.parametrize("name", ["alexnet_grouped", "googlenet", "lenet5"])
 @pytest.mark.parametrize("shape", [(1, 30, 40), (3, 1, 1), (3, 50, 1), (1, 1, 70)])
 def test_odd_pictures(name, shape):
     model, _ = make(name)

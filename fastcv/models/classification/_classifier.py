@@ -42,6 +42,11 @@ class Classifier(System):
         Raises:
             ValueError: targets of another shape or dtype, or a label that no class has.
         """
+        self._check_targets(output, targets)
+        return {"cross_entropy": F.cross_entropy(output, targets)}
+
+    @staticmethod
+    def _check_targets(output: Tensor, targets: Tensor) -> None:
         if targets.shape != output.shape[:1] or targets.dtype != torch.int64:
             raise ValueError(
                 f"targets must be int64 [{len(output)}], got {targets.dtype} {list(targets.shape)}"
@@ -50,7 +55,6 @@ class Classifier(System):
             raise ValueError(
                 f"targets must be labels 0 to {output.shape[1] - 1}, got {targets.tolist()}"
             )
-        return {"cross_entropy": F.cross_entropy(output, targets)}
 
     def prepare(self, images: list[Tensor]) -> Tensor:
         """Images of any sizes to one batch: resized, cropped, normalised."""

@@ -175,7 +175,7 @@ class GoogLeNet(Classifier):
                 for channels in (512, 528)
             )
         else:
-            self.register_load_state_dict_pre_hook(_leave_out_auxiliary)
+            self.register_load_state_dict_pre_hook(_leave_out_auxiliary)  # type: ignore[no-untyped-call]
         self._initialize(paper)
         self.classes = default_classes(num_classes)
 

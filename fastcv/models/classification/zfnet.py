@@ -119,8 +119,12 @@ class ZFNet(Classifier):
         for layer in self.features:
             if isinstance(layer, nn.MaxPool2d):
                 size = (x.shape[-2], x.shape[-1])
-                x, indices = F.max_pool2d_with_indices(
-                    x, layer.kernel_size, layer.stride, ceil_mode=layer.ceil_mode
+                x, indices = F.max_pool2d(
+                    x,
+                    layer.kernel_size,
+                    layer.stride,
+                    ceil_mode=layer.ceil_mode,
+                    return_indices=True,
                 )
                 switches.append(Switches(indices, size))
             else:
