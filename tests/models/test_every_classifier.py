@@ -15,6 +15,7 @@ SMALL = {
     "googlenet": ({"transform_input": True}, (2, 3, 64, 80)),
     "googlenet_paper": ({}, (2, 3, 64, 80)),
     "lenet5": ({}, (2, 1, 32, 32)),
+    "linear": ({"image_size": 8}, (2, 3, 8, 8)),
     "zfnet": ({}, (1, 3, 224, 224)),
 }
 
