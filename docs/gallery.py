@@ -20,6 +20,13 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/checkerboard.py", "--out", "{folder}/checkerboard.png"): ("checkerboard.png",),
     ("examples/atrous_rates.py", "--out", "{folder}/atrous_rates.png"): ("atrous_rates.png",),
     ("examples/feature_maps.py", "alexnet", "--out", "{folder}/alexnet.png"): ("alexnet.png",),
+    ("examples/feature_maps.py", "vgg16", "--out", "{folder}/vgg.png"): ("vgg.png",),
+    ("examples/feature_maps.py", "googlenet", "--out", "{folder}/googlenet.png"): (
+        "googlenet.png",
+    ),
+    ("examples/pool_switches.py", "--out", "{folder}/pool_switches.png"): ("pool_switches.png",),
+    ("examples/lenet_digits.py", "--out", "{folder}/lenet.png"): ("lenet.png",),
+    ("examples/nearest_digits.py", "--out", "{folder}/nearest_digits.png"): ("nearest_digits.png",),
     ("-m", "fastcv", "demo", "--out", "{folder}"): ("digits.png",),
 }
 

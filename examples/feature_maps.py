@@ -20,20 +20,32 @@ from torch import Tensor
 import fastcv
 from fastcv.images import read_image
 
-GRID = 4  # channels in a row and in a column of each tile
-
 # The layers whose outputs are shown, by the names that the paper's figure gives them.
 LAYERS = {
     "alexnet": {f"conv{i + 1}": f"features.{at}" for i, at in enumerate((0, 3, 6, 8, 10))},
+    "vgg16": {
+        "conv1_2": "features.2",
+        "conv2_2": "features.7",
+        "conv3_3": "features.14",
+        "conv4_3": "features.21",
+        "conv5_3": "features.28",
+    },
+    "googlenet": {
+        "conv1": "conv1",
+        "conv3": "conv3",
+        "inception (3b)": "inception3b",
+        "inception (4e)": "inception4e",
+        "inception (5b)": "inception5b",
+    },
 }
 
 
-def channels_as_tile(maps: Tensor) -> Tensor:
+def channels_as_tile(maps: Tensor, grid: int = 4) -> Tensor:
     """The liveliest channels of ``[C, H, W]`` as one picture, each from its least to its most."""
-    chosen = maps[maps.flatten(1).std(dim=1).topk(GRID**2).indices.sort().values]
+    chosen = maps[maps.flatten(1).std(dim=1).topk(grid**2).indices.sort().values]
     low, high = (f(chosen.flatten(1), dim=1)[:, None, None] for f in (torch.amin, torch.amax))
     scaled = torch.nn.functional.pad((chosen - low) / (high - low), (1, 1, 1, 1), value=1.0)
-    return scaled.unflatten(0, (GRID, GRID)).transpose(1, 2).flatten(0, 1).flatten(1)
+    return scaled.unflatten(0, (grid, grid)).transpose(1, 2).flatten(0, 1).flatten(1)
 
 
 def show(axes: Axes, picture: Tensor, title: str, below: str) -> None:
@@ -53,6 +65,9 @@ def main() -> None:
 
     torch.manual_seed(0)
     model = fastcv.create_model(options.model, options.weights).eval()
+    if options.weights is None:  # its batch norms have no statistics: they take the image's own
+        for module in model.modules():
+            module.train(isinstance(module, torch.nn.BatchNorm2d))
     image = model.prepare([read_image(skimage.data.chelsea()) / 255])
     outputs: dict[str, Tensor] = {}
     for name, layer in LAYERS[options.model].items():
