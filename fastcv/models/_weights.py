@@ -63,17 +63,23 @@ class Source:
 def fetch(weights: str, published: Sequence[Weights], model: str) -> Source:
     """The file that ``weights`` means: a published name, ``"default"``, a path or a URL.
 
+    A published file is known by its URL and by its own name, too, so that it comes with the same
+    classes, preprocessing and config however it is asked for.
+
     Raises:
         ValueError: none of those, or a published file that is not what it should be.
         FileNotFoundError: it looks like a path, and is not there.
         ConnectionError: it cannot be downloaded.
     """
+    path = Path(weights).expanduser()
+    for w in published:
+        named = weights == w.url or weights.lower() == w.name.lower()
+        if named or (weights == "default" and w is published[-1]):
+            return _as_published(download(w.url, w.sha256), w)
+        if path.name == w.url.rpartition("/")[2] and path.is_file():
+            return _as_published(path, w)
     if weights.startswith(("http://", "https://")):
         return _with_metadata(download(weights))
-    for w in published:
-        if weights.lower() == w.name.lower() or (weights == "default" and w is published[-1]):
-            return Source(download(w.url, w.sha256), w.classes, w.preprocessing, w.config)
-    path = Path(weights).expanduser()
     if path.is_file():
         return _with_metadata(path)
     if path.suffix or os.sep in weights:
@@ -82,6 +88,10 @@ def fetch(weights: str, published: Sequence[Weights], model: str) -> Source:
         raise ValueError(f"weights: {model} has no published weights: pass a path or a URL")
     names = ", ".join(repr(w.name) for w in published)
     raise ValueError(f"weights must be a name, path or URL, got {weights!r}: {model} has {names}")
+
+
+def _as_published(path: Path, w: Weights) -> Source:
+    return Source(path, w.classes, w.preprocessing, w.config)
 
 
 def _with_metadata(path: Path) -> Source:

@@ -185,10 +185,13 @@ def test_published(model, server, monkeypatch, tmp_path):
     def pair(*, size: int = 3) -> Pair:
         return Pair(size=size)
 
-    for weights in ("A", "default", server.url):
-        assert same(create_model("pair", weights=weights), model)
-    loaded = create_model("pair", weights="A")
-    assert loaded.classes == ("x", "y") and loaded.preprocessing == {"mean": 0.5}
+    path = tmp_path / server.url.rpartition("/")[2]
+    path.write_bytes(content)
+    for weights in ("A", "default", server.url, str(path)):
+        loaded = create_model("pair", weights=weights)
+        assert same(loaded, model)
+        assert loaded.classes == ("x", "y") and loaded.preprocessing == {"mean": 0.5}
+    assert create_model("pair", weights=str(tmp_path / "pair.pth")).classes == ()
     assert Pair.preprocessing == {}
 
 
