@@ -51,3 +51,29 @@ def test_odd_pictures(name, shape):
     model, _ = make(name)
     (said,) = model.predict(torch.rand(shape))
     assert said.scores.shape == (5,) and abs(float(said.scores.sum()) - 1) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "size", "rate", "steps"),
+    [
+        ("alexnet", {}, 64, 3e-4, 8),
+        ("googlenet", {}, 64, 3e-3, 8),
+        ("googlenet_paper", {"aux_logits": False, "dropout": 0}, 64, 2e-4, 32),
+        pytest.param("vgg11", {}, 32, 3e-4, 8, marks=pytest.mark.slow),
+        pytest.param("zfnet", {}, 224, 3e-4, 12, marks=pytest.mark.slow),
+    ],
+)
+def test_learns_two_kinds_of_stripes(name, config, size, rate, steps):
+    torch.manual_seed(0)
+    wave = torch.arange(size).remainder(16).lt(8).float()
+    images = torch.stack([wave.expand(3, size, size), wave[:, None].expand(3, size, size)] * 2)
+    images = (images + 0.2 * torch.randn(images.shape) - 0.5) * 2
+    labels = torch.tensor([0, 1] * 2)
+    model = create_model(name, num_classes=2, **config)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        losses = model.loss(model(images), labels)
+        sum(losses.values()).backward()
+        optimizer.step()
+    assert losses["cross_entropy"] < 0.3  # log 2 at the beginning
