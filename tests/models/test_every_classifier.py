@@ -59,7 +59,6 @@ def test_odd_pictures(name, shape):
         ("alexnet", {}, 64, 3e-4, 8),
         ("googlenet", {}, 64, 3e-3, 8),
         ("googlenet_paper", {"aux_logits": False, "dropout": 0}, 64, 2e-4, 32),
-        pytest.param("vgg11", {}, 32, 3e-4, 8, marks=pytest.mark.slow),
         pytest.param("zfnet", {}, 224, 3e-4, 12, marks=pytest.mark.slow),
     ],
 )

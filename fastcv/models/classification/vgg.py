@@ -29,8 +29,10 @@ class VGG(VGGTrunk, Classifier):
 
     Example:
         >>> import fastcv, torch
-        >>> model = fastcv.create_model("vgg11", num_classes=10)
-        >>> model(torch.rand(1, 3, 32, 48)).shape
+        >>> with torch.device("meta"):  # shapes alone: it has 133 million weights
+        ...     model = fastcv.create_model("vgg11", num_classes=10)
+        ...     logits = model(torch.rand(1, 3, 32, 48))
+        >>> logits.shape
         torch.Size([1, 10])
     """
 

@@ -42,8 +42,10 @@ class ZFNet(Classifier):
 
     Example:
         >>> import fastcv, torch
-        >>> model = fastcv.create_model("zfnet", num_classes=10)
-        >>> model(torch.rand(1, 3, 224, 224)).shape
+        >>> with torch.device("meta"):  # shapes alone: it has 58 million weights
+        ...     model = fastcv.create_model("zfnet", num_classes=10)
+        ...     logits = model(torch.rand(1, 3, 224, 224))
+        >>> logits.shape
         torch.Size([1, 10])
     """
 
