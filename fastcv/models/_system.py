@@ -53,6 +53,22 @@ class System(nn.Module):
     postprocess: Callable[..., Sequence[Result]]
     """``postprocess(output, *, ...)``: a result for each image, of what ``forward`` returned."""
 
+    def rename_key(self, key: str) -> str:
+        """The model's key for one of a state dict; for those that other implementations name else.
+
+        ``load_state_dict`` asks for every key, so checkpoints of either naming load.
+        """
+        return key
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        for key in [key for key in state_dict if key.startswith(prefix)]:
+            renamed = prefix + self.rename_key(key.removeprefix(prefix))
+            if renamed != key:
+                state_dict[renamed] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def prepare(self, images: list[Tensor]) -> Any:
         """What ``forward`` takes, of images ``[3, H, W]`` in [0, 1] on the model's device."""
         return images

@@ -30,3 +30,29 @@ def torchvision_weights(
         source="torchvision, references/classification; trained on ImageNet-1K",
         metric={"acc@1": acc1, "acc@5": acc5},
     )
+
+
+def timm_weights(
+    name: str, release: str, file: str, acc1: float, acc5: float, **preprocessing: Any
+) -> Weights:
+    """Weights for ImageNet-1K that timm publishes.
+
+    Args:
+        name: timm's tag, such as ``"in1k"``.
+        release: of timm's repository, where the file is.
+        file: its name, which ends in the first digits of the sha256.
+        acc1: top-1 accuracy that timm reports, in per cent.
+        acc5: top-5.
+        preprocessing: where it is not ``Classifier.preprocessing``.
+    """
+    releases = "https://github.com/rwightman/pytorch-image-models/releases/download"
+    return Weights(
+        name=name,
+        url=f"{releases}/{release}/{file}",
+        sha256=file.removesuffix(".pth").rsplit("-", 1)[1],
+        classes=class_names("imagenet"),
+        preprocessing=preprocessing,
+        licence="Apache-2.0",
+        source="timm, results/results-imagenet.csv; trained on ImageNet-1K",
+        metric={"acc@1": acc1, "acc@5": acc5},
+    )
