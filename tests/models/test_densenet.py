@@ -36,15 +36,16 @@ def test_memory_efficient_has_the_same_gradients_and_keeps_less():
         with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
             loss = model.loss(model(x), torch.tensor([0, 2]))["cross_entropy"]
         loss.backward()
+        activations = [t for t in kept if not isinstance(t, torch.nn.Parameter)]
         # What shares its memory counts once.
-        size = sum({t.untyped_storage().data_ptr(): t.numel() for t in kept}.values())
+        size = sum({t.untyped_storage().data_ptr(): t.numel() for t in activations}.values())
         return [p.grad for p in model.parameters()], size
 
     wanted, all_kept = gradients_and_kept(plain)
     got, less_kept = gradients_and_kept(efficient)
     for a, b in zip(got, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
-    assert less_kept < 0.4 * all_kept
+    assert less_kept < 0.5 * all_kept
 
 
 @pytest.mark.parametrize("statistic", ["running_mean", "num_batches_tracked"])

@@ -53,7 +53,7 @@ def test_same_logits_and_gradients(name, options, monkeypatch):
     peer.load_state_dict(ours.state_dict())
 
 
-@pytest.mark.parametrize("name", [f"efficientnet_b{i}" for i in range(8)])
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_b3", "efficientnet_b7"])
 def test_efficientnets_keys_are_renamed(name):
     with torch.device("meta"):
         ours, peer = create_model(name), timm.create_model(name)
