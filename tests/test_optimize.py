@@ -118,3 +118,17 @@ def test_is_channels_last():
 def test_refuses_what_is_no_module():
     with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module, got str"):
         fastcv.optimize("resnet50")
+
+
+def test_a_detector_finds_the_same():
+    torch.manual_seed(0)
+    model = fastcv.create_model(
+        "fasterrcnn_resnet18_fpn", num_classes=3, width=8, fpn_channels=16, head_channels=16
+    ).eval()
+    images = [torch.rand(3, 120, 160), torch.rand(3, 100, 90)]
+    wanted = model.predict(images, score_threshold=0.0)
+    found = fastcv.optimize(model).predict(images, score_threshold=0.0)
+    for a, b in zip(found, wanted, strict=True):
+        assert len(a) == len(b) > 0
+        torch.testing.assert_close(a.scores, b.scores, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(a.boxes, b.boxes, rtol=1e-4, atol=1e-2)

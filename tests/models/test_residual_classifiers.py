@@ -78,7 +78,9 @@ def model(request):
 def test_optimized(model):
     x = torch.randn(2, 3, 64, 80)
     fast = fastcv.optimize(model)
-    # DenseNet's and Xception's norms before a ReLU that reads a sum or a concatenation stay.
+    # DenseNet's norms of what is concatenated stay: two in a transition or a layer's first, each.
+    left = sum(isinstance(m, nn.BatchNorm2d) for m in fast.modules())
+    assert left == (7 + 2 + 1 if isinstance(model, DenseNet) else 0)
     with torch.no_grad():
         wanted = model(x)
         torch.testing.assert_close(
