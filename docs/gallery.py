@@ -27,12 +27,20 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/pool_switches.py", "--out", "{folder}/pool_switches.png"): ("pool_switches.png",),
     ("examples/lenet_digits.py", "--out", "{folder}/lenet.png"): ("lenet.png",),
     ("examples/nearest_digits.py", "--out", "{folder}/nearest_digits.png"): ("nearest_digits.png",),
-    ("examples/receptive_fields.py", "--out", "{folder}/receptive_fields.png"): ("receptive_fields.png",),
-    ("examples/densenet_memory.py", "--out", "{folder}/densenet_memory.png"): ("densenet_memory.png",),
+    ("examples/receptive_fields.py", "--out", "{folder}/receptive_fields.png"): (
+        "receptive_fields.png",
+    ),
+    ("examples/densenet_memory.py", "--out", "{folder}/densenet_memory.png"): (
+        "densenet_memory.png",
+    ),
     ("examples/se_gates.py", "--out", "{folder}/se_gates.png"): ("se_gates.png",),
-    ("examples/efficientnet_scaling.py", "--out", "{folder}/efficientnet_scaling.png"): ("efficientnet_scaling.png",),
+    ("examples/efficientnet_scaling.py", "--out", "{folder}/efficientnet_scaling.png"): (
+        "efficientnet_scaling.png",
+    ),
     ("examples/xception_cost.py", "--out", "{folder}/xception_cost.png"): ("xception_cost.png",),
-    ("examples/deformable_taps.py", "--out", "{folder}/deformable_taps.png"): ("deformable_taps.png",),
+    ("examples/deformable_taps.py", "--out", "{folder}/deformable_taps.png"): (
+        "deformable_taps.png",
+    ),
     ("-m", "fastcv", "demo", "--out", "{folder}"): ("digits.png",),
 }
 

@@ -37,6 +37,8 @@ def test_same_logits_and_gradients(name):
     peer, ours = getattr(peers, name)(num_classes=7), create_model(name, num_classes=7)
     ours.load_state_dict(peer.state_dict())
     x, labels = torch.randn(2, 3, 64, 64), torch.tensor([1, 6])
+    if name == "densenet121":  # ours pools first: norms over 2 x 2 x 2 values magnify rounding
+        peer, ours, x = peer.double(), ours.double(), x.double()
     torch.manual_seed(1)  # the same paths are dropped
     logits = ours(x)
     torch.manual_seed(1)
