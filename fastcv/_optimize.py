@@ -66,9 +66,35 @@ def optimize(model: nn.Module) -> nn.Module:
     for convolution, norm in _pairs(model):
         _fold(convolution, norm)
         _replace(model, norm, nn.Identity())
+    for norm in [m for m in model.modules() if type(m) is nn.BatchNorm2d]:
+        if (
+            norm.running_mean is not None
+            and not norm._forward_hooks
+            and not norm._forward_pre_hooks
+        ):
+            _replace(model, norm, _Scaling2d(norm))
     model = model.to(memory_format=torch.channels_last)
     fuse(model)
     return model
+
+
+class _Scaling2d(nn.BatchNorm2d):
+    """A batch norm in eval mode that stays: one multiplication and addition, worked out before."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine)
+        self.load_state_dict(norm.state_dict())
+        scale, shift = _scale_and_shift(norm)
+        for name, value in (("scale", scale), ("shift", shift)):
+            value = value.to(norm.running_mean.dtype).view(1, -1, 1, 1)  # type: ignore[union-attr]
+            self.register_buffer(name, value, persistent=False)
+        self.eval().requires_grad_(False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, input, self.scale)
 
 
 class _Tracer(fx.Tracer):
@@ -118,16 +144,20 @@ def _can_fold(convolution: nn.Module, norm: nn.Module) -> bool:
     return has_statistics and not hooked and not parametrize.is_parametrized(convolution)
 
 
-def _fold(convolution: Any, norm: Any) -> None:
-    """scale * (w x + b - mean) + shift, as one weight and one bias; worked out in float64."""
+def _scale_and_shift(norm: Any, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """What the norm makes of x + bias is scale * x + shift; in float64."""
+    mean = norm.running_mean.double()
 
     def double(t: Tensor | None, otherwise: float) -> Tensor:
-        mean: Tensor = norm.running_mean
-        return torch.full_like(mean, otherwise, dtype=torch.double) if t is None else t.double()
+        return torch.full_like(mean, otherwise) if t is None else t.double()
 
     scale = double(norm.weight, 1.0) * (norm.running_var.double() + norm.eps).rsqrt()
-    bias = (double(convolution.bias, 0.0) - norm.running_mean.double()) * scale
-    bias += double(norm.bias, 0.0)
+    return scale, (double(bias, 0.0) - mean) * scale + double(norm.bias, 0.0)
+
+
+def _fold(convolution: Any, norm: Any) -> None:
+    """scale * (w x + b) + shift, as one weight and one bias."""
+    scale, bias = _scale_and_shift(norm, convolution.bias)
     weight = convolution.weight
     # A transposed convolution's weight is [in, out / groups, ...]: outputs of a group lie in dim 1.
     if isinstance(convolution, nn.ConvTranspose2d):
