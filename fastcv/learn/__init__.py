@@ -1,8 +1,37 @@
-"""Learning: the one training loop, its history, and metrics."""
+"""Learning: the one training loop, learning from little data, and metrics."""
 
 from fastcv.learn._ema import EMA
+from fastcv.learn.classification_metrics import ClassificationMetrics, evaluate_classifier
+from fastcv.learn.classification_pictures import draw_confusion, draw_reliability
+from fastcv.learn.classifier_batches import classifier_batches
 from fastcv.learn.coco_metrics import coco_metrics, evaluate_detector
+from fastcv.learn.distill import Distillation, distillation_loss
 from fastcv.learn.fit import fit
 from fastcv.learn.history import History
+from fastcv.learn.noise import add_noise
+from fastcv.learn.pseudo_labels import PseudoLabelled, confident_and_balanced
+from fastcv.learn.self_train import self_train
+from fastcv.learn.transfer import freeze, new_head, two_rates, unfreeze
 
-__all__ = ["EMA", "History", "coco_metrics", "evaluate_detector", "fit"]
+__all__ = [
+    "EMA",
+    "ClassificationMetrics",
+    "Distillation",
+    "History",
+    "PseudoLabelled",
+    "add_noise",
+    "classifier_batches",
+    "coco_metrics",
+    "confident_and_balanced",
+    "distillation_loss",
+    "draw_confusion",
+    "draw_reliability",
+    "evaluate_classifier",
+    "evaluate_detector",
+    "fit",
+    "freeze",
+    "new_head",
+    "self_train",
+    "two_rates",
+    "unfreeze",
+]

@@ -158,7 +158,7 @@ def fit(
         "sharded": is_sharded(model),
         "clip_norm": clip_norm,
         "ema_decay": ema_decay,
-        "optimizer": [f"{type(p.optimizer).__name__} {p.optimizer.defaults}" for p in players],
+        "optimizer": [_describe_optimizer(p.optimizer) for p in players],
         "scheduler": [p.scheduler and type(p.scheduler).__name__ for p in players],
         # A schedule is made for a number of epochs; without one, more may be added.
         "epochs": None if scheduler is None else epochs,
@@ -216,6 +216,13 @@ def fit(
 
 def _describe(model: nn.Module) -> str:
     return f"{type(model).__name__} with {sum(p.numel() for p in model.parameters())} weights"
+
+
+def _describe_optimizer(optimizer: torch.optim.Optimizer) -> str:
+    """Its settings, and where groups of parameters have rates of their own, those too."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    of_groups = f", lr by group {rates}" if len(rates) > 1 else ""
+    return f"{type(optimizer).__name__} {optimizer.defaults}{of_groups}"
 
 
 def _mean_over_processes(fabric: Fabric, terms: dict[str, Tensor]) -> Row:

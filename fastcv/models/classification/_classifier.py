@@ -37,19 +37,23 @@ class Classifier(System):
 
         Args:
             output: logits ``[B, classes]``.
-            targets: labels ``[B]`` int64.
+            targets: labels ``[B]`` int64; or probabilities ``[B, classes]``, as a teacher, MixUp
+                and CutMix give them.
 
         Raises:
             ValueError: targets of another shape or dtype, or a label that no class has.
         """
-        self._check_targets(output, targets)
+        soft = targets.shape == output.shape and targets.is_floating_point()
+        if not soft:
+            self._check_targets(output, targets)
         return {"cross_entropy": F.cross_entropy(output, targets)}
 
     @staticmethod
     def _check_targets(output: Tensor, targets: Tensor) -> None:
         if targets.shape != output.shape[:1] or targets.dtype != torch.int64:
             raise ValueError(
-                f"targets must be int64 [{len(output)}], got {targets.dtype} {list(targets.shape)}"
+                f"targets must be int64 [{len(output)}], or probabilities {list(output.shape)}, "
+                f"got {targets.dtype} {list(targets.shape)}"
             )
         if bool(((targets < 0) | (targets >= output.shape[1])).any()):
             raise ValueError(
