@@ -50,14 +50,7 @@ def new_head(model: System, classes: Sequence[str], *, head: str | None = None) 
     if head not in layers:
         raise ValueError(f"head must be one of {', '.join(layers) or 'none'}, got {head!r}")
     old = layers[head]
-    weight = old.weight
-    new = nn.Linear(
-        old.in_features,
-        len(classes),
-        old.bias is not None,
-        device=weight.device,
-        dtype=weight.dtype,
-    )
+    new = nn.Linear(old.in_features, len(classes), old.bias is not None).to(old.weight)
     model.set_submodule(head, new)
     model.classes = tuple(classes)
     if model.model_name:  # so that save_model notes a model that this head fits

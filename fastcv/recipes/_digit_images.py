@@ -20,7 +20,7 @@ class DigitImages(Dataset[tuple[Tensor, int]]):
 
     Args:
         split: ``"train"`` or ``"test"``.
-        length: how many images are drawn.
+        length: how many images are drawn, of all ten digits.
         digits: which of them stay; the first is label 0.
     """
 
@@ -30,7 +30,8 @@ class DigitImages(Dataset[tuple[Tensor, int]]):
         )
         self.classes = tuple(str(digit) for digit in digits)
         label_of = {digit + 1: label for label, digit in enumerate(digits)}
-        items = [(image, int(target["labels"][0])) for image, target in drawn]
+        # Now and then a digit finds no room, and the image is left out.
+        items = [(image, digit) for image, target in drawn for digit in target["labels"].tolist()]
         self.items = [(image, label_of[digit]) for image, digit in items if digit in label_of]
 
     def __len__(self) -> int:
