@@ -1,0 +1,101 @@
+"""Boxes, masks and keypoints, moved as their image is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastcv.augment._warp import sample
+from fastcv.ops import masks_to_boxes
+
+Targets = Any
+"""Of a batch: None, labels ``[B]``, probabilities ``[B, C]``, or a list of target dicts."""
+
+OF_OBJECTS = ("boxes", "labels", "masks", "keypoints", "iscrowd", "area")
+
+
+def move_targets(targets: Targets, matrices: Tensor, size: tuple[int, int]) -> Targets:
+    """The targets of images that were moved by ``warp``.
+
+    A moved box is the box about its four moved corners, cut at the image's edge; with masks it is
+    the box about the moved mask, which may be smaller. Keypoints that leave the image get
+    visibility 0 and x = y = 0. Objects of which nothing is left are dropped. Targets that say
+    nothing of places, such as labels, are returned as they are.
+
+    Args:
+        targets: None, a tensor, or a dict for each image as ``fastcv.data`` has them.
+        matrices: ``[B, 3, 3]``, from old to new pixel coordinates.
+        size: the new height and width.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.augment import move_targets
+        >>> to_the_right = torch.tensor([[[1.0, 0, 4], [0, 1, 0], [0, 0, 1]]])
+        >>> target = {"boxes": torch.tensor([[0.0, 0, 4, 4], [6, 0, 9, 4]]),
+        ...           "labels": torch.tensor([1, 2])}
+        >>> move_targets([target], to_the_right, (10, 10))
+        [{'boxes': tensor([[4., 0., 8., 4.]]), 'labels': tensor([1])}]
+    """
+    if not is_places(targets):
+        return targets
+    return [_move(t, m, size) for t, m in zip(targets, matrices, strict=True)]
+
+
+def is_places(targets: Targets) -> bool:
+    """Whether targets say where something is: a list of dicts."""
+    return isinstance(targets, (list, tuple)) and all(isinstance(t, dict) for t in targets)
+
+
+def _move(target: dict[str, Any], matrix: Tensor, size: tuple[int, int]) -> dict[str, Any]:
+    moved = dict(target)
+    boxes = target["boxes"]
+    matrix = matrix.to(boxes.device, torch.float64)
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].view(-1, 4, 2)
+    placed = _points(corners, matrix)
+    whole = torch.cat([placed.amin(dim=1), placed.amax(dim=1)], dim=1)
+    edge = whole.new_tensor([size[1], size[0]] * 2)
+    cut = torch.minimum(whole.clamp(min=0), edge)
+    keep = (cut[:, 2:] > cut[:, :2]).all(dim=1)
+    if "masks" in target:
+        moved["masks"] = _move_masks(target["masks"], matrix, size)
+        keep &= moved["masks"].flatten(1).any(dim=1)
+        cut = masks_to_boxes(moved["masks"]).to(cut)
+        cut[:, 2:] += 1  # it names the last pixels; our boxes end after them
+    moved["boxes"] = cut.to(boxes.dtype)
+    if "area" in target:
+        moved["area"] = _area(moved, target["area"], matrix, whole, cut)
+    if "keypoints" in target:
+        moved["keypoints"] = _move_keypoints(target["keypoints"], matrix, size)
+    return {name: v[keep] if name in OF_OBJECTS else v for name, v in moved.items()}
+
+
+def _points(points: Tensor, matrix: Tensor) -> Tensor:
+    return points.double() @ matrix[:2, :2].T + matrix[:2, 2]
+
+
+def _move_masks(masks: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
+    if not len(masks):
+        return masks.new_zeros(0, *size)
+    return sample(masks[None].float(), matrix[None], size, mode="nearest")[0] > 0.5
+
+
+def _move_keypoints(keypoints: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
+    place = _points(keypoints[..., :2], matrix)
+    edge = place.new_tensor([size[1], size[0]])
+    inside = ((place >= 0) & (place < edge)).all(dim=-1, keepdim=True)
+    there = inside & (keypoints[..., 2:] > 0)
+    moved = torch.cat([place.to(keypoints.dtype), keypoints[..., 2:]], dim=-1)
+    return torch.where(there, moved, torch.zeros_like(moved))
+
+
+def _area(
+    moved: dict[str, Any], area: Tensor, matrix: Tensor, whole: Tensor, cut: Tensor
+) -> Tensor:
+    """Pixels of the mask; without one, the old area scaled, less what the box lost at the edge."""
+    if "masks" in moved:
+        return moved["masks"].flatten(1).sum(dim=1).to(area.dtype)
+    old, new = ((b[:, 2:] - b[:, :2]).prod(dim=1) for b in (whole, cut))
+    scale = matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
+    return (area * scale.abs() * new / old.clamp(min=1e-9)).to(area.dtype)
