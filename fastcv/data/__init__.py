@@ -1,5 +1,6 @@
-"""Datasets: readers of the published layouts, and a small task drawn from real pixels."""
+"""Datasets: readers of the published layouts, a small task drawn from real pixels, and bias."""
 
+from fastcv.data.bias import box_heatmap, draw_bias, mean_images
 from fastcv.data.coco import CocoDetection
 from fastcv.data.collate import collate
 from fastcv.data.drawn_digits import DrawnDigits
@@ -12,6 +13,9 @@ __all__ = [
     "DrawnDigits",
     "ImageFolder",
     "VocDetection",
+    "box_heatmap",
     "collate",
     "detection_to_coco",
+    "draw_bias",
+    "mean_images",
 ]

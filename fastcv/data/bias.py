@@ -1,0 +1,139 @@
+"""What a dataset takes for granted: the mean image of each class, and where its boxes lie."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from fastcv._extras import need
+from fastcv._files import replacing
+
+
+def mean_images(
+    dataset: Dataset[Any], *, size: tuple[int, int] = (64, 64)
+) -> tuple[Tensor, Tensor]:
+    """The mean of all images of each class; what shows in it, the class's images share.
+
+    Args:
+        dataset: items ``(image, label)``, images in [0, 1] of any sizes, and ``classes``; each item
+            is read once, and one is in memory at a time.
+        size: height and width that images are brought to.
+
+    Returns:
+        Means ``[C, 3, *size]``, zeros for a class without images, and how many images each has
+        ``[C]`` int64.
+
+    Source: Torralba and Efros, "Unbiased Look at Dataset Bias" (2011).
+
+    Example:
+        >>> import torch
+        >>> from fastcv.data import mean_images
+        >>> class Night(list):
+        ...     classes = ("dark", "light")
+        >>> night = Night([(torch.zeros(3, 8, 8), 0), (torch.full((3, 4, 6), 0.5), 0)])
+        >>> means, counts = mean_images(night, size=(2, 2))
+        >>> means[:, 0, 0, 0], counts
+        (tensor([0.2500, 0.0000]), tensor([2, 0]))
+    """
+    classes: Sequence[str] = dataset.classes  # type: ignore[attr-defined]
+    sums = torch.zeros(len(classes), 3, *size, dtype=torch.float64)
+    counts = torch.zeros(len(classes), dtype=torch.int64)
+    for index in range(len(dataset)):  # type: ignore[arg-type]
+        image, label = dataset[index]
+        small = F.interpolate(
+            image[None], size=size, mode="bilinear", align_corners=False, antialias=True
+        )
+        sums[label] += small[0]
+        counts[label] += 1
+    return (sums / counts.clamp(min=1).view(-1, 1, 1, 1)).float(), counts
+
+
+def box_heatmap(dataset: Dataset[Any], *, cells: int = 64) -> tuple[Tensor, Tensor]:
+    """How often a place of the image is inside a box, for each class.
+
+    Each image is laid over the same ``cells x cells``, whatever its size.
+
+    Args:
+        dataset: items ``(image, target)`` with ``boxes`` and ``labels``, and ``classes``.
+        cells: to a side.
+
+    Returns:
+        ``[C, cells, cells]`` in [0, 1], the share of the class's boxes that cover each cell (a
+        cell half covered counts half), and how many boxes each class has ``[C]`` int64.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.data import box_heatmap
+        >>> class Scenes(list):
+        ...     classes = ("background", "cat")
+        >>> target = {"boxes": torch.tensor([[4.0, 0, 8, 3]]), "labels": torch.tensor([1])}
+        >>> heat, counts = box_heatmap(Scenes([(torch.rand(3, 4, 8), target)]), cells=2)
+        >>> heat[1], counts
+        (tensor([[0.0000, 1.0000],
+                [0.0000, 0.5000]]), tensor([0, 1]))
+    """
+    classes: Sequence[str] = dataset.classes  # type: ignore[attr-defined]
+    heat = torch.zeros(len(classes), cells, cells, dtype=torch.float64)
+    counts = torch.zeros(len(classes), dtype=torch.int64)
+    for index in range(len(dataset)):  # type: ignore[arg-type]
+        image, target = dataset[index]
+        height, width = image.shape[-2:]
+        x1, y1, x2, y2 = target["boxes"].double().unbind(dim=1)
+        rows = _covered(y1 / height, y2 / height, cells)
+        columns = _covered(x1 / width, x2 / width, cells)
+        heat.index_add_(0, target["labels"], rows[:, :, None] * columns[:, None, :])
+        counts += target["labels"].bincount(minlength=len(classes))
+    return (heat / counts.clamp(min=1).view(-1, 1, 1)).float(), counts
+
+
+def _covered(start: Tensor, end: Tensor, cells: int) -> Tensor:
+    """The share of each cell from ``start`` to ``end``, ``[N, cells]``."""
+    left = torch.arange(cells) / cells
+    inside = torch.minimum(end[:, None], left + 1 / cells) - torch.maximum(start[:, None], left)
+    return inside.clamp(min=0) * cells
+
+
+def draw_bias(
+    pictures: Tensor, counts: Tensor, classes: Sequence[str], path: str | os.PathLike[str]
+) -> None:
+    """Draw what ``mean_images`` or ``box_heatmap`` found, a panel for each class that is there.
+
+    Args:
+        pictures: ``[C, 3, H, W]`` in [0, 1], or heat ``[C, H, W]``.
+        counts: ``[C]``.
+        classes: names by label.
+        path: of the picture.
+
+    Raises:
+        ValueError: no class has anything.
+        ImportError: matplotlib is missing.
+    """
+    there = counts.nonzero()[:, 0].tolist()
+    if not there:
+        raise ValueError("no class has an image or a box to draw")
+    Figure = need("matplotlib.figure", extra="viz").Figure
+    across = min(len(there), 5)
+    down = math.ceil(len(there) / across)
+    figure = Figure(figsize=(1.7 * across + 0.6, 1.9 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    shown = None
+    greatest = float(pictures[there].max())
+    for axes, label in zip(panels.flat, there, strict=False):
+        axes.set_title(f"{classes[label]} ({int(counts[label])})", size=9)
+        if pictures.ndim == 4:
+            axes.imshow(pictures[label].permute(1, 2, 0).clamp(0, 1).numpy())
+        else:
+            shown = axes.imshow(pictures[label].numpy(), cmap="magma", vmin=0, vmax=greatest)
+    if shown is not None:
+        figure.colorbar(shown, ax=panels, label="share of the boxes", shrink=0.8)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
