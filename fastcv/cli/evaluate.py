@@ -17,7 +17,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="how good a model is on annotated pictures",
-        description="COCO's metrics of a detector, on annotations of your own or of a recipe.",
+        description="COCO's metrics of a detector, or accuracy and calibration of a classifier, on "
+        "annotations of your own or of a recipe.",
     )
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument(
@@ -26,6 +27,9 @@ def add_parser(commands: Any) -> None:
     data.add_argument("--coco", nargs=2, metavar=("IMAGES", "JSON"), help="COCO's format")
     data.add_argument(
         "--voc", nargs=2, metavar=("ROOT", "SET"), help="PASCAL VOC's: .../VOC2007 test"
+    )
+    data.add_argument(
+        "--folder", metavar="ROOT", help="for a classifier: a folder of images for each class"
     )
     add_model_arguments(parser)
     add_device_argument(parser)
@@ -41,6 +45,11 @@ def run(args: argparse.Namespace) -> int:
         if args.model is not None:
             raise UserError("--recipe has a model of its own: leave --model out")
         metrics = recipes.get(args.recipe).evaluate(args.weights, device=str(device))
+    elif args.folder is not None:
+        from fastcv.learn import evaluate_classifier
+
+        model = load(args.model, args.weights, args.device)
+        metrics = evaluate_classifier(model, _folder(args.folder, model.classes), progress=True)
     else:
         from fastcv.learn import evaluate_detector
 
@@ -61,6 +70,26 @@ def _dataset(args: argparse.Namespace) -> Any:
     from fastcv.data import CocoDetection, VocDetection
 
     return CocoDetection(*args.coco) if args.coco is not None else VocDetection(*args.voc)
+
+
+def _folder(root: str, classes: Sequence[str]) -> Any:
+    """The images with the model's labels, by the names of the folders.
+
+    Raises:
+        UserError: a folder that no class of the model is called.
+    """
+    from fastcv.data import ImageFolder
+
+    data = ImageFolder(root)
+    label_of = {name: label for label, name in reversed(list(enumerate(classes)))}
+    strange = [name for name in data.classes if name not in label_of]
+    if strange:
+        raise UserError(
+            f"{root} has a folder {strange[0]!r}, and the model has no such class: folders must "
+            f"be named as its classes, such as {', '.join(map(repr, classes[:3]))}"
+        )
+    data.samples = [(path, label_of[data.classes[label]]) for path, label in data.samples]
+    return data
 
 
 def check_classes(model: Sequence[str], data: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import fastcv.learn
 from fastcv import cli, recipes
 from fastcv.cli import UserError, bench
 from fastcv.models import System, _registry, create_model, register, save_model
+from fastcv.results import Classification
 
 
 @pytest.fixture
@@ -113,11 +114,44 @@ def test_evaluate_on_coco(annotated, monkeypatch, capsys):
     assert "there is no annotation file none.json" in capsys.readouterr().err
 
 
+class Brightness(System):
+    """Tells dark images from light ones; a class between them has a folder that may be missing."""
+
+    classes = ("dark", "dusk", "light")
+
+    def forward(self, images):
+        return [torch.eye(3)[2 * int(image.mean() > 0.5)] for image in images]
+
+    def postprocess(self, output):
+        return [Classification(scores, self.classes) for scores in output]
+
+
+def test_evaluate_on_folders(tmp_path, monkeypatch, capsys):
+    """Labels are the model's, by the folders' names: one class has no folder here."""
+    monkeypatch.setattr("fastcv.cli.evaluate.load", lambda *_: Brightness())
+    for name, values in (("dark", [10, 20, 200]), ("light", [250])):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for value in values:
+            Image.new("L", (8, 6), value).save(tmp_path / "data" / name / f"{value}.png")
+    out = tmp_path / "m.json"
+    arguments = ["evaluate", "--model", "any", "--folder", str(tmp_path / "data")]
+    assert cli.main([*arguments, "--json", str(out)]) == 0
+    assert "acc@1                0.75\n" in capsys.readouterr().out
+    found = json.loads(out.read_text())
+    assert found["confusion"] == [[2, 0, 1], [0, 0, 0], [0, 0, 1]]
+    (tmp_path / "data" / "cat").mkdir()
+    Image.new("L", (8, 6)).save(tmp_path / "data" / "cat" / "a.png")
+    assert cli.main(arguments) == 2
+    assert "has a folder 'cat', and the model has no such class" in capsys.readouterr().err
+
+
 def test_evaluate_needs_data(capsys):
     with pytest.raises(SystemExit) as error:
         cli.main(["evaluate", "--model", "m"])
     assert error.value.code == 2
-    assert "one of the arguments --recipe --coco --voc is required" in capsys.readouterr().err
+    assert (
+        "one of the arguments --recipe --coco --voc --folder is required" in capsys.readouterr().err
+    )
 
 
 def test_models(capsys):
