@@ -134,6 +134,8 @@ def draw_bias(
         else:
             shown = axes.imshow(pictures[label].numpy(), cmap="magma", vmin=0, vmax=greatest)
     if shown is not None:
-        figure.colorbar(shown, ax=panels, label="share of the boxes", shrink=0.8)
+        bar = figure.colorbar(shown, ax=list(panels.flat), shrink=0.8)
+        bar.ax.set_title("share of\nthe boxes", size=8)
+        bar.ax.tick_params(labelsize=8)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -75,17 +75,8 @@ def draw_reliability(metrics: dict[str, Any], path: str | os.PathLike[str]) -> N
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     left = edges[:-1][there]
     upper.bar(left, accuracy[there], width, align="edge", color="tab:blue", edgecolor="white")
-    gap = (confidence - accuracy)[there]
-    upper.bar(
-        left,
-        gap,
-        width,
-        bottom=accuracy[there],
-        align="edge",
-        color="tab:red",
-        alpha=0.35,
-        label="gap to the confidence",
-    )
+    said = confidence[there]
+    upper.hlines(said, left, left + width, color="tab:red", linewidth=2.5, label="mean confidence")
     upper.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
     upper.set(ylabel="accuracy", ylim=(0, 1), xlim=(0, 1))
     upper.set_title(f"expected calibration error {metrics['ece']:.3f}")

@@ -1,0 +1,35 @@
+"""A small classifier of digits: which it takes for which, and whether it can be trusted.
+
+python examples/classifier_metrics.py --out docs/images
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import torch
+
+from fastcv.learn import draw_confusion, draw_reliability, evaluate_classifier, fit
+from fastcv.recipes._small import SmallResNet, fit_options, scanned_digits
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path())
+    folder = parser.parse_args().out
+    torch.manual_seed(0)
+    data, test = scanned_digits("train"), scanned_digits("test")
+    model = SmallResNet(data, width=4)
+    with tempfile.TemporaryDirectory() as run:
+        options = fit_options(model, 1e-2, None, "cpu", 0)
+        fit(model, data, epochs=4, batch_size=32, out=run, progress=False, **options)
+    metrics = evaluate_classifier(model, test)
+    draw_confusion(metrics["confusion"], test.classes, folder / "confusion.png")
+    draw_reliability(metrics, folder / "reliability.png")
+    print(f"accuracy {metrics['acc@1']:.3f}; confusion.png and reliability.png are in {folder}")
+
+
+if __name__ == "__main__":
+    main()
