@@ -41,6 +41,12 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/deformable_taps.py", "--out", "{folder}/deformable_taps.png"): (
         "deformable_taps.png",
     ),
+    ("examples/augmentations.py", "--out", "{folder}/augmentations.png"): ("augmentations.png",),
+    ("examples/learn_from_little.py", "--out", "{folder}/learn_from_little.png"): (
+        "learn_from_little.png",
+    ),
+    ("examples/classifier_metrics.py", "--out", "{folder}"): ("confusion.png", "reliability.png"),
+    ("examples/dataset_bias.py", "--out", "{folder}"): ("bias_means.png", "bias_boxes.png"),
     ("-m", "fastcv", "demo", "--out", "{folder}"): ("digits.png",),
 }
 

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastcv import data, images, learn, models, nn, ops, recipes, results
+    from fastcv import augment, data, images, learn, models, nn, ops, recipes, results
     from fastcv._onnx import export_onnx
     from fastcv._optimize import optimize
     from fastcv.models import create_model, list_models, load_model, save_model
@@ -24,6 +24,7 @@ except PackageNotFoundError:  # a source tree that was built in place
     __version__ = "0+source"
 
 __all__ = [
+    "augment",
     "create_model",
     "data",
     "export_onnx",

@@ -52,8 +52,8 @@ class Classifier(System):
     def _check_targets(output: Tensor, targets: Tensor) -> None:
         if targets.shape != output.shape[:1] or targets.dtype != torch.int64:
             raise ValueError(
-                f"targets must be int64 [{len(output)}], or probabilities {list(output.shape)}, "
-                f"got {targets.dtype} {list(targets.shape)}"
+                f"targets must be int64 [{len(output)}], got {targets.dtype} "
+                f"{list(targets.shape)}; as probabilities they must be {list(output.shape)}"
             )
         if bool(((targets < 0) | (targets >= output.shape[1])).any()):
             raise ValueError(
