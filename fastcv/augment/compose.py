@@ -45,7 +45,7 @@ class Sometimes:
     """An augmentation for each image with a probability.
 
     Args:
-        augmentation: one that keeps the images' size.
+        augmentation: one that keeps the images' size and the kind of their targets.
         p: the probability, in [0, 1].
     """
 

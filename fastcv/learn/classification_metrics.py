@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from fastcv.results import Classification
+
 BINS = 15  # of the calibration error, as in the paper
 
 
@@ -127,7 +129,7 @@ def evaluate_classifier(
         As ``ClassificationMetrics.compute``.
 
     Raises:
-        ValueError: a label that the model has no class for, or no images.
+        ValueError: a label that the model has no class for, no images, or no classifier.
 
     Example:
         >>> import torch
@@ -145,5 +147,9 @@ def evaluate_classifier(
         items = [dataset[index] for index in range(start, min(start + batch_size, size))]
         images, labels = zip(*items, strict=True)
         found = model.predict(list(images), batch_size=batch_size)  # type: ignore[operator]
+        if not isinstance(found[0], Classification):
+            raise ValueError(
+                f"model must be a classifier: {type(model).__name__} gives {type(found[0]).__name__}"
+            )
         metrics.add(torch.stack([f.scores for f in found]), torch.tensor(labels))
     return metrics.compute()

@@ -11,7 +11,7 @@ from fastcv.learn import (
     draw_reliability,
     evaluate_classifier,
 )
-from fastcv.models import System
+from fastcv.models import System, create_model
 from fastcv.results import Classification
 
 
@@ -97,6 +97,12 @@ def test_evaluate_classifier():
     assert found["acc@1"] == 0.8 and found["confusion"][3][2] == 1
     assert found["acc@1_by_class"] == [1, 1, 1, 0, None, None, 1]
     assert model.most == 2  # images in memory
+
+
+def test_a_detector_is_no_classifier():
+    model = create_model("fasterrcnn_resnet18_fpn", num_classes=2, width=4, min_size=32)
+    with pytest.raises(ValueError, match="must be a classifier: FasterRCNN gives Detections"):
+        evaluate_classifier(model, [(torch.rand(3, 32, 32), 0)])
 
 
 def test_errors():
