@@ -20,7 +20,7 @@ SEEDS = (1, 2, 3)
 TITLES = {
     "transfer": "digits 5 to 9 on photographs,\n10 labels a class",
     "distill": "a student of 3,000 weights,\n1297 labelled digits",
-    "self_train": "60 labels, 1237 digits\nwithout",
+    "self_train": "60 digits with label,\n1237 without",
 }
 
 
@@ -52,13 +52,12 @@ def draw(results: dict[str, dict[str, list[float]]], path: Path) -> None:
             text = f"{mean:.3f}\n± {spread:.3f}"
             axes.text(place, max(values) + 0.01, text, ha="center", va="bottom", size=9)
         low = 0.0 if min(means) < 0.5 else 0.8
-        axes.set(title=f"{name}: {TITLES[name]}", ylim=(low, 1.08 if low else 1.0))
+        note = f"\n(axis from {low})" if low else ""
+        axes.set(title=f"{name}: {TITLES[name]}{note}", ylim=(low, 1.02))
         axes.title.set_size(9)
         axes.set_xticks(range(len(bars)), [label.replace(" ", "\n") for label in bars], size=9)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("accuracy on held-out images")
-    for axes in panels:
-        axes.set_yticks([t for t in axes.get_yticks() if t <= 1.0])
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
 

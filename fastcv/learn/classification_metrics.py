@@ -148,8 +148,7 @@ def evaluate_classifier(
         images, labels = zip(*items, strict=True)
         found = model.predict(list(images), batch_size=batch_size)  # type: ignore[operator]
         if not isinstance(found[0], Classification):
-            raise ValueError(
-                f"model must be a classifier: {type(model).__name__} gives {type(found[0]).__name__}"
-            )
+            given = type(found[0]).__name__
+            raise ValueError(f"model must be a classifier: {type(model).__name__} gives {given}")
         metrics.add(torch.stack([f.scores for f in found]), torch.tensor(labels))
     return metrics.compute()

@@ -37,6 +37,7 @@ def test_distill(tmp_path, monkeypatch):
     small.images, small.labels = small.images[:300], small.labels[:300]
     test = _small.scanned_digits("test")
     monkeypatch.setattr(distill, "TEACHER_WIDTH", 8)
+    monkeypatch.setattr(distill, "TEACHER_EPOCHS", 6)
     monkeypatch.setattr(
         distill, "scanned_digits", lambda split: small if split == "train" else test
     )
