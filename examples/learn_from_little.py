@@ -19,7 +19,7 @@ RESULTS = Path(__file__).with_suffix(".json")
 SEEDS = (1, 2, 3)
 TITLES = {
     "transfer": "digits 5 to 9 on photographs,\n10 labels a class",
-    "distill": "a student of 3,000 weights,\n1297 labelled digits",
+    "distill": "10 digits a class,\na teacher's answers on them",
     "self_train": "60 digits with label,\n1237 without",
 }
 
@@ -39,7 +39,7 @@ def measure(folder: Path) -> dict[str, dict[str, list[float]]]:
 def draw(results: dict[str, dict[str, list[float]]], path: Path) -> None:
     """Bars of the means; a dot for each seed."""
     Figure = need("matplotlib.figure", extra="viz").Figure
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    figure = Figure(figsize=(11, 4.0), layout="constrained")
     panels = figure.subplots(1, len(results), width_ratios=[len(r) for r in results.values()])
     for axes, (name, bars) in zip(panels, results.items(), strict=True):
         means = [statistics.mean(values) for values in bars.values()]
@@ -53,7 +53,7 @@ def draw(results: dict[str, dict[str, list[float]]], path: Path) -> None:
             axes.text(place, max(values) + 0.01, text, ha="center", va="bottom", size=9)
         low = 0.0 if min(means) < 0.5 else 0.8
         note = f"\n(axis from {low})" if low else ""
-        axes.set(title=f"{name}: {TITLES[name]}{note}", ylim=(low, 1.02))
+        axes.set(title=f"{name}: {TITLES[name]}{note}", ylim=(low, 1.03))
         axes.title.set_size(9)
         axes.set_xticks(range(len(bars)), [label.replace(" ", "\n") for label in bars], size=9)
         axes.spines[["top", "right"]].set_visible(False)
