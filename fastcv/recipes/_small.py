@@ -21,7 +21,7 @@ from fastcv.models import System
 from fastcv.models.classification._classifier import Classifier
 from fastcv.nn.resnet import BasicBlock
 
-TRAINING = 1297  # of the 1797 digits; they lie writer by writer, so that the rest has other hands
+TRAINING = 1297  # of the 1797 digits
 TEN = tuple(range(10))
 
 

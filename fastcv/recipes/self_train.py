@@ -1,7 +1,7 @@
 """Self-training: 5% of the labels, and a noisy student that learns from the teacher's on the rest.
 
 Data: scikit-learn's digits, the first 1297: six of each digit with their label, the others
-without; held out: the last 500, in other hands. The teacher has the labelled images only, and the
+without; held out: the last 500. The teacher has the labelled images only, and the
 same RandAugment as its students.
 """
 
