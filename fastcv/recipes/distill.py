@@ -2,7 +2,8 @@
 
 Data: scikit-learn's digits. The teacher learns from the first 1297. The student has ten of each
 digit among them: once with the labels alone, once with the teacher's softened answers on the same
-images too, from the same initial weights, in the same order. Held out: the last 500. Soft answers against a small set's overfitting are section 6 of Hinton et al. (2015).
+images too, from the same initial weights, in the same order. Held out: the last 500. That soft
+answers keep a small set from overfitting is section 6 of Hinton et al. (2015).
 """
 
 from __future__ import annotations
