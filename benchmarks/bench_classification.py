@@ -9,6 +9,10 @@ from torch.nn import functional as F
 import fastcv
 
 NAMES = [
+    "alexnet",
+    "vgg16",
+    "vgg16_bn",
+    "googlenet",
     "resnet18",
     "resnet50",
     "resnext50_32x4d",
@@ -22,6 +26,8 @@ NAMES = [
     "legacy_xception",
 ]
 
+OPTIONS = {"googlenet": {"init_weights": False}}  # theirs takes a minute
+
 
 @pytest.fixture(scope="module", params=NAMES)
 def pair(request):
@@ -29,7 +35,11 @@ def pair(request):
     name = request.param
     torch.manual_seed(0)
     library = timm if name.startswith("legacy") else torchvision
-    peer = timm.create_model(name) if library is timm else torchvision.models.get_model(name)
+    peer = (
+        timm.create_model(name)
+        if library is timm
+        else torchvision.models.get_model(name, **OPTIONS.get(name, {}))
+    )
     ours = fastcv.create_model(name)
     ours.load_state_dict(peer.state_dict())
     return peer, ours, library.__name__
@@ -65,7 +75,8 @@ def test_training_step(pair, compare, threads):
 
     def step(model):
         model.zero_grad(set_to_none=True)
-        F.cross_entropy(model(images), labels).backward()
+        output = model(images)
+        F.cross_entropy(getattr(output, "logits", output), labels).backward()
 
     peer.train(), ours.train()
     compare(

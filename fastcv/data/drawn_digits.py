@@ -38,7 +38,7 @@ class DrawnDigits(Dataset[tuple[Tensor, dict[str, Any]]]):
         size: height and width of the images, in pixels.
         length: how many images; by default 4000, 500 and 500.
         seed: other seeds give other images of the same digits and photographs; 0 or more.
-        max_digits: an image gets 1 to so many digits, fewer where they find no room.
+        max_digits: an image gets 1 to so many digits, fewer or none where they find no room.
         digit_size: the least and the greatest height of an upright digit, in pixels.
         max_angle: the greatest turn to either side, in degrees.
         min_visible: the least share of a digit that is not covered by a later one or cut off.

@@ -9,26 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv.nn.resnet import ResidualBlock
-
-
-def drop_residuals(residual: Tensor, p: float) -> Tensor:
-    """Zero the residual of each image with probability ``p``; scale those that stay.
-
-    Args:
-        residual: ``[B, ...]``.
-        p: in [0, 1).
-
-    Source: Huang et al., "Deep Networks with Stochastic Depth" (2016).
-
-    Example:
-        >>> import torch
-        >>> from fastcv.learn.noise import drop_residuals
-        >>> _ = torch.manual_seed(0)
-        >>> drop_residuals(torch.ones(4, 1), 0.5).flatten()
-        tensor([0., 0., 2., 0.])
-    """
-    stays = residual.new_empty(len(residual), *[1] * (residual.ndim - 1)).bernoulli_(1 - p)
-    return residual * stays / (1 - p)
+from fastcv.nn.stochastic_depth import drop_branches
 
 
 def add_noise(model: nn.Module, *, dropout: float = 0.5, stochastic_depth: float = 0.2) -> None:
@@ -66,4 +47,4 @@ def _drop_features(p: float, module: nn.Module, inputs: tuple[Any, ...]) -> Any:
 
 
 def _drop_block(p: float, module: nn.Module, inputs: Any, residual: Tensor) -> Tensor:
-    return drop_residuals(residual, p) if module.training else residual
+    return drop_branches(residual, p) if module.training else residual

@@ -5,6 +5,17 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
+def drop_branches(branch: Tensor, p: float) -> Tensor:
+    """Zero the branch of each image with probability ``p``; scale those that stay.
+
+    Args:
+        branch: ``[B, ...]``.
+        p: in [0, 1).
+    """
+    kept = branch.new_empty([branch.shape[0], *[1] * (branch.ndim - 1)])
+    return branch * kept.bernoulli_(1 - p).div_(1 - p)
+
+
 class StochasticDepth(nn.Module):
     """In training, a whole branch is zero with a probability, for each image on its own.
 
@@ -35,8 +46,7 @@ class StochasticDepth(nn.Module):
         """A residual branch ``[B, ...]``, before it is added."""
         if not self.training or self.p == 0:
             return branch
-        kept = branch.new_empty([branch.shape[0], *[1] * (branch.ndim - 1)])
-        return branch * kept.bernoulli_(1 - self.p).div_(1 - self.p)
+        return drop_branches(branch, self.p)
 
     def extra_repr(self) -> str:
         return f"p={self.p:g}"

@@ -17,7 +17,6 @@ from fastcv.learn import (
     evaluate_classifier,
     self_train,
 )
-from fastcv.learn.noise import drop_residuals
 from fastcv.models import create_model
 from fastcv.models.classification._classifier import Classifier
 from fastcv.nn.resnet import BasicBlock
@@ -54,14 +53,6 @@ def test_dataset(soft):
     assert torch.equal(targets[1], expected) and torch.equal(targets[2], expected)
     with pytest.raises(IndexError):
         data[4]
-
-
-def test_drop_residuals():
-    x = torch.rand(1000, 2, 3)
-    out = drop_residuals(x, 0.3)
-    dropped = (out == 0).flatten(1).all(1)
-    assert 0.25 < dropped.float().mean() < 0.35
-    torch.testing.assert_close(out[~dropped], x[~dropped] / 0.7)
 
 
 class Blocks(nn.Module):

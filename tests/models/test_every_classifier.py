@@ -53,6 +53,13 @@ def test_odd_pictures(name, shape):
     assert said.scores.shape == (5,) and abs(float(said.scores.sum()) - 1) < 1e-5
 
 
+def test_very_long_pictures_are_seen_in_the_middle():
+    model, _ = make("alexnet")
+    strip = torch.rand(3, 2, 50_000)  # resized whole: 20 GB
+    middle = (50_000 - 32) // 2
+    assert torch.equal(model.prepare([strip]), model.prepare([strip[..., middle : middle + 32]]))
+
+
 @pytest.mark.parametrize(
     ("name", "config", "size", "rate", "steps"),
     [

@@ -70,6 +70,9 @@ class Classifier(System):
     def _resize_and_crop(self, image: Tensor) -> Tensor:
         shorter, crop = self.preprocessing["resize"], self.preprocessing["crop"]
         least = min(image.shape[-2:])
+        # Of a very long image the middle is enough; resized whole, it might not fit into memory.
+        top, left = (max(0, side - 16 * least) // 2 for side in image.shape[-2:])
+        image = image[:, top : top + 16 * least, left : left + 16 * least]
         size = [int(shorter * side / least) for side in image.shape[-2:]]
         image = F.interpolate(
             image[None],
