@@ -49,8 +49,12 @@ def cell(row: dict | None) -> str:
     if row is None:
         return ""
     if row["target"] is None:  # the peer does something else, for scale
-        return f"{row['ours_median_ms']:.3g} ms; that: {row['peer_median_ms']:.3g} ms"
-    return f"**x{row['ratio']:.3g}** ({row['ours_median_ms']:.3g} ms)"
+        return f"{duration(row['ours_median_ms'])}; that: {duration(row['peer_median_ms'])}"
+    return f"**x{row['ratio']:.3g}** ({duration(row['ours_median_ms'])})"
+
+
+def duration(ms: float) -> str:
+    return f"{ms:.3g} ms" if ms < 999.5 else f"{ms / 1000:.3g} s"
 
 
 def put_into(text: str, new: str) -> str:
