@@ -121,7 +121,8 @@ def _floating(boxes: Tensor) -> Tensor:
 def _matched_inter_union(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
     low = torch.maximum(boxes1[..., :2], boxes2[..., :2])
     high = torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
-    inter = (high - low).clamp(min=0).prod(dim=-1)
+    # relu, for what clamp's gradient is at 0, where boxes touch, depends on torch's version.
+    inter = (high - low).relu().prod(dim=-1)
     return inter, box_area(boxes1) + box_area(boxes2) - inter
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torchvision
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastcv import ops
@@ -40,6 +40,7 @@ def test_pairs(a, b, dtype):
 
 @settings(max_examples=60, deadline=None)
 @given(boxes_of, st.sampled_from(["none", "mean", "sum"]))
+@example([(0.0, 0.0, 0.5, 1.0)], "none")  # boxes that touch
 def test_losses(rows, reduction):
     a = corners(rows)
     b = a.flip(0) + torch.tensor([0.5, -0.25, 1.0, 0.5])
