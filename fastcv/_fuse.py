@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from fastcv._fused_conv import FusedConv2d
+from fastcv._fused_conv import FusedConv2d, is_hooked
 
 ACTIVATION_OF: dict[Any, str] = {
     nn.ReLU: "relu",
@@ -56,7 +56,7 @@ def _may_be_rewritten(module: nn.Module) -> bool:
     kind = type(module)
     if kind is not nn.Sequential and not kind.__module__.startswith("fastcv."):
         return False
-    if module._forward_hooks or module._forward_pre_hooks:
+    if is_hooked(module):
         return False
     # With a default that is left out, or any number of inputs, one trace is not the whole.
     parameters = inspect.signature(module.forward).parameters.values()
@@ -68,8 +68,7 @@ def _may_be_rewritten(module: nn.Module) -> bool:
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         inlined = type(m) is nn.Sequential or type(m).__module__.startswith("fastcv.")
-        hooked = m._forward_hooks or m._forward_pre_hooks
-        return isinstance(m, FusedConv2d) or not inlined or bool(hooked)
+        return isinstance(m, FusedConv2d) or not inlined or is_hooked(m)
 
 
 def _trace(module: nn.Module) -> fx.Graph | None:

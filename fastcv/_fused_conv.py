@@ -17,6 +17,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 """By oneDNN's names."""
 
 
+def is_hooked(module: nn.Module) -> bool:
+    """Whether somebody waits for a module's forward: it must stay, and be called as it is."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
 class FusedConv2d(nn.Conv2d):
     """``activation(convolution(x) + other)`` for inference, in one pass on the CPU.
 
@@ -48,8 +53,8 @@ class FusedConv2d(nn.Conv2d):
         """Whether a module is a convolution that this is the same as."""
         if type(module) is not nn.Conv2d or isinstance(module.padding, str):
             return False
-        hooked = module._forward_hooks or module._forward_pre_hooks
-        return module.padding_mode == "zeros" and module.weight.numel() > 0 and not hooked
+        has_weight = module.weight.numel() > 0
+        return module.padding_mode == "zeros" and has_weight and not is_hooked(module)
 
     def forward(
         self,

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from fastcv._fuse import fuse
+from fastcv._fused_conv import is_hooked
 from fastcv.nn.deform_conv import DeformConv2d
 from fastcv.nn.frozen_batch_norm import FrozenBatchNorm2d
 
@@ -67,11 +68,7 @@ def optimize(model: nn.Module) -> nn.Module:
         _fold(convolution, norm)
         _replace(model, norm, nn.Identity())
     for norm in [m for m in model.modules() if type(m) is nn.BatchNorm2d]:
-        if (
-            norm.running_mean is not None
-            and not norm._forward_hooks
-            and not norm._forward_pre_hooks
-        ):
+        if norm.running_mean is not None and not is_hooked(norm):
             _replace(model, norm, _Scaling2d(norm))
     model = model.to(memory_format=torch.channels_last)
     fuse(model)
@@ -139,7 +136,7 @@ def _pairs(model: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
 
 
 def _can_fold(convolution: nn.Module, norm: nn.Module) -> bool:
-    hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (convolution, norm))
+    hooked = is_hooked(convolution) or is_hooked(norm)
     has_statistics = norm.running_mean is not None
     return has_statistics and not hooked and not parametrize.is_parametrized(convolution)
 

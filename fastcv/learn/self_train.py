@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fastcv._files import replacing
 from fastcv.learn._seed import derive
+from fastcv.learn._state import write_weights
 from fastcv.learn.fit import fit
 from fastcv.learn.history import History
 from fastcv.learn.pseudo_labels import PseudoLabelled, confident_and_balanced, predict_scores
@@ -105,8 +105,7 @@ def _answers(
     path = folder / "pseudo_labels.safetensors"
     if not path.exists():
         scores = predict_scores(teacher, unlabelled, batch_size=batch_size, progress=progress)
-        with replacing(path) as temporary:
-            temporary.write_bytes(save({"scores": scores}))
+        write_weights(path, {"scores": scores})
     scores = load_file(path)["scores"]
     if len(scores) != len(unlabelled):  # type: ignore[arg-type]
         raise ValueError(

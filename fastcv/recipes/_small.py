@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from fastcv._extras import need
-from fastcv._files import replacing
 from fastcv.data import DrawnDigits
 from fastcv.learn import classifier_batches, evaluate_classifier
 from fastcv.learn.classifier_batches import Augmentation
 from fastcv.models import System
 from fastcv.models.classification._classifier import Classifier
 from fastcv.nn.resnet import BasicBlock
+from fastcv.recipes._device import device_named
 
 TRAINING = 1297  # of the 1797 digits
 TEN = tuple(range(10))
@@ -145,13 +144,6 @@ def fit_options(
     }
 
 
-def save_weights(path: Path, model: nn.Module) -> None:
-    """Write a model's weights for ``evaluate_weights``."""
-    state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with replacing(path) as temporary:
-        temporary.write_bytes(save(state))
-
-
 def evaluate_weights(
     model: SmallResNet,
     weights: str | os.PathLike[str] | None,
@@ -169,6 +161,4 @@ def evaluate_weights(
             "model.safetensors that it wrote as weights"
         )
     model.load_state_dict(load_file(weights))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return evaluate_classifier(model.to(device), data)
+    return evaluate_classifier(model.to(device_named(device)), data)

@@ -16,12 +16,12 @@ import torch
 from torch.utils.data import Subset
 
 from fastcv.learn import Distillation, evaluate_classifier, fit
+from fastcv.learn._state import model_state, write_weights
 from fastcv.recipes._small import (
     SmallResNet,
     evaluate_weights,
     few_of_each,
     fit_options,
-    save_weights,
     scanned_digits,
 )
 
@@ -73,7 +73,7 @@ def train(
         options = fit_options(model, 5e-3, None, device, workers)
         folder = Path(out, name)
         fit(model, few, epochs=epochs or EPOCHS, batch_size=20, seed=seed, out=folder, **options)
-        save_weights(folder / "student.safetensors", student)
+        write_weights(folder / "student.safetensors", model_state(student))
         found[f"{name} acc@1"] = evaluate_classifier(student, test)["acc@1"]
     return found
 

@@ -15,13 +15,13 @@ from torch.utils.data import Subset
 
 from fastcv.augment import RandAugment
 from fastcv.learn import add_noise, evaluate_classifier, self_train
+from fastcv.learn._state import model_state, write_weights
 from fastcv.models import System
 from fastcv.recipes._small import (
     SmallResNet,
     evaluate_weights,
     few_of_each,
     fit_options,
-    save_weights,
     scanned_digits,
 )
 
@@ -76,7 +76,7 @@ def train(
         out=out,
         seed=seed,
     )
-    save_weights(Path(out, "student.safetensors"), models[-1])
+    write_weights(Path(out, "student.safetensors"), model_state(models[-1]))
     names = ["labels only", *(f"round {number}" for number in range(1, ROUNDS + 1))]
     return {
         f"{name} acc@1": evaluate_classifier(model, test)["acc@1"]

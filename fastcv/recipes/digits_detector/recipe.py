@@ -16,6 +16,7 @@ import torch
 from fastcv.data import DrawnDigits
 from fastcv.learn import evaluate_detector, fit
 from fastcv.models import System, create_model, load_model, save_model
+from fastcv.recipes._device import device_named
 
 WEIGHTS = Path(__file__).parent / "digits_detector.safetensors"
 EPOCHS = 4
@@ -93,6 +94,4 @@ def evaluate(
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     """
     model = load_model(weights or WEIGHTS)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return evaluate_detector(model.to(device), DrawnDigits("test"))
+    return evaluate_detector(model.to(device_named(device)), DrawnDigits("test"))
