@@ -10,13 +10,13 @@ def pytest_addoption(parser):
     parser.addoption(
         "--without-torchvision",
         action="store_true",
-        help="leave out *_torchvision.py and *_timm.py: a torch without CUDA has no torchvision",
+        help="leave out *_torchvision.py, *_timm.py and *_smp.py: a torch without CUDA has no torchvision",
     )
 
 
 def pytest_ignore_collect(collection_path, config):
     if config.getoption("--without-torchvision"):
-        return collection_path.name.endswith(("_torchvision.py", "_timm.py")) or None
+        return collection_path.name.endswith(("_torchvision.py", "_timm.py", "_smp.py")) or None
     return None
 
 

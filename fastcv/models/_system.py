@@ -114,8 +114,7 @@ class System(nn.Module):
         ):
             for start in range(0, len(items), batch_size):
                 batch = items[start : start + batch_size]
-                images = [self._as_float(read_image(item)) for item in batch]
-                found = self.postprocess(self(self.prepare(images)), **options)
+                found = self.predict_batch([read_image(item) for item in batch], **options)
                 for item, result in zip(batch, found, strict=True):
                     if isinstance(item, (str, os.PathLike)):
                         result.source = os.fspath(item)
@@ -123,16 +122,22 @@ class System(nn.Module):
                 bar.update(len(batch))
         return results
 
-    def _as_float(self, image: Tensor) -> Tensor:
+    def predict_batch(self, images: Sequence[Tensor], **options: Any) -> Sequence[Any]:
+        """A result for each image ``[3, H, W]``, uint8 or in [0, 1]; ``predict`` calls it."""
+        floats = [self.as_float(image) for image in images]
+        return self.postprocess(self(self.prepare(floats)), **options)
+
+    def as_float(self, image: Tensor) -> Tensor:
+        """An image in [0, 1], on the model's device and in its dtype."""
         like = next(self.parameters(), torch.empty(0))
         scale = 255 if image.dtype == torch.uint8 else 1
         return image.to(like.device).to(like.dtype) / scale
 
     def _check_options(self, options: dict[str, Any]) -> None:
-        _, *parameters = inspect.signature(self.postprocess).parameters.values()
-        if any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return
-        takes = [p.name for p in parameters]
+        takes = []
+        for function in (self.predict_batch, self.postprocess):
+            _, *parameters = inspect.signature(function).parameters.values()
+            takes += [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
         for name in options:
             if name not in takes:
                 raise TypeError(

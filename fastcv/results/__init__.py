@@ -3,5 +3,6 @@
 from fastcv.results._base import Result
 from fastcv.results.classification import Classification
 from fastcv.results.detections import Detections
+from fastcv.results.segmentation import Segmentation
 
-__all__ = ["Classification", "Detections", "Result"]
+__all__ = ["Classification", "Detections", "Result", "Segmentation"]

@@ -1,0 +1,97 @@
+"""What every semantic segmenter shares: how pictures come in, and what becomes of the logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fastcv.classes import class_names
+from fastcv.models._system import System
+from fastcv.results import Segmentation
+
+IGNORE = 255
+"""The label of pixels that do not count, as in PASCAL VOC."""
+
+AUXILIARY_WEIGHT = 0.5  # in the loss
+
+
+class SegmenterOutput(NamedTuple):
+    """What training needs where there is an auxiliary head: both logits ``[B, classes, H, W]``."""
+
+    logits: Tensor
+    aux: Tensor
+
+
+def default_classes(num_classes: int) -> tuple[str, ...]:
+    """VOC's names where there are 21 classes, ``class 0`` and so on elsewhere."""
+    names = class_names("voc")
+    return names if num_classes == len(names) else tuple(f"class {i}" for i in range(num_classes))
+
+
+class Segmenter(System):
+    """A model from normalised images ``[B, 3, H, W]`` to logits ``[B, classes, H, W]``."""
+
+    preprocessing: Mapping[str, Any] = {
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+    }
+
+    def loss(self, output: Tensor | SegmenterOutput, targets: Tensor) -> dict[str, Tensor]:
+        """The mean cross-entropy over the pixels that count; half of it for an auxiliary head.
+
+        Args:
+            output: what ``forward`` returned: logits ``[B, classes, H, W]``, or two of them.
+            targets: labels ``[B, H, W]`` int64; 255 is left out.
+
+        Raises:
+            ValueError: targets of another shape or dtype, or a label that no class has.
+        """
+        if isinstance(output, SegmenterOutput):
+            main = self.loss(output.logits, targets)
+            aux = self.loss(output.aux, targets)["cross_entropy"]
+            return {**main, "auxiliary": AUXILIARY_WEIGHT * aux}
+        self._check_targets(output, targets)
+        # Where no pixel counts the mean would be 0 / 0.
+        count = (targets != IGNORE).sum().clamp(min=1)
+        total = F.cross_entropy(output, targets, ignore_index=IGNORE, reduction="sum")
+        return {"cross_entropy": total / count}
+
+    @staticmethod
+    def _check_targets(logits: Tensor, targets: Tensor) -> None:
+        shape = [len(logits), *logits.shape[2:]]
+        if list(targets.shape) != shape or targets.dtype != torch.int64:
+            raise ValueError(
+                f"targets must be int64 {shape}, got {targets.dtype} {list(targets.shape)}"
+            )
+        classes = logits.shape[1]
+        wrong = targets[((targets < 0) | (targets >= classes)) & (targets != IGNORE)]
+        if len(wrong):
+            raise ValueError(
+                f"targets must be labels 0 to {classes - 1}, or {IGNORE} where a pixel does not "
+                f"count, got {int(wrong[0])}"
+            )
+
+    def prepare(self, images: list[Tensor]) -> Tensor:
+        """Images of one size as a batch, normalised."""
+        mean, std = (
+            images[0].new_tensor(self.preprocessing[key])[:, None, None] for key in ("mean", "std")
+        )
+        return (torch.stack(images) - mean) / std
+
+    def predict_batch(self, images: Sequence[Tensor], **options: Any) -> list[Segmentation]:
+        """Each image by itself, in its own size."""
+        results: list[Segmentation] = []
+        for image in images:
+            results += super().predict_batch([image], **options)
+        return results
+
+    def postprocess(self, output: Tensor) -> list[Segmentation]:
+        """The likeliest class of each pixel, and all classes' probabilities."""
+        return [
+            Segmentation(scores.argmax(dim=0), self.classes, scores)
+            for scores in output.softmax(dim=1)
+        ]
