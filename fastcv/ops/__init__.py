@@ -24,6 +24,7 @@ from fastcv.ops.boxes import (  # noqa: E402
     remove_small_boxes,
 )
 from fastcv.ops.deform_conv import deform_conv2d  # noqa: E402
+from fastcv.ops.dense_crf import dense_crf, unary_from_labels  # noqa: E402
 from fastcv.ops.focal_loss import sigmoid_focal_loss, softmax_focal_loss  # noqa: E402
 from fastcv.ops.gram import gram_matrix  # noqa: E402
 from fastcv.ops.identity import identity  # noqa: E402
@@ -60,6 +61,7 @@ __all__ = [
     "complete_box_iou_loss",
     "conv_transpose2d",
     "deform_conv2d",
+    "dense_crf",
     "distance_box_iou",
     "distance_box_iou_loss",
     "generalized_box_iou",
@@ -78,4 +80,5 @@ __all__ = [
     "sigmoid_focal_loss",
     "soft_nms",
     "softmax_focal_loss",
+    "unary_from_labels",
 ]
