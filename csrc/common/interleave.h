@@ -9,14 +9,13 @@ template <typename T, typename Acc>
 void interleave(const T* src, int64_t channel_stride, int channels, int64_t n, Acc* dst) {
   constexpr int step = lanes<Acc>;
   int64_t i = 0;
-  if (channels == block_channels) {
-    for (; i + step <= n; i += step) {
-      for (int c = 0; c < block_channels; c += step) {
-        vec<Acc> rows[step];
-        for (int k = 0; k < step; ++k) rows[k] = load<Acc>(src + (c + k) * channel_stride + i);
-        transpose(rows);
-        for (int k = 0; k < step; ++k) store<Acc>(dst + (i + k) * block_channels + c, rows[k]);
-      }
+  for (; i + step <= n; i += step) {
+    for (int c = 0; c < block_channels; c += step) {
+      vec<Acc> rows[step] = {};
+      const int there = channels - c < step ? channels - c : step;
+      for (int k = 0; k < there; ++k) rows[k] = load<Acc>(src + (c + k) * channel_stride + i);
+      transpose(rows);
+      for (int k = 0; k < step; ++k) store<Acc>(dst + (i + k) * block_channels + c, rows[k]);
     }
   }
   for (; i < n; ++i) {
@@ -32,16 +31,13 @@ template <typename T, typename Acc>
 void deinterleave(const Acc* src, int64_t n, int channels, int64_t channel_stride, T* dst) {
   constexpr int step = lanes<Acc>;
   int64_t i = 0;
-  if (channels == block_channels) {
-    for (; i + step <= n; i += step) {
-      for (int c = 0; c < block_channels; c += step) {
-        vec<Acc> columns[step];
-        for (int k = 0; k < step; ++k) {
-          columns[k] = load<Acc>(src + (i + k) * block_channels + c);
-        }
-        transpose(columns);
-        for (int k = 0; k < step; ++k) store<Acc>(dst + (c + k) * channel_stride + i, columns[k]);
-      }
+  for (; i + step <= n; i += step) {
+    for (int c = 0; c < channels; c += step) {
+      vec<Acc> columns[step];
+      for (int k = 0; k < step; ++k) columns[k] = load<Acc>(src + (i + k) * block_channels + c);
+      transpose(columns);
+      const int there = channels - c < step ? channels - c : step;
+      for (int k = 0; k < there; ++k) store<Acc>(dst + (c + k) * channel_stride + i, columns[k]);
     }
   }
   for (; i < n; ++i) {

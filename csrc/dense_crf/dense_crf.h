@@ -12,8 +12,8 @@
 //   q_t = softmax(-unary - mu sum over kernels of weight * k q_{t-1}),  t = 1 .. iterations
 //
 // The kernels k[i, j] = exp(-|f_i - f_j|^2 / 2) have the features (x, y) / gaussian_sxy and
-// (x, y) / bilateral_sxy with image / bilateral_srgb, pixels count as their own neighbours, and each
-// kernel is normalised: k[i, j] / sqrt(sum_m k[i, m] sum_m k[j, m]). Its sums run over a
+// (x, y) / bilateral_sxy with image / bilateral_srgb, pixels count as their own neighbours, and
+// each kernel is normalised: k[i, j] / sqrt(sum_m k[i, m] sum_m k[j, m]). Its sums run over a
 // permutohedral lattice, as accurate as that is; a kernel of weight 0 costs nothing.
 //
 // Sums in float32 (float64 for float64). Deterministic on both devices, and on the CPU for any

@@ -26,18 +26,16 @@ constexpr int64_t tile_pixels = 64;
 constexpr int side_by_side = 16;  // labels
 constexpr int64_t tile_stride = tile_pixels * side_by_side;
 
-template <typename Acc>
-using Buffer = std::unique_ptr<Acc[]>;
-
 // One kernel's Gaussian sums.
 template <typename Acc>
 class LatticeFilter {
  public:
-  LatticeFilter(const LatticeCpu<Acc>& lattice, int blocks)
-      : lattice_(lattice), blocks_(blocks) {
+  LatticeFilter(const LatticeCpu<Acc>& lattice, int blocks) : lattice_(lattice), blocks_(blocks) {
     const int64_t size = (lattice.vertices + 1) * blocks * side_by_side;  // the last row stays 0
-    values_.reset(new Acc[size]());
-    other_.reset(new Acc[size]());
+    values_ = make_buffer<Acc>(size);
+    other_ = make_buffer<Acc>(size);
+    std::fill_n(values_.get(), size, Acc(0));
+    std::fill_n(other_.get(), size, Acc(0));
   }
 
   // Sums `labels` in the vertices and blurs them, for collect(); the transposed filter blurs along
@@ -73,8 +71,7 @@ class LatticeFilter {
     };
     at::parallel_for(0, entries, 16384, [&](int64_t first, int64_t last) {
       FASTCV_ISA_CALL(lattice_splat<Acc>)
-      (lattice_.entry.get(), begin.data(), vertex_from(first),
-       vertex_from(last), labels, blocks_,
+      (lattice_.entry.get(), begin.data(), vertex_from(first), vertex_from(last), labels, blocks_,
        lattice_.pixels * side_by_side, values_.get());
     });
   }
@@ -84,40 +81,10 @@ class LatticeFilter {
   Buffer<Acc> values_, other_;
 };
 
-// Weights such that the filter becomes k[i, j] / sqrt(k[i].sum() * k[j].sum()).
-template <typename Acc>
-void normalize(LatticeCpu<Acc>& lattice) {
-  LatticeFilter<Acc> filter(lattice, 1);
-  const Buffer<Acc> ones(new Acc[lattice.pixels * side_by_side]());
-  for (int64_t p = 0; p < lattice.pixels; ++p) ones[p * side_by_side] = 1;
-  filter.splat_and_blur(ones.get(), false);
-  const Buffer<Acc> factor(new Acc[lattice.pixels]);
-  at::parallel_for(0, lattice.pixels, 4096, [&](int64_t begin, int64_t end) {
-    std::vector<Acc> tile(tile_stride);
-    for (int64_t first = begin; first < end; first += tile_pixels) {
-      const int64_t count = std::min(tile_pixels, end - first);
-      std::fill(tile.begin(), tile.end(), Acc(0));
-      filter.collect(first, count, 1 / lattice.scale, tile.data());
-      for (int64_t i = 0; i < count; ++i) {
-        factor[first + i] = 1 / std::sqrt(tile[i * side_by_side]);
-        for (int k = 0; k < lattice.corners; ++k) {
-          lattice.weight[(first + i) * lattice.corners + k] *= factor[first + i];
-        }
-      }
-    }
-  });
-  at::parallel_for(0, lattice.pixels * lattice.corners, 65536, [&](int64_t first, int64_t last) {
-    for (int64_t e = first; e < last; ++e) {
-      lattice.entry[e].weight *= factor[lattice.entry[e].pixel];
-    }
-  });
-}
-
 template <int d, typename Acc>
 LatticeCpu<Acc> lattice_of(const at::Tensor& image, const CrfKernel& kernel) {
-  const PixelFeatures<d, Acc> features{image.const_data_ptr<Acc>(), image.size(1), image.size(2),
-                                       static_cast<Acc>(1 / kernel.sxy),
-                                       static_cast<Acc>(1 / kernel.srgb)};
+  const PixelFeatures<d, Acc> features(image.const_data_ptr<Acc>(), image.size(1), image.size(2),
+                                       kernel.sxy, kernel.srgb);
   LatticeCpu<Acc> lattice = make_lattice<d, Acc>(features, static_cast<Acc>(kernel.weight));
   normalize(lattice);
   return lattice;
@@ -173,9 +140,9 @@ class MeanField {
   }
 
   int64_t size() const { return blocks_ * stride(); }
-  Buffer<Acc> make_buffer() const { return Buffer<Acc>(new Acc[size()]); }
+  Buffer<Acc> make_labels() const { return make_buffer<Acc>(size()); }
 
-  // q = softmax(-unary), and with `before` the messages of that in it.
+  // q = softmax(-unary), and with `before` the messages of that in it; q may be `before`.
   void step(const Acc* before, Acc* q) {
     if (before != nullptr) {
       for (auto& filter : filters_) filter.splat_and_blur(before, false);
@@ -196,8 +163,8 @@ class MeanField {
   }
 
   // Of the step that gave q: the gradient by unary is added to grad_unary, and that by what the
-  // messages sum is written over grad. `from_output`: grad is by q itself; otherwise it is what this
-  // function left for the step after, whose messages summed q.
+  // messages sum is written over grad. `from_output`: grad is by q itself; otherwise it is what
+  // this function left for the step after, whose messages summed q.
   void step_backward(const Acc* q, bool from_output, Acc* grad, Acc* grad_unary) {
     if (!from_output) {
       for (auto& filter : filters_) filter.splat_and_blur(grad, true);
@@ -298,13 +265,10 @@ at::Tensor dense_crf_cpu(const at::Tensor& unary, const at::Tensor& image,
   dispatch_floating(unary.scalar_type(), "dense_crf", "unary", [&]<typename T>() {
     for (int64_t b = 0; b < q.size(0); ++b) {
       MeanField<T> field(energies[b], levels[b], compatibility, o);
-      auto now = field.make_buffer(), next = field.make_buffer();
-      field.step(nullptr, now.get());
-      for (int64_t t = 0; t < iterations; ++t) {
-        field.step(now.get(), next.get());
-        std::swap(now, next);
-      }
-      field.write(now.get(), q[b].template mutable_data_ptr<T>());
+      const auto labels = field.make_labels();
+      field.step(nullptr, labels.get());
+      for (int64_t t = 0; t < iterations; ++t) field.step(labels.get(), labels.get());
+      field.write(labels.get(), q[b].template mutable_data_ptr<T>());
     }
   });
   return q;
@@ -329,10 +293,10 @@ at::Tensor dense_crf_backward_cpu(const at::Tensor& grad, const at::Tensor& unar
       MeanField<T> field(energies[b], levels[b], compatibility, o);
       std::vector<Buffer<Acc>> q;  // of every step
       for (int64_t t = 0; t <= iterations; ++t) {
-        q.push_back(field.make_buffer());
+        q.push_back(field.make_labels());
         field.step(t == 0 ? nullptr : q[t - 1].get(), q[t].get());
       }
-      const auto running = field.make_buffer(), sum = field.make_buffer();
+      const auto running = field.make_labels(), sum = field.make_labels();
       std::fill_n(sum.get(), field.size(), Acc(0));
       field.read(grads[b].template const_data_ptr<T>(), running.get());
       for (int64_t t = iterations; t >= 0; --t) {

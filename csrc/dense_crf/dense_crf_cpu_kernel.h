@@ -16,8 +16,8 @@ inline void for_each_two_blocks(int blocks, F f) {
 
 // values[v] = the sum of weight * labels over the vertex's entries.
 template <typename Acc>
-void lattice_splat(const LatticeEntry<Acc>* entry, const int64_t* begin, int64_t first, int64_t last,
-           const Acc* labels, int blocks, int64_t stride, Acc* values) {
+void lattice_splat(const LatticeEntry<Acc>* entry, const int64_t* begin, int64_t first,
+                   int64_t last, const Acc* labels, int blocks, int64_t stride, Acc* values) {
   for_each_two_blocks(blocks, [&](int b, auto count) {
     constexpr int two = decltype(count)::value, per = block_vectors<Acc>;
     for (int64_t v = first; v < last; ++v) {
@@ -43,8 +43,8 @@ void lattice_splat(const LatticeEntry<Acc>* entry, const int64_t* begin, int64_t
 
 // to[v] = from[v] + half of its two neighbours along an axis.
 template <typename Acc>
-void lattice_blur(const int32_t* neighbour, int64_t first, int64_t last, int blocks, const Acc* from,
-          Acc* to) {
+void lattice_blur(const int32_t* neighbour, int64_t first, int64_t last, int blocks,
+                  const Acc* from, Acc* to) {
   const int64_t row = int64_t{blocks} * block_channels;
   const vec<Acc> half = broadcast(Acc(0.5));
   for (int64_t v = first; v < last; ++v) {
@@ -59,20 +59,18 @@ void lattice_blur(const int32_t* neighbour, int64_t first, int64_t last, int blo
 
 // labels += scale * the sum of weight * values over each pixel's corners.
 template <typename Acc>
-void lattice_slice(const int32_t* vertex, const Acc* weight, int corners, int64_t pixels, const Acc* values,
-           int blocks, Acc scale, Acc* labels, int64_t stride) {
+void lattice_slice(const int32_t* vertex, const Acc* weight, int corners, int64_t pixels,
+                   const Acc* values, int blocks, Acc scale, Acc* labels, int64_t stride) {
   for_each_two_blocks(blocks, [&](int b, auto count) {
     constexpr int two = decltype(count)::value, per = block_vectors<Acc>;
     for (int64_t p = 0; p < pixels; ++p) {
       vec<Acc> sum[two][per] = {};
       for (int k = 0; k < corners; ++k) {
         const vec<Acc> w = broadcast(weight[p * corners + k]);
-        const Acc* from =
-            values + (int64_t{vertex[p * corners + k]} * blocks + b) * block_channels;
+        const Acc* from = values + (int64_t{vertex[p * corners + k]} * blocks + b) * block_channels;
         for (int i = 0; i < two; ++i) {
           for (int j = 0; j < per; ++j) {
-            sum[i][j] =
-                madd(w, load<Acc>(from + i * block_channels + j * lanes<Acc>), sum[i][j]);
+            sum[i][j] = madd(w, load<Acc>(from + i * block_channels + j * lanes<Acc>), sum[i][j]);
           }
         }
       }
@@ -87,7 +85,8 @@ void lattice_slice(const int32_t* vertex, const Acc* weight, int corners, int64_
   });
 }
 
-// to[l] += the sum over m of from[m] * matrix[m][l]; the matrix has a row of blocks * 16 for each m.
+// to[l] += the sum over m of from[m] * matrix[m][l]; the matrix has a row of blocks * 16 for each
+// m.
 template <typename Acc>
 void mix(const Acc* from, const Acc* matrix, int64_t labels, int64_t pixels, int blocks,
          int64_t stride, Acc* to) {
@@ -99,8 +98,8 @@ void mix(const Acc* from, const Acc* matrix, int64_t labels, int64_t pixels, int
         for (int64_t m = 0; m < labels; ++m) {
           const Acc factor =
               from[m / block_channels * stride + p * block_channels + m % block_channels];
-          sum = madd(broadcast(factor),
-                     load<Acc>(matrix + (m * blocks + b) * block_channels + j), sum);
+          sum = madd(broadcast(factor), load<Acc>(matrix + (m * blocks + b) * block_channels + j),
+                     sum);
         }
         store<Acc>(out + j, sum);
       }

@@ -61,8 +61,7 @@ class MeanField {
   }
   at::Tensor by_input(const at::Tensor& by_energy) const {
     at::Tensor grad = at::zeros_like(unary_);
-    const at::Tensor by_message =
-        compatibility_ ? at::mm(by_energy, *compatibility_) : by_energy;
+    const at::Tensor by_message = compatibility_ ? at::mm(by_energy, *compatibility_) : by_energy;
     for (const auto& lattice : lattices_) {
       filter(lattice, by_message, compatibility_ ? lattice.scale : -lattice.scale, true, grad);
     }
@@ -75,10 +74,11 @@ class MeanField {
   static LatticeCuda make_lattice(const at::Tensor& image, const CrfKernel& kernel) {
     const int corners = static_cast<int>(kernel.corners()), d = corners - 1;
     const int64_t height = image.size(1), width = image.size(2), count = height * width * corners;
-    LatticeCuda lattice{corners, 0, kernel.weight, at::empty({count}, image.options()), {}, {}, {}, {}};
+    LatticeCuda lattice{corners, 0, kernel.weight, at::empty({count}, image.options()), {}, {},
+                        {},      {}};
     const at::Tensor keys = at::empty({count}, image.options().dtype(at::kLong));
-    cuda::launch_lattice_points(d, image.const_data_ptr<Acc>(), height, width, 1 / kernel.sxy,
-                                1 / kernel.srgb, keys.mutable_data_ptr<int64_t>(),
+    cuda::launch_lattice_points(d, image.const_data_ptr<Acc>(), height, width, kernel.sxy,
+                                kernel.srgb, keys.mutable_data_ptr<int64_t>(),
                                 lattice.weight.mutable_data_ptr<Acc>(), stream());
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     const auto [sorted, order] = at::sort(keys, /*stable=*/true, /*dim=*/0, /*descending=*/false);

@@ -89,7 +89,8 @@ __global__ void __launch_bounds__(256)
   const int64_t i = int64_t{blockIdx.x} * 256 + threadIdx.x;
   if (i >= vertices * channels) return;
   const int64_t v = i / channels, c = i % channels;
-  const Acc both = from[neighbour[2 * v] * channels + c] + from[neighbour[2 * v + 1] * channels + c];
+  const Acc both =
+      from[neighbour[2 * v] * channels + c] + from[neighbour[2 * v + 1] * channels + c];
   to[i] = fma(Acc(0.5), both, from[i]);
 }
 
@@ -108,7 +109,9 @@ __global__ void __launch_bounds__(256)
   labels[i] = fma(factor, sum, labels[i]);
 }
 
-inline dim3 blocks_of_256(int64_t count) { return dim3(static_cast<unsigned>((count + 255) / 256)); }
+inline dim3 blocks_of_256(int64_t count) {
+  return dim3(static_cast<unsigned>((count + 255) / 256));
+}
 
 // f(std::integral_constant<int, d>) for d = 2 to 6.
 template <typename F>
@@ -129,11 +132,10 @@ void with_dimensions(int d, F f) {
 
 template <typename Acc>
 void launch_lattice_points(int dimensions, const Acc* image, int64_t height, int64_t width,
-                           double per_pixel, double per_level, int64_t* key, Acc* weight,
+                           double sxy, double srgb, int64_t* key, Acc* weight,
                            cudaStream_t stream) {
   with_dimensions(dimensions, [&](auto d) {
-    const PixelFeatures<d, Acc> features{image, height, width, static_cast<Acc>(per_pixel),
-                                         static_cast<Acc>(per_level)};
+    const PixelFeatures<d, Acc> features(image, height, width, sxy, srgb);
     launch(lattice_points_kernel<d, Acc>, blocks_of_256(height * width), dim3(256), 0, stream,
            features, key, weight);
   });

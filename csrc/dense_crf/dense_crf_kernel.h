@@ -10,8 +10,8 @@ namespace fastcv::cuda {
 
 // key, weight: [pixels, d + 1], of an image [d - 2, height, width]; d = 2 to 6.
 template <typename Acc>
-void launch_lattice_points(int d, const Acc* image, int64_t height, int64_t width, double per_pixel,
-                           double per_level, int64_t* key, Acc* weight, cudaStream_t stream);
+void launch_lattice_points(int d, const Acc* image, int64_t height, int64_t width, double sxy,
+                           double srgb, int64_t* key, Acc* weight, cudaStream_t stream);
 
 // key: [vertices], ascending; neighbour: [d + 1, vertices, 2], `vertices` where there is none.
 void launch_lattice_neighbours(int d, const int64_t* key, int64_t vertices, int32_t* neighbour,

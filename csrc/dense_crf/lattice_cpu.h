@@ -4,13 +4,26 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "common/huge_pages.h"
 #include "dense_crf/lattice_point.h"
 
 namespace fastcv {
+
+template <typename T>
+using Buffer = std::unique_ptr<T[]>;
+
+// Memory that is about to be written; much of it, and read in no order.
+template <typename T>
+Buffer<T> make_buffer(int64_t count) {
+  Buffer<T> buffer(new T[count]);
+  advise_huge_pages(buffer.get(), count * sizeof(T));
+  return buffer;
+}
 
 // A pixel's part in a vertex's sum.
 template <typename Acc>
@@ -23,12 +36,12 @@ template <typename Acc>
 struct LatticeCpu {
   int corners;  // of a simplex, and axes to blur along
   int64_t pixels, vertices;
-  Acc scale;                             // the kernel's weight
-  std::unique_ptr<int32_t[]> vertex;     // [pixels, corners]
-  std::unique_ptr<Acc[]> weight;         // [pixels, corners]
-  std::unique_ptr<int32_t[]> neighbour;  // [corners, vertices, 2]; `vertices` where there is none
-  std::vector<int64_t> begin;            // [vertices + 1]: of each vertex's entries
-  std::unique_ptr<LatticeEntry<Acc>[]> entry;  // [pixels * corners], each vertex's in pixels' order
+  Acc scale;                        // the kernel's weight
+  Buffer<int32_t> vertex;           // [pixels, corners]
+  Buffer<Acc> weight;               // [pixels, corners]
+  Buffer<int32_t> neighbour;        // [corners, vertices, 2]; `vertices` where there is none
+  std::vector<int64_t> begin;       // [vertices + 1]: of each vertex's entries
+  Buffer<LatticeEntry<Acc>> entry;  // [pixels * corners], each vertex's in pixels' order
 };
 
 // From keys to 0, 1, 2, ... in the order of their coming.
@@ -74,7 +87,7 @@ KeyNumbers number_vertices(const PixelFeatures<d, Acc>& features, LatticeCpu<Acc
   constexpr int64_t block = 16384;
   constexpr int corners = d + 1;
   KeyNumbers numbers;
-  const std::unique_ptr<uint64_t[]> keys(new uint64_t[block * corners]);
+  const Buffer<uint64_t> keys(new uint64_t[block * corners]);
   uint64_t last_key[corners];
   int32_t last[corners];
   std::fill_n(last, corners, -1);
@@ -110,22 +123,70 @@ void sort_by_vertex(LatticeCpu<Acc>& lattice) {
   for (int64_t i = 0; i < count; ++i) ++lattice.begin[lattice.vertex[i] + 1];
   for (int64_t v = 0; v < lattice.vertices; ++v) lattice.begin[v + 1] += lattice.begin[v];
   std::vector<int64_t> next(lattice.begin.begin(), lattice.begin.end() - 1);
-  lattice.entry.reset(new LatticeEntry<Acc>[count]);
+  lattice.entry = make_buffer<LatticeEntry<Acc>>(count);
   for (int64_t i = 0; i < count; ++i) {
     lattice.entry[next[lattice.vertex[i]]++] = {lattice.weight[i],
                                                 static_cast<int32_t>(i / lattice.corners)};
   }
 }
 
+// The filter's row sums, of one number for each pixel.
+template <typename Acc>
+Buffer<Acc> row_sums(const LatticeCpu<Acc>& lattice) {
+  std::vector<Acc> values(lattice.vertices + 1), other(lattice.vertices + 1);
+  at::parallel_for(0, lattice.vertices, 1024, [&](int64_t first, int64_t last) {
+    for (int64_t v = first; v < last; ++v) {
+      for (int64_t e = lattice.begin[v]; e < lattice.begin[v + 1]; ++e) {
+        values[v] += lattice.entry[e].weight;
+      }
+    }
+  });
+  for (int axis = 0; axis < lattice.corners; ++axis) {
+    const int32_t* neighbour = &lattice.neighbour[axis * lattice.vertices * 2];
+    for (int64_t v = 0; v < lattice.vertices; ++v) {
+      other[v] = values[v] + Acc(0.5) * (values[neighbour[2 * v]] + values[neighbour[2 * v + 1]]);
+    }
+    std::swap(values, other);
+  }
+  Buffer<Acc> sums = make_buffer<Acc>(lattice.pixels);
+  at::parallel_for(0, lattice.pixels, 4096, [&](int64_t first, int64_t last) {
+    for (int64_t p = first; p < last; ++p) {
+      sums[p] = 0;
+      for (int64_t i = p * lattice.corners; i < (p + 1) * lattice.corners; ++i) {
+        sums[p] += lattice.weight[i] * values[lattice.vertex[i]];
+      }
+    }
+  });
+  return sums;
+}
+
+// Weights such that the filter becomes k[i, j] / sqrt(k[i].sum() * k[j].sum()).
+template <typename Acc>
+void normalize(LatticeCpu<Acc>& lattice) {
+  const Buffer<Acc> factor = row_sums(lattice);
+  at::parallel_for(0, lattice.pixels, 4096, [&](int64_t first, int64_t last) {
+    for (int64_t p = first; p < last; ++p) {
+      factor[p] = 1 / std::sqrt(factor[p]);
+      for (int k = 0; k < lattice.corners; ++k)
+        lattice.weight[p * lattice.corners + k] *= factor[p];
+    }
+  });
+  at::parallel_for(0, lattice.pixels * lattice.corners, 65536, [&](int64_t first, int64_t last) {
+    for (int64_t e = first; e < last; ++e) {
+      lattice.entry[e].weight *= factor[lattice.entry[e].pixel];
+    }
+  });
+}
+
 template <int d, typename Acc>
 LatticeCpu<Acc> make_lattice(const PixelFeatures<d, Acc>& features, Acc scale) {
   LatticeCpu<Acc> lattice{d + 1, features.height * features.width, 0, scale, {}, {}, {}, {}, {}};
-  lattice.vertex.reset(new int32_t[lattice.pixels * (d + 1)]);
-  lattice.weight.reset(new Acc[lattice.pixels * (d + 1)]);
+  lattice.vertex = make_buffer<int32_t>(lattice.pixels * (d + 1));
+  lattice.weight = make_buffer<Acc>(lattice.pixels * (d + 1));
   const KeyNumbers numbers = number_vertices(features, lattice);
   const std::vector<uint64_t>& keys = numbers.keys();
   lattice.vertices = static_cast<int64_t>(keys.size());
-  lattice.neighbour.reset(new int32_t[(d + 1) * lattice.vertices * 2]);
+  lattice.neighbour = make_buffer<int32_t>((d + 1) * lattice.vertices * 2);
   const auto number_of = [&](uint64_t key) {
     const int32_t number = numbers.number_or_none(key);
     return number < 0 ? static_cast<int32_t>(lattice.vertices) : number;

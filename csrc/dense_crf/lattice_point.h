@@ -45,24 +45,28 @@ double lattice_reach() {
   return (static_cast<double>(LatticeKey<d>::half) - 4) / std::sqrt(2.0 / 3.0);
 }
 
-// The d + 1 vertices about a point, and its barycentric coordinates.
+// What dimension i of d is multiplied by, so that the blur along all axes is a Gaussian of standard
+// deviation 1.
+template <int d>
+double lattice_scale(int i) {
+  return std::sqrt(2.0 / 3.0) * (d + 1) / std::sqrt((i + 1.0) * (i + 2.0));
+}
+
+// The d + 1 vertices about a point of scaled coordinates, and its barycentric coordinates.
 template <int d, typename Acc>
-FASTCV_HD void lattice_point(const Acc (&feature)[d], uint64_t (&key)[d + 1], Acc (&weight)[d + 1]) {
-  // Scaled so that the blur along all axes is a Gaussian of standard deviation 1.
+FASTCV_HD void lattice_point(const Acc (&scaled)[d], uint64_t (&key)[d + 1], Acc (&weight)[d + 1]) {
+  constexpr Acc one_of_all = Acc(1) / (d + 1);
   Acc elevated[d + 1], sum = 0;
   for (int i = d; i > 0; --i) {
-    const Acc scale = static_cast<Acc>(0.81649658092772603273 * (d + 1)) /
-                      std::sqrt(static_cast<Acc>(i * (i + 1)));
-    const Acc x = feature[i - 1] * scale;
-    elevated[i] = sum - static_cast<Acc>(i) * x;
-    sum += x;
+    elevated[i] = sum - static_cast<Acc>(i) * scaled[i - 1];
+    sum += scaled[i - 1];
   }
   elevated[0] = sum;
 
   // The nearest point whose coordinates are multiples of d + 1; its quotients may not sum to 0.
   int quotient[d + 1], rank[d + 1], excess = 0;
   for (int i = 0; i <= d; ++i) {
-    const Acc near = std::floor(elevated[i] / static_cast<Acc>(d + 1) + Acc(0.5));
+    const Acc near = std::floor(elevated[i] * one_of_all + Acc(0.5));
     const Acc reach = static_cast<Acc>(LatticeKey<d>::half - 3);
     // Beyond what has keys, and NaN: some vertex or other.
     quotient[i] = static_cast<int>(!(near > -reach) ? -reach : near > reach ? reach : near);
@@ -85,7 +89,7 @@ FASTCV_HD void lattice_point(const Acc (&feature)[d], uint64_t (&key)[d + 1], Ac
   Acc sorted[d + 1] = {};  // what is left of each coordinate, the largest first
   for (int i = 0; i <= d; ++i) {
     for (int r = 0; r <= d; ++r) {  // by comparing: an index that is computed costs registers
-      if (rank[i] == r) sorted[r] = elevated[i] / static_cast<Acc>(d + 1);
+      if (rank[i] == r) sorted[r] = elevated[i] * one_of_all;
     }
   }
   for (int k = 1; k <= d; ++k) weight[k] = sorted[d - k] - sorted[d + 1 - k];
@@ -106,13 +110,21 @@ template <int d, typename Acc>
 struct PixelFeatures {
   const Acc* image;  // [d - 2, height, width] dense
   int64_t height, width;
-  Acc per_pixel, per_level;  // 1 / sxy, 1 / srgb
+  Acc scale[d];
 
-  FASTCV_HD void read(int64_t pixel, Acc (&feature)[d]) const {
-    feature[0] = (static_cast<Acc>(pixel % width - width / 2) + Acc(0.31)) * per_pixel;
-    feature[1] = (static_cast<Acc>(pixel / width - height / 2) + Acc(0.17)) * per_pixel;
+  PixelFeatures(const Acc* image, int64_t height, int64_t width, double sxy, double srgb)
+      : image(image), height(height), width(width) {
+    for (int i = 0; i < d; ++i) {
+      scale[i] = static_cast<Acc>(lattice_scale<d>(i) / (i < 2 ? sxy : srgb));
+    }
+  }
+
+  FASTCV_HD void read(int64_t pixel, Acc (&scaled)[d]) const {
+    const int64_t y = pixel / width, x = pixel - y * width;
+    scaled[0] = (static_cast<Acc>(x - width / 2) + Acc(0.31)) * scale[0];
+    scaled[1] = (static_cast<Acc>(y - height / 2) + Acc(0.17)) * scale[1];
     for (int c = 2; c < d; ++c) {
-      feature[c] = (image[(c - 2) * height * width + pixel] - Acc(127.5)) * per_level;
+      scaled[c] = (image[(c - 2) * height * width + pixel] - Acc(127.5)) * scale[c];
     }
   }
 };

@@ -24,7 +24,7 @@ class Lattice:
         keys = self.new(count, torch.int64, "keys")
         self.weight = self.new(count, image.dtype, "weight")
         source = library.guard(image, "image") if channels else image
-        self.call("points", self.corners - 1, source, height, width, 1 / sxy, 1 / srgb, keys,
+        self.call("points", self.corners - 1, source, height, width, sxy, srgb, keys,
                   self.weight)  # fmt: skip
         ordered, order = keys.sort(stable=True)
         vertices, number, counts = ordered.unique_consecutive(
