@@ -131,8 +131,10 @@ class MeanField {
         labels_(unary.size(0)),
         pixels_(unary.size(1) * unary.size(2)),
         blocks_(static_cast<int>((labels_ + side_by_side - 1) / side_by_side)),
+        missing_(blocks_ * side_by_side),
         columns_(padded_matrix<Acc>(compatibility, blocks_, true)),
         rows_(padded_matrix<Acc>(compatibility, blocks_, false)) {
+    std::fill(missing_.begin() + labels_, missing_.end(), std::numeric_limits<Acc>::infinity());
     for (const CrfKernel& kernel : crf_kernels(o, image.size(0))) {
       lattices_.push_back(lattice_of<Acc>(image, kernel));
     }
@@ -158,7 +160,7 @@ class MeanField {
         (message, columns_.get(), labels_, count, blocks_, tile_stride, energy);
       }
       FASTCV_ISA_CALL(softmin<Acc>)
-      (energy, labels_, count, blocks_, tile_stride, q + first * side_by_side, stride());
+      (energy, missing_.data(), count, blocks_, tile_stride, q + first * side_by_side, stride());
     });
   }
 
@@ -247,6 +249,7 @@ class MeanField {
   const T* unary_;
   int64_t labels_, pixels_;
   int blocks_;
+  std::vector<Acc> missing_;  // infinity for labels that do not exist
   Buffer<Acc> columns_, rows_;
   std::vector<LatticeCpu<Acc>> lattices_;
   std::vector<LatticeFilter<Acc>> filters_;

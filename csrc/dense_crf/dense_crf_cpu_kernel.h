@@ -142,21 +142,19 @@ inline void for_each_vector(int64_t pixel, int blocks, int64_t stride, F f) {
   }
 }
 
-// The probabilities of energies, which become e^(least - energy) on the way; 0 for labels that do
-// not exist.
+// The probabilities of energies, which become e^(least - energy) on the way. `missing` is added to
+// each pixel's: infinity for labels that do not exist, 0 for the others.
 template <typename Acc>
-void softmin(Acc* energy, int64_t labels, int64_t pixels, int blocks, int64_t stride,
+void softmin(Acc* energy, const Acc* missing, int64_t pixels, int blocks, int64_t stride,
              Acc* probability, int64_t probability_stride) {
-  const Acc infinity = std::numeric_limits<Acc>::infinity();
   for (int64_t p = 0; p < pixels; ++p) {
-    for (int64_t l = labels; l < int64_t{blocks} * block_channels; ++l) {
-      energy[l / block_channels * stride + p * block_channels + l % block_channels] = infinity;
-    }
-    vec<Acc> most = broadcast(-infinity), sum = {};
+    vec<Acc> most = broadcast(-std::numeric_limits<Acc>::infinity()), sum = {};
+    const Acc* is_missing = missing;
     for_each_vector<Acc>(p, blocks, stride, [&](int64_t at) {
-      const vec<Acc> negative = -load<Acc>(energy + at);
+      const vec<Acc> negative = -(load<Acc>(energy + at) + load<Acc>(is_missing));
       store<Acc>(energy + at, negative);
       most = maximum<Acc>(most, negative);
+      is_missing += lanes<Acc>;
     });
     most = over_lanes<Acc>(most, maximum<Acc>);
     for_each_vector<Acc>(p, blocks, stride, [&](int64_t at) {
