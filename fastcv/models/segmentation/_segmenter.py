@@ -39,6 +39,9 @@ class Segmenter(System):
         "mean": (0.485, 0.456, 0.406),
         "std": (0.229, 0.224, 0.225),
     }
+    """``mean``, ``std``: by channel, of values in [0, 1]. ``resize``: the shorter side in pixels
+    that the network sees; without it each image in its own size. ``channel_order``: ``"bgr"`` for
+    weights that came from Caffe; ``mean`` and ``std`` are in that order then."""
 
     def loss(self, output: Tensor | SegmenterOutput, targets: Tensor) -> dict[str, Tensor]:
         """The mean cross-entropy over the pixels that count; half of it for an auxiliary head.
@@ -76,17 +79,27 @@ class Segmenter(System):
             )
 
     def prepare(self, images: list[Tensor]) -> Tensor:
-        """Images of one size as a batch, normalised."""
+        """Images of one size as a batch, resized and normalised."""
         mean, std = (
             images[0].new_tensor(self.preprocessing[key])[:, None, None] for key in ("mean", "std")
         )
-        return (torch.stack(images) - mean) / std
+        batch = torch.stack(images)
+        if "resize" in self.preprocessing:
+            scale = self.preprocessing["resize"] / min(batch.shape[-2:])
+            size = [max(1, int(side * scale)) for side in batch.shape[-2:]]
+            batch = F.interpolate(batch, size, mode="bilinear", antialias=True).clamp(0, 1)
+        if self.preprocessing.get("channel_order") == "bgr":
+            batch = batch.flip(1)
+        return (batch - mean) / std
 
     def predict_batch(self, images: Sequence[Tensor], **options: Any) -> list[Segmentation]:
         """Each image by itself, in its own size."""
         results: list[Segmentation] = []
         for image in images:
-            results += super().predict_batch([image], **options)
+            logits = self(self.prepare([self.as_float(image)]))
+            if logits.shape[-2:] != image.shape[-2:]:
+                logits = F.interpolate(logits, image.shape[-2:], mode="bilinear")
+            results += self.postprocess(logits, **options)
         return results
 
     def postprocess(self, output: Tensor) -> list[Segmentation]:
