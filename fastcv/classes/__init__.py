@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+IGNORE = 255
+"""In a label map, the label of pixels that do not count, as in PASCAL VOC."""
+
 
 def class_names(dataset: str) -> tuple[str, ...]:
     """The names by label: ``"imagenet"`` (1000), ``"coco"`` (91) or ``"voc"`` (21).

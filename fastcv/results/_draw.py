@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import colorsys
 import math
+from collections.abc import Mapping
 
+import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 Color = tuple[int, int, int]
 Rect = tuple[float, float, float, float]
 
 SMALLEST_SIDE = 320  # a picture with a shorter long side is enlarged, so that a name has room
+BAND = 2**22  # pixels that are coloured at a time: a huge picture is not copied in larger types
 
 
 def color_of(label: int) -> Color:
@@ -87,6 +92,58 @@ class Canvas:
             text = self._shortened(f"{name} {share:.2f}", width - 4 * self.pad)
             self._text((2 * self.pad, y + self.plate_height / 2), text, (255, 255, 255))
 
+    def regions(self, labels: Tensor, colors: Mapping[int, Color]) -> None:
+        """Translucent colours, and along a region's borders its full colour with a dark edge.
+
+        Args:
+            labels: ``[H, W]`` of the picture, 0 or more.
+            colors: by label; regions of other labels are left as they are.
+        """
+        labels = labels.cpu()
+        table = torch.zeros(max([int(labels.max()), *colors]) + 1, 4, dtype=torch.uint8)
+        for label, color in colors.items():
+            table[label] = torch.tensor([*color, 1])
+        height, width = labels.shape
+        edge = max(1, self.line // 3)
+        margin = math.ceil((edge + self.line) / self.scale) + 1
+        rows = max(1, BAND // (width * self.scale**2))
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            above = min(top, margin)
+            part = labels[top - above : bottom + margin].long()
+            for dim in (0, 1):
+                part = part.repeat_interleave(self.scale, dim)
+            border = _borders(part)
+            inside = slice(above * self.scale, (above + bottom - top) * self.scale)
+            dark = _spread(border, edge - 1)[inside].numpy()
+            full = _spread(border, edge + self.line - 1)[inside].numpy()
+            color, colored = table[part[inside]].numpy()[..., :3], table[part[inside], 3] > 0
+            box = (0, top * self.scale, self.picture.width, bottom * self.scale)
+            pixels = np.array(self.picture.crop(box))
+            mixed = ((pixels.astype(np.uint16) + color) // 2).astype(np.uint8)
+            mixed = np.where(full[..., None], color, mixed)
+            mixed[dark] = 0
+            pixels = np.where(colored.numpy()[..., None], mixed, pixels)
+            self.picture.paste(Image.fromarray(pixels), box[:2])
+
+    def legend(self, entries: list[tuple[str, Color]]) -> None:
+        """Name plates in rows below the picture."""
+        width, height = self.picture.size
+        x, y = self.pad, height + self.pad
+        plates: list[tuple[Rect, Color, str]] = []
+        for text, color in entries:
+            text = self._shortened(text, width - 4 * self.pad)
+            w = self.draw.textlength(text, self.font) + 2 * self.pad
+            if x > self.pad and x + w + self.pad > width:
+                x, y = self.pad, y + self.plate_height + self.pad
+            plates.append(((x, y, x + w, y + self.plate_height), color, text))
+            x += math.ceil(w) + self.pad
+        picture = Image.new("RGB", (width, y + self.plate_height + self.pad), (255, 255, 255))
+        picture.paste(self.picture, (0, 0))
+        self.picture, self.draw = picture, ImageDraw.Draw(picture)
+        for plate in plates:
+            self._plate(*plate)
+
     def finish(self) -> Image.Image:
         return self.picture
 
@@ -124,3 +181,25 @@ def _overlap(a: Rect, b: Rect) -> float:
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     return max(width, 0.0) * max(height, 0.0)
+
+
+def _borders(labels: Tensor) -> Tensor:
+    """The pixels ``[H, W]`` beside which, in a row or column, another label begins."""
+    border = torch.zeros_like(labels, dtype=torch.bool)
+    for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        differ = a != b
+        border[-len(a) :, -a.shape[1] :] |= differ
+        border[: len(a), : a.shape[1]] |= differ
+    return border
+
+
+def _spread(mask: Tensor, by: int) -> Tensor:
+    """The pixels with one of the mask at most ``by`` rows and columns away."""
+    for dim in (0, 1):
+        size = mask.shape[dim]
+        none = torch.zeros_like(mask.narrow(dim, 0, 1), dtype=torch.int32)
+        sums = torch.cat([none, mask.cumsum(dim, dtype=torch.int32)], dim)
+        at = torch.arange(size)
+        ends = sums.index_select(dim, (at + by + 1).clamp(max=size))
+        mask = ends > sums.index_select(dim, (at - by).clamp(min=0))
+    return mask

@@ -9,12 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fastcv.classes import class_names
+from fastcv.classes import IGNORE, class_names
 from fastcv.models._system import System
 from fastcv.results import Segmentation
-
-IGNORE = 255
-"""The label of pixels that do not count, as in PASCAL VOC."""
 
 AUXILIARY_WEIGHT = 0.5  # in the loss
 
