@@ -5,9 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,12 @@ from torch import Tensor
 ImageInput = str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8] | Tensor
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+ORIENTATION = 0x0112  # the EXIF tag
+BAND = 2**22  # pixels that are copied at a time
+
+T = TypeVar("T")
 
 
 class BrokenImageError(ValueError):
@@ -48,9 +54,9 @@ def read_image(image: ImageInput) -> Tensor:
         torch.Size([3, 4, 6])
     """
     if isinstance(image, (str, os.PathLike)):
-        return _from_array(np.asarray(_open(Path(image))))
+        return _from_pil(_open(Path(image), _to_rgb))
     if isinstance(image, Image.Image):
-        return _from_array(np.asarray(_to_rgb(image)))
+        return _from_pil(_to_rgb(image))
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, Tensor):
@@ -59,6 +65,33 @@ def read_image(image: ImageInput) -> Tensor:
         "an image must be a path, PIL image, numpy array or tensor, got "
         f"{type(image).__module__}.{type(image).__qualname__}"
     )
+
+
+def read_labels(path: str | os.PathLike[str]) -> Tensor:
+    """A label map out of a file whose pixels are labels, not colours.
+
+    Args:
+        path: a PNG with a palette (PASCAL VOC's masks, ``Segmentation.save_labels``) or grey, of up
+            to 16 bits.
+
+    Returns:
+        ``[H, W]`` int64: what the file stores, so 255 where a pixel does not count.
+
+    Raises:
+        FileNotFoundError: no such file.
+        BrokenImageError: no picture, a damaged one, or one of colours. A ValueError.
+
+    Example:
+        >>> import pathlib, tempfile, torch
+        >>> from fastcv.images import read_labels
+        >>> from fastcv.results import Segmentation
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "mask.png")
+        >>> Segmentation(torch.tensor([[0, 1], [2, 255]]), ("wall", "door", "sky")).save_labels(path)
+        >>> read_labels(path)
+        tensor([[  0,   1],
+                [  2, 255]])
+    """
+    return torch.from_numpy(_open(Path(path), _to_labels))
 
 
 def find_images(inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -113,25 +146,33 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path, convert: Callable[[Image.Image], T]) -> T:
+    """The file's picture, converted while it is open."""
     if path.is_dir():
         raise FileNotFoundError(f"{path} is a folder, not an image; find_images lists its images")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that does not matter here
             with Image.open(path) as image:
-                return _to_rgb(image)
+                return convert(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no image {path}") from None
     except UnidentifiedImageError as error:
         raise BrokenImageError(f"{path} is not an image that can be read") from error
+    except Image.DecompressionBombError as error:
+        raise BrokenImageError(
+            f"{path} is larger than Pillow reads of files that may be made to fill the memory: "
+            "where you trust it, set PIL.Image.MAX_IMAGE_PIXELS = None first"
+        ) from error
     # Decoders raise many kinds on damaged files, SyntaxError and struct.error among them.
     except Exception as error:
         raise BrokenImageError(f"{path} cannot be read as an image: {error}") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
+    # Only where something changes: both calls copy, and a picture may be large.
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         return _from_16_bit(image)
     if image.mode == "F":
@@ -140,7 +181,18 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    if image.mode != "RGB":
+        return image.convert("RGB")
+    image.load()
+    return image
+
+
+def _to_labels(image: Image.Image) -> npt.NDArray[np.int64]:
+    if image.mode not in ("P", "L", "1") and not image.mode.startswith("I"):
+        raise ValueError(
+            f"its pixels are colours ({image.mode}) and not labels: it must have a palette, or be grey"
+        )
+    return np.asarray(image).astype(np.int64)
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
@@ -149,6 +201,16 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
         raise ValueError("its pixels are beyond 16 bits, and their white is unknown")
     gray: npt.NDArray[np.uint8] = ((values + 128) // 257).astype(np.uint8)
     return Image.fromarray(gray).convert("RGB")
+
+
+def _from_pil(image: Image.Image) -> Tensor:
+    # In bands: PIL hands its pixels out by a copy or two.
+    pixels = torch.empty(3, image.height, image.width, dtype=torch.uint8)
+    rows = max(1, BAND // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        pixels[:, top : top + rows] = torch.from_numpy(np.array(band)).permute(2, 0, 1)
+    return pixels
 
 
 def _from_array(array: npt.NDArray[Any]) -> Tensor:

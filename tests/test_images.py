@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fastcv import images
 from fastcv.images import BrokenImageError, find_images, read_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
@@ -196,3 +197,17 @@ def test_find_images(folder):
 def test_find_nothing(folder, entry, words):
     with pytest.raises(FileNotFoundError, match=words):
         find_images([folder / "b.jpg", folder / entry])
+
+
+def test_pictures_beyond_pillows_limit_say_how_to_read_them(tmp_path, monkeypatch):
+    path = saved(tmp_path / "a.png", Image.fromarray(PIXELS))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # 35 is more than twice that
+    with pytest.raises(BrokenImageError, match=r"a.png is larger .* PIL.Image.MAX_IMAGE_PIXELS = N"):
+        read_image(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    np.testing.assert_array_equal(to_array(path), PIXELS)
+
+
+def test_large_pictures_are_copied_in_bands(monkeypatch):
+    monkeypatch.setattr(images, "BAND", 20)  # two rows of seven
+    np.testing.assert_array_equal(to_array(Image.fromarray(PIXELS)), PIXELS)

@@ -7,13 +7,19 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from fastcv.classes import IGNORE, class_names
+from fastcv.classes import class_names
 from fastcv.models._system import System
+from fastcv.nn.segmentation_losses import dice_loss, pixel_cross_entropy, pixel_focal_loss
 from fastcv.results import Segmentation
 
 AUXILIARY_WEIGHT = 0.5  # in the loss
+
+LOSSES = {
+    "cross_entropy": pixel_cross_entropy,
+    "dice": dice_loss,
+    "focal": pixel_focal_loss,
+}
 
 
 class SegmenterOutput(NamedTuple):
@@ -40,40 +46,27 @@ class Segmenter(System):
     that the network sees; without it each image in its own size. ``channel_order``: ``"bgr"`` for
     weights that came from Caffe; ``mean`` and ``std`` are in that order then."""
 
+    loss_terms: Sequence[str] = ("cross_entropy",)
+    """What ``loss`` sums: of ``"cross_entropy"``, ``"dice"`` and ``"focal"``; set it to choose."""
+
     def loss(self, output: Tensor | SegmenterOutput, targets: Tensor) -> dict[str, Tensor]:
-        """The mean cross-entropy over the pixels that count; half of it for an auxiliary head.
+        """The terms of ``loss_terms`` over the pixels that count; half of them for an auxiliary head.
 
         Args:
             output: what ``forward`` returned: logits ``[B, classes, H, W]``, or two of them.
             targets: labels ``[B, H, W]`` int64; 255 is left out.
 
         Raises:
-            ValueError: targets of another shape or dtype, or a label that no class has.
+            ValueError: targets of another shape or dtype, a label that no class has, or a term
+                that does not exist.
         """
         if isinstance(output, SegmenterOutput):
-            main = self.loss(output.logits, targets)
-            aux = self.loss(output.aux, targets)["cross_entropy"]
-            return {**main, "auxiliary": AUXILIARY_WEIGHT * aux}
-        self._check_targets(output, targets)
-        # Where no pixel counts the mean would be 0 / 0.
-        count = (targets != IGNORE).sum().clamp(min=1)
-        total = F.cross_entropy(output, targets, ignore_index=IGNORE, reduction="sum")
-        return {"cross_entropy": total / count}
-
-    @staticmethod
-    def _check_targets(logits: Tensor, targets: Tensor) -> None:
-        shape = [len(logits), *logits.shape[2:]]
-        if list(targets.shape) != shape or targets.dtype != torch.int64:
-            raise ValueError(
-                f"targets must be int64 {shape}, got {targets.dtype} {list(targets.shape)}"
-            )
-        classes = logits.shape[1]
-        wrong = targets[((targets < 0) | (targets >= classes)) & (targets != IGNORE)]
-        if len(wrong):
-            raise ValueError(
-                f"targets must be labels 0 to {classes - 1}, or {IGNORE} where a pixel does not "
-                f"count, got {int(wrong[0])}"
-            )
+            aux = torch.stack(list(self.loss(output.aux, targets).values())).sum()
+            return {**self.loss(output.logits, targets), "auxiliary": AUXILIARY_WEIGHT * aux}
+        for name in self.loss_terms:
+            if name not in LOSSES:
+                raise ValueError(f"loss_terms must be of {', '.join(LOSSES)}, got {name!r}")
+        return {name: LOSSES[name](output, targets) for name in self.loss_terms}
 
     def prepare(self, images: list[Tensor]) -> Tensor:
         """Images of one size as a batch, resized and normalised."""
