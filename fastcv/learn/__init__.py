@@ -10,6 +10,7 @@ from fastcv.learn.fit import fit
 from fastcv.learn.history import History
 from fastcv.learn.noise import add_noise
 from fastcv.learn.pseudo_labels import PseudoLabelled, confident_and_balanced
+from fastcv.learn.segmentation_metrics import SegmentationMetrics, evaluate_segmenter
 from fastcv.learn.self_train import self_train
 from fastcv.learn.transfer import freeze, new_head, two_rates, unfreeze
 
@@ -19,6 +20,7 @@ __all__ = [
     "Distillation",
     "History",
     "PseudoLabelled",
+    "SegmentationMetrics",
     "add_noise",
     "classifier_batches",
     "coco_metrics",
@@ -28,6 +30,7 @@ __all__ = [
     "draw_reliability",
     "evaluate_classifier",
     "evaluate_detector",
+    "evaluate_segmenter",
     "fit",
     "freeze",
     "new_head",
