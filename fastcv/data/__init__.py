@@ -5,6 +5,7 @@ from fastcv.data.coco import CocoDetection
 from fastcv.data.collate import collate
 from fastcv.data.drawn_digits import DrawnDigits
 from fastcv.data.folder import ImageFolder
+from fastcv.data.masks import LabelMaps, MaskFolder, VocSegmentation
 from fastcv.data.to_coco import detection_to_coco
 from fastcv.data.voc import VocDetection
 
@@ -12,7 +13,10 @@ __all__ = [
     "CocoDetection",
     "DrawnDigits",
     "ImageFolder",
+    "LabelMaps",
+    "MaskFolder",
     "VocDetection",
+    "VocSegmentation",
     "box_heatmap",
     "collate",
     "detection_to_coco",

@@ -65,14 +65,13 @@ def test_against_scikit_learn_in_any_batches():
 def slow_boundary(labels, c):
     """The pixels of a class that have another one beside them, by looking at each."""
     height, width = labels.shape
+    rows = labels.tolist()
     found = []
     for y in range(height):
         for x in range(width):
             beside = [(y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)]
-            others = [
-                int(labels[p]) for p in beside if 0 <= p[0] < height and 0 <= p[1] < width
-            ]
-            if labels[y, x] == c and any(k not in (c, 255) for k in others):
+            others = [rows[i][j] for i, j in beside if 0 <= i < height and 0 <= j < width]
+            if rows[y][x] == c and any(k not in (c, 255) for k in others):
                 found.append((y, x))
     return found
 
