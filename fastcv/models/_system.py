@@ -91,7 +91,7 @@ class System(nn.Module):
                 ``[3, H, W]`` (uint8, or float in [0, 1]), or a list or batch of those.
             batch_size: images at a time.
             progress: show a progress bar.
-            options: what ``postprocess`` takes, such as ``score_threshold``.
+            options: what ``postprocess`` and ``predict_batch`` take, such as ``score_threshold``.
 
         Returns:
             A result for each image in order, such as ``results.Detections``; one image gives a
@@ -105,6 +105,8 @@ class System(nn.Module):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self._check_options(options)
+        if "progress" in inspect.signature(self.predict_batch).parameters:
+            options["progress"] = progress  # a picture may have parts of its own to count
         items = _as_list(inputs)
         results: list[Any] = []
         with (
@@ -142,7 +144,7 @@ class System(nn.Module):
             if name not in takes:
                 raise TypeError(
                     f"predict of {type(self).__name__} does not take {name!r}: its options are "
-                    f"{', '.join(['batch_size', 'progress', *takes])}"
+                    f"{', '.join(dict.fromkeys(['batch_size', 'progress', *takes]))}"
                 )
 
 

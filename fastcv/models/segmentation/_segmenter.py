@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from fastcv.classes import class_names
 from fastcv.models._system import System
+from fastcv.models.segmentation._tiles import label_tiles
 from fastcv.nn.segmentation_losses import dice_loss, pixel_cross_entropy, pixel_focal_loss
 from fastcv.results import Segmentation
 
@@ -82,15 +84,71 @@ class Segmenter(System):
             batch = batch.flip(1)
         return (batch - mean) / std
 
-    def predict_batch(self, images: Sequence[Tensor], **options: Any) -> list[Segmentation]:
-        """Each image by itself, in its own size."""
-        results: list[Segmentation] = []
+    def predict_batch(
+        self,
+        images: Sequence[Tensor],
+        *,
+        tile: int | None = None,
+        overlap: int | None = None,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        keep_scores: bool = True,
+        progress: bool = False,
+        **options: Any,
+    ) -> list[Segmentation]:
+        """Each image by itself, in its own size; ``predict`` takes these options.
+
+        Args:
+            images: ``[3, H, W]``, uint8 or in [0, 1].
+            tile: go through an image in overlapping tiles of so many rows and columns, a multiple
+                of 32, at least 64. Beside the image and its labels, which are uint8 on the CPU,
+                only a row of tiles is in memory; there are no scores.
+            overlap: how many pixels neighbouring tiles share at least; by default a quarter of
+                the tile. The outer quarter of it is context only.
+            scales: factors by which the image, or the tile, is enlarged; what the network says of
+                each is brought back to the image's size, and probabilities are averaged.
+            flip: average with the mirrored image too.
+            keep_scores: whether results have ``scores``, ``[C, H, W]``.
+            progress: show a bar of the tiles.
+            options: what ``postprocess`` takes.
+
+        Raises:
+            ValueError: an option is out of its range.
+        """
+        if not scales or min(scales) <= 0:
+            raise ValueError(f"scales must be numbers above 0, got {scales}")
+        if tile is None and overlap is not None:
+            raise ValueError(f"overlap is of tiles: set tile too, got overlap={overlap} alone")
+
+        def scores_of(part: Tensor) -> Tensor:
+            return self._mean_scores(self.as_float(part), scales, flip, options)
+
+        results = []
         for image in images:
-            logits = self(self.prepare([self.as_float(image)]))
-            if logits.shape[-2:] != image.shape[-2:]:
-                logits = F.interpolate(logits, image.shape[-2:], mode="bilinear")
-            results += self.postprocess(logits, **options)
+            scores = None
+            if tile is not None:
+                labels = label_tiles(scores_of, image, tile, overlap, progress=progress)
+            else:
+                scores = scores_of(image)
+                labels = scores.argmax(dim=0)
+            results.append(Segmentation(labels, self.classes, scores if keep_scores else None))
         return results
+
+    def _mean_scores(
+        self, image: Tensor, scales: Sequence[float], flip: bool, options: dict[str, Any]
+    ) -> Tensor:
+        """Probabilities ``[C, H, W]`` of an image in [0, 1], the mean over its views."""
+        batch = self.prepare([image])
+        total: Tensor | None = None
+        for scale in scales:
+            view = _resize(batch, [max(1, round(n * scale)) for n in batch.shape[-2:]])
+            for mirrored in (False, True) if flip else (False,):
+                logits = self(view.flip(3)).flip(3) if mirrored else self(view)
+                (found,) = self.postprocess(_resize(logits, image.shape[-2:]), **options)
+                assert found.scores is not None
+                total = found.scores if total is None else total.add_(found.scores)
+        assert total is not None
+        return total.div_(len(scales) * (2 if flip else 1))
 
     def postprocess(self, output: Tensor) -> list[Segmentation]:
         """The likeliest class of each pixel, and all classes' probabilities."""
@@ -98,3 +156,10 @@ class Segmenter(System):
             Segmentation(scores.argmax(dim=0), self.classes, scores)
             for scores in output.softmax(dim=1)
         ]
+
+
+def _resize(batch: Tensor, size: Sequence[int]) -> Tensor:
+    """``[B, C, H, W]`` in another size; smaller without aliasing."""
+    if list(batch.shape[-2:]) == list(size):
+        return batch
+    return F.interpolate(batch, list(size), mode="bilinear", antialias=True)
