@@ -105,6 +105,23 @@ def test_gram_matrix(compare, channels, side, dtype):
     )
 
 
+def test_dense_crf(compare):
+    g = torch.Generator().manual_seed(0)
+    unary = torch.rand(1, 21, 24, 32, generator=g) * 4
+    unary = torch.nn.functional.interpolate(unary, (375, 500), mode="bilinear")
+    image = torch.rand(1, 3, 24, 32, generator=g)
+    image = torch.nn.functional.interpolate(image, (375, 500), mode="bilinear")
+    on_gpu = unary.cuda(), image.cuda()
+    compare(
+        "dense_crf",
+        "CUDA, 500 x 375, 21 labels, 10 iterations",
+        waiting(lambda: ops.dense_crf(*on_gpu)),
+        lambda: ops.dense_crf(unary, image),
+        peer_name="our CPU",
+        target=20,
+    )
+
+
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(
     "shape, weight_shape, stride, groups, target",

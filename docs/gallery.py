@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/nms_steps.py", "--out", "{folder}/nms_steps.png"): ("nms_steps.png",),
     ("examples/drawn_digits.py", "--out", "{folder}/drawn_digits.png"): ("drawn_digits.png",),
+    ("examples/dense_crf.py", "--out", "{folder}/dense_crf.png"): ("dense_crf.png",),
     ("examples/checkerboard.py", "--out", "{folder}/checkerboard.png"): ("checkerboard.png",),
     ("examples/atrous_rates.py", "--out", "{folder}/atrous_rates.png"): ("atrous_rates.png",),
     ("examples/feature_maps.py", "alexnet", "--out", "{folder}/alexnet.png"): ("alexnet.png",),

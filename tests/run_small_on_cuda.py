@@ -111,6 +111,23 @@ def check_gram_matrix(dtype, memory_format):
         compare("gram_matrix", ops.gram_matrix(x), ops.gram_matrix(x.cuda()), dtype)
 
 
+def check_dense_crf(dtype):
+    g = torch.Generator().manual_seed(0)
+    for labels, channels in ((4, 3), (35, 1)):
+        unary = (torch.rand(2, labels, 7, 9, generator=g) * 3).to(dtype)
+        image = torch.rand(2, channels, 7, 9, generator=g, dtype=torch.float64)
+        for matrix in (None, torch.rand(labels, labels, generator=g, dtype=torch.float64)):
+            results = []
+            for device in ("cpu", "cuda"):
+                leaf = unary.to(device).requires_grad_()
+                own = None if matrix is None else matrix.to(device)
+                q = ops.dense_crf(leaf, image.to(device), iterations=3, compatibility=own)
+                grad = torch.linspace(-1, 1, q.numel()).reshape(q.shape).to(q)
+                (by_unary,) = torch.autograd.grad(q, leaf, grad)
+                results.append((q.detach(), by_unary / by_unary.abs().max()))
+            compare("dense_crf", *results, dtype)
+
+
 def check_convolutions(dtype, memory_format):
     g = torch.Generator().manual_seed(0)
 
@@ -168,6 +185,7 @@ def main():
         check_pooling(dtype, memory_format)
         check_deform_conv2d(dtype, memory_format)
         check_gram_matrix(dtype, memory_format)
+        check_dense_crf(dtype)
         check_convolutions(dtype, memory_format)
     print("every kernel ran")
 

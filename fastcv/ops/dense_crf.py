@@ -144,9 +144,7 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         raise RuntimeError(
             "dense_crf: only the gradient by unary is implemented; detach image and compatibility"
         )
-    by_unary = torch.ops.fastcv._dense_crf_backward(
-        grad, unary, image, compatibility, *ctx.numbers
-    )
+    by_unary = torch.ops.fastcv._dense_crf_backward(grad, unary, image, compatibility, *ctx.numbers)
     return by_unary, *[None] * (2 + len(ctx.numbers))
 
 

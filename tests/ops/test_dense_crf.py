@@ -41,7 +41,9 @@ def simplex(x):
     weights = np.linalg.solve(systems, np.append(x[:-1], 1.0)[None, :, None])[..., 0]
     best = weights.min(axis=1).argmax()
     assert weights[best].min() > -1e-9
-    return {tuple(map(int, v)): float(w) for v, w in zip(vertices[best], weights[best], strict=True)}
+    return {
+        tuple(map(int, v)): float(w) for v, w in zip(vertices[best], weights[best], strict=True)
+    }
 
 
 def lattice_matrix(features):
