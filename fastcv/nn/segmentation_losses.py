@@ -112,9 +112,7 @@ def check_targets(logits: Tensor, targets: Tensor) -> None:
     """
     shape = [len(logits), *logits.shape[2:]]
     if list(targets.shape) != shape or targets.dtype != torch.int64:
-        raise ValueError(
-            f"targets must be int64 {shape}, got {targets.dtype} {list(targets.shape)}"
-        )
+        raise ValueError(f"targets must be int64 {shape}, got {targets.dtype} {list(targets.shape)}")
     classes = logits.shape[1]
     wrong = targets[((targets < 0) | (targets >= classes)) & (targets != IGNORE)]
     if len(wrong):

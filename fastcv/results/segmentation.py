@@ -129,9 +129,7 @@ class Segmentation(Result):
         """
         path = Path(path)
         if path.suffix.lower() != ".png":
-            raise ValueError(
-                f"path must end in .png, which keeps labels exactly, got {path.name!r}"
-            )
+            raise ValueError(f"path must end in .png, which keeps labels exactly, got {path.name!r}")
         labels, most = self.labels.cpu(), int(self.labels.max())
         if most > 65535:
             raise ValueError(f"labels must be 65535 or less for a PNG, got {most}")

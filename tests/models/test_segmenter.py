@@ -58,9 +58,7 @@ def test_loss_terms():
     torch.testing.assert_close(found["auxiliary"], 0.5 * expected)
     assert list(found) == ["dice", "focal", "auxiliary"]
     model.loss_terms = ("dice", "iou")
-    with pytest.raises(
-        ValueError, match="loss_terms must be of cross_entropy, dice, focal, got 'i"
-    ):
+    with pytest.raises(ValueError, match="loss_terms must be of cross_entropy, dice, focal, got 'i"):
         model.loss(logits, targets)
 
 
