@@ -10,7 +10,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--without-torchvision",
         action="store_true",
-        help="leave out *_torchvision.py, *_timm.py, *_smp.py: a torch without CUDA has none of them",
+        help="leave out *_torchvision.py, *_timm.py, *_smp.py: no CUDA in torch, none of these",
     )
 
 
