@@ -23,10 +23,12 @@ from fastcv.ops.boxes import (  # noqa: E402
     masks_to_boxes,
     remove_small_boxes,
 )
+from fastcv.ops.corner_pool import corner_pool  # noqa: E402
 from fastcv.ops.deform_conv import deform_conv2d  # noqa: E402
 from fastcv.ops.dense_crf import dense_crf, unary_from_labels  # noqa: E402
 from fastcv.ops.focal_loss import sigmoid_focal_loss, softmax_focal_loss  # noqa: E402
 from fastcv.ops.gram import gram_matrix  # noqa: E402
+from fastcv.ops.hog import hog  # noqa: E402
 from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
@@ -60,6 +62,7 @@ __all__ = [
     "complete_box_iou",
     "complete_box_iou_loss",
     "conv_transpose2d",
+    "corner_pool",
     "deform_conv2d",
     "dense_crf",
     "distance_box_iou",
@@ -67,6 +70,7 @@ __all__ = [
     "generalized_box_iou",
     "generalized_box_iou_loss",
     "gram_matrix",
+    "hog",
     "identity",
     "masks_to_boxes",
     "nms",
