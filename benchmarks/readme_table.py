@@ -1,4 +1,4 @@
-"""Write README's op table from the newest results under benchmarks/results/.
+"""Write README's op table from the newest results of one machine under benchmarks/results/.
 
 python benchmarks/readme_table.py
 """
@@ -13,12 +13,22 @@ ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- op table -->", "<!-- end of op table -->"
 
 
-def newest(folder: Path) -> Path:
-    """The results file of the newest CPU run."""
-    files = [p for p in folder.glob("*.json") if "benchmarks" in json.loads(p.read_text())]
-    if not files:
+def measured(folder: Path) -> dict:
+    """What the newest run's machine has measured so far, the newest of each benchmark."""
+    runs = [json.loads(p.read_text()) for p in folder.glob("*.json")]
+    runs = sorted((r for r in runs if "benchmarks" in r), key=lambda r: r["datetime"])
+    if not runs:
         sys.exit(f"no results in {folder}: run `make bench` first")
-    return max(files, key=lambda p: json.loads(p.read_text())["datetime"])
+    newest = runs[-1]
+    runs = [r for r in runs if machine(r) == machine(newest)]
+    rows = {b["fullname"]: b for r in runs for b in r["benchmarks"]}
+    days = sorted({r["datetime"][:10] for r in runs})
+    return {**newest, "benchmarks": list(rows.values()), "days": [days[0], *days[1:][-1:]]}
+
+
+def machine(run: dict) -> tuple[str, int, str]:
+    info = run["machine_info"]
+    return info["cpu"]["brand_raw"], info["cpu"]["count"], info["torch"]
 
 
 def table(run: dict) -> str:
@@ -35,12 +45,12 @@ def table(run: dict) -> str:
     for (op, work, peer), by_threads in cells.items():
         ratios = [cell(by_threads.get(threads)) for threads in (1, 2)]
         lines.append(f"| `{op}` | {work} | {peer} | {ratios[0]} | {ratios[1]} |")
-    machine = run["machine_info"]
+    about = run["machine_info"]
     lines.append("")
     lines.append(
         "Median time of the peer over ours, called in turn in one process; ours in brackets. "
-        f"{machine['cpu']['brand_raw']}, {machine['cpu']['count']} cores, "
-        f"torch {machine['torch']}, torchvision {machine['torchvision']}, {run['datetime'][:10]}."
+        f"{about['cpu']['brand_raw']}, {about['cpu']['count']} cores, "
+        f"torch {about['torch']}, torchvision {about['torchvision']}, {' to '.join(run['days'])}."
     )
     return "\n".join(lines)
 
@@ -64,7 +74,7 @@ def put_into(text: str, new: str) -> str:
 
 def main() -> None:
     readme = ROOT / "README.md"
-    run = json.loads(newest(ROOT / "benchmarks" / "results").read_text())
+    run = measured(ROOT / "benchmarks" / "results")
     temporary = readme.with_suffix(".tmp")
     temporary.write_text(put_into(readme.read_text(), table(run)))
     temporary.replace(readme)

@@ -1,6 +1,7 @@
 """README's table says what the results file says, and the file what was measured last."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def row(op, threads, ratio, ours):
 
 RUN = {
     "datetime": "2026-01-02T03:04:05",
+    "days": ["2026-01-02"],
     "machine_info": {
         "cpu": {"brand_raw": "A CPU", "count": 2},
         "torch": "2.14.1",
@@ -59,7 +61,22 @@ def test_only_the_marked_part_changes():
 
 def test_no_results(tmp_path):
     with pytest.raises(SystemExit, match="run `make bench` first"):
-        readme_table.newest(tmp_path)
+        readme_table.measured(tmp_path)
+
+
+def test_the_newest_of_each_benchmark_of_one_machine(tmp_path):
+    def write(name, day, brand, *rows):
+        run = {**RUN, "datetime": f"2026-01-{day}T00:00:00"}
+        run["machine_info"] = {**RUN["machine_info"], "cpu": {"brand_raw": brand, "count": 2}}
+        run["benchmarks"] = [{"fullname": n, "run": day} for n in rows]
+        (tmp_path / f"{name}.json").write_text(json.dumps(run))
+
+    write("a", "03", "mine", "nms", "roi")
+    write("b", "01", "mine", "roi", "gram")
+    write("c", "02", "another", "focal")
+    run = readme_table.measured(tmp_path)
+    rows = {b["fullname"]: b["run"] for b in run["benchmarks"]}
+    assert rows == {"nms": "03", "roi": "03", "gram": "01"} and run["days"][-1] == "2026-01-03"
 
 
 def test_a_partial_run_leaves_the_other_rows():
