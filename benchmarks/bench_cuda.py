@@ -105,6 +105,32 @@ def test_gram_matrix(compare, channels, side, dtype):
     )
 
 
+@pytest.mark.parametrize("direction, dim", [("bottom", 2), ("right", 3)])
+def test_corner_pool(compare, direction, dim):
+    x = torch.randn(8, 128, 128, 128, device="cuda")
+    compare(
+        "corner_pool",
+        f"CUDA, {direction}, 8 x 128 x 128^2",
+        waiting(lambda: ops.corner_pool(x, direction)),
+        waiting(lambda: x.cummax(dim)),
+        peer_name="torch.cummax",
+        target=2,
+    )
+
+
+def test_hog(compare):
+    images = torch.rand(8, 3, 480, 640)
+    on_gpu = images.cuda()
+    compare(
+        "hog",
+        "CUDA, 8 x 640 x 480, RGB",
+        waiting(lambda: ops.hog(on_gpu)),
+        lambda: ops.hog(images),
+        peer_name="our CPU",
+        target=20,
+    )
+
+
 def test_dense_crf(compare):
     g = torch.Generator().manual_seed(0)
     unary = torch.rand(1, 21, 24, 32, generator=g) * 4

@@ -128,6 +128,26 @@ def check_dense_crf(dtype):
             compare("dense_crf", *results, dtype)
 
 
+def check_corner_pool(dtype, memory_format):
+    x = torch.randn(2, 5, 9, 35, generator=torch.Generator().manual_seed(0)).to(dtype)
+    x = x.contiguous(memory_format=memory_format)
+    for direction in ("top", "bottom", "left", "right"):
+        results = []
+        for device in ("cpu", "cuda"):
+            leaf = x.to(device).requires_grad_()
+            out = ops.corner_pool(leaf, direction)
+            grad = torch.linspace(-1, 1, out.numel()).reshape(out.shape).to(out)
+            (by_input,) = torch.autograd.grad(out, leaf, grad)
+            results.append((out.detach(), by_input / by_input.abs().max()))
+        compare("corner_pool", *results, dtype)
+
+
+def check_hog(dtype):
+    for shape, numbers in (((1, 3, 20, 27), (9, 8, 2)), ((2, 1, 13, 16), (32, 3, 3))):
+        images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+        compare("hog", ops.hog(images, *numbers), ops.hog(images.cuda(), *numbers), dtype)
+
+
 def check_convolutions(dtype, memory_format):
     g = torch.Generator().manual_seed(0)
 
@@ -186,6 +206,8 @@ def main():
         check_deform_conv2d(dtype, memory_format)
         check_gram_matrix(dtype, memory_format)
         check_dense_crf(dtype)
+        check_corner_pool(dtype, memory_format)
+        check_hog(dtype)
         check_convolutions(dtype, memory_format)
     print("every kernel ran")
 

@@ -30,12 +30,17 @@ void row_of_cells(const T* image, const HogShape& s, const std::vector<Acc>& bor
     std::fill(gradient.begin(), gradient.end(), Acc(0));
     const bool border = y == 0 || y == s.height - 1;
     for (int64_t c = 0; c < s.channels; ++c) {
-      const int64_t beside[3] = {border ? y : y - 1, y, border ? y : y + 1};
+      const Acc* beside[3];
       for (int i = 0; i < 3; ++i) {
-        FASTCV_ISA_CALL(widen<T, Acc>)(image + (c * s.height + beside[i]) * w, w, &rows[i * w]);
+        const T* row = image + (c * s.height + (border ? y : y - 1 + i)) * w;
+        if constexpr (std::is_same_v<T, Acc>) {
+          beside[i] = row;
+        } else {
+          FASTCV_ISA_CALL(widen<T, Acc>)(row, w, &rows[i * w]);
+          beside[i] = &rows[i * w];
+        }
       }
-      FASTCV_ISA_CALL(longest_gradient<Acc>)
-      (&rows[0], &rows[w], &rows[2 * w], w, dx, dy, length);
+      FASTCV_ISA_CALL(longest_gradient<Acc>)(beside[0], beside[1], beside[2], w, dx, dy, length);
     }
     FASTCV_ISA_CALL(gradient_bins<Acc>)
     (dx, dy, w, borders.data(), s.orientations, bins.data(), length);
