@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from fastcv.models import System
 
 
+DEFAULT_OF_TASK = {
+    "classification": "resnet50",
+    "detection": "fasterrcnn_resnet50_fpn",
+    "segmentation": "deeplabv3_resnet50",
+}
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="a name out of `fastcv models`")
     parser.add_argument(
@@ -30,12 +37,37 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(model: str | None, weights: str | None, device: str) -> System:
-    """The model on its device.
+def add_task_argument(parser: argparse.ArgumentParser) -> None:
+    choices = ", ".join(f"{task} ({model})" for task, model in DEFAULT_OF_TASK.items())
+    parser.add_argument(
+        "--task", metavar="T", help=f"a task's model where none is named: {choices}"
+    )
+
+
+def load(
+    model: str | None, weights: str | None, device: str, task: str | None = None
+) -> System:
+    """The model on its device; of a task if that is given, the task's own if no model is.
 
     Raises:
-        UserError: neither a model nor weights, or a device that is not there.
+        UserError: neither a model nor weights nor a task, a model of another task, or a device
+            that is not there.
     """
+    if task is not None and task not in DEFAULT_OF_TASK:
+        raise UserError(f"--task must be one of {', '.join(DEFAULT_OF_TASK)}, got {task!r}")
+    if task is not None and model is None and weights is None:
+        model = DEFAULT_OF_TASK[task]
+    loaded = _load(model, weights, device)
+    if task is not None:
+        from fastcv.models._registry import find_model
+
+        entry = find_model(loaded.model_name)
+        if entry.task != task:
+            raise UserError(f"--task {task}: {entry.name} is a model of {entry.task}")
+    return loaded
+
+
+def _load(model: str | None, weights: str | None, device: str) -> System:
     from fastcv.models import create_model, load_model
 
     on = find_device(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import math
 import os
@@ -15,10 +16,11 @@ from fastcv._extras import need
 from fastcv._files import replacing
 from fastcv.cli._errors import UserError
 from fastcv.cli._model import find_device, load
-from fastcv.cli.predict import options_for, read_all
+from fastcv.cli.predict import given_options, options_for, read_all
 
 if TYPE_CHECKING:
     from fastcv.models import System
+    from fastcv.results import Segmentation
 
 CHUNK = 64  # images in a Parquet file, and what is lost when a run is stopped
 
@@ -32,21 +34,23 @@ def run(args: argparse.Namespace, files: list[Path]) -> int:
         raise UserError(
             f"--engine ray writes Parquet files: --out must be a folder, got {args.out}"
         )
-    name, weights, threshold = args.model, args.weights, args.score_threshold
+    if args.labels is not None:
+        raise UserError("--labels is of --engine local: ray's Parquet files hold the label maps")
+    name, weights, task, given = args.model, args.weights, args.task, given_options(args)
     if weights is not None and Path(weights).is_file():
         weights = str(Path(weights).absolute())  # workers may run in another folder
     device = find_device(args.device).type
 
     def make(device: str = device) -> tuple[System, dict[str, Any]]:
-        model = load(name, weights, device)
-        return model, options_for(model, threshold)
+        model = load(name, weights, device, task)
+        return model, options_for(model, given) | {"progress": False}
 
     make("cpu")  # a wrong name or file shows here, as a sentence, and a download happens once
     done, broken = predict_to_parquet(
         files,
         Path(args.out),
         make,
-        settings={"model": name, "weights": weights, "score_threshold": threshold},
+        settings={"model": name or task, "weights": weights, "score_threshold": None} | given,
         workers=args.workers,
         batch_size=args.batch_size,
         gpus=int(device == "cuda"),
@@ -70,8 +74,9 @@ def predict_to_parquet(
     """Predictions for many images, by Ray Data; a second run does only what is left.
 
     Each file in ``out`` holds up to ``chunk`` rows of ``path`` (absolute), ``height``, ``width``,
-    ``boxes``, ``scores``, ``labels``, ``names``, and ``error``, which is null unless the image
-    could not be read.
+    ``boxes``, ``scores``, ``labels``, ``names``, ``label_map`` (of a segmenter: a PNG with a
+    palette; its scores are the classes' shares of the pixels), and ``error``, which is null unless
+    the image could not be read.
 
     Args:
         files: images, at paths that every worker sees.
@@ -165,6 +170,8 @@ class _Worker:
         found = self.model.predict(
             list(images.values()), batch_size=self.batch_size, **self.options
         )
+        from fastcv.results import Segmentation
+
         for (path, image), result in zip(images.items(), found, strict=True):
             said = result.to_dict()
             finds = said.get("detections") or said.get("classes") or []
@@ -173,9 +180,10 @@ class _Worker:
                 "height": image.shape[1],
                 "width": image.shape[2],
                 "boxes": [f["box"] for f in finds if "box" in f],
-                "scores": [f["score"] for f in finds],
+                "scores": [f["share" if "share" in f else "score"] for f in finds],
                 "labels": [f["label"] for f in finds],
                 "names": [f["name"] for f in finds],
+                "label_map": _png(result) if isinstance(result, Segmentation) else None,
                 "error": None,
             }
 
@@ -191,9 +199,16 @@ class _Worker:
                 ("scores", pa.list_(pa.float32())),
                 ("labels", pa.list_(pa.int64())),
                 ("names", pa.list_(pa.string())),
+                ("label_map", pa.binary()),
                 ("error", pa.string()),
             ],
             metadata={"fastcv": json.dumps(self.settings)},
         )
         with replacing(path) as temporary:
             parquet.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+
+
+def _png(result: Segmentation) -> bytes:
+    file = io.BytesIO()
+    result.label_image().save(file, "PNG")
+    return file.getvalue()

@@ -6,19 +6,28 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastcv.cli._errors import UserError
 from fastcv.cli._metrics import print_metrics
 from fastcv.cli._model import add_device_argument, add_model_arguments, find_device, load
+from fastcv.cli._options import (
+    add_segmenter_arguments,
+    allow_large_pictures,
+    check_options,
+    segmenter_options,
+)
+
+if TYPE_CHECKING:
+    from fastcv.models import System
 
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="how good a model is on annotated pictures",
-        description="COCO's metrics of a detector, or accuracy and calibration of a classifier, on "
-        "annotations of your own or of a recipe.",
+        description="COCO's metrics of a detector, accuracy and calibration of a classifier, or IoU "
+        "and boundary F of a segmenter, on annotations of your own or of a recipe.",
     )
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument(
@@ -26,13 +35,23 @@ def add_parser(commands: Any) -> None:
     )
     data.add_argument("--coco", nargs=2, metavar=("IMAGES", "JSON"), help="COCO's format")
     data.add_argument(
-        "--voc", nargs=2, metavar=("ROOT", "SET"), help="PASCAL VOC's: .../VOC2007 test"
+        "--voc",
+        nargs=2,
+        metavar=("ROOT", "SET"),
+        help="PASCAL VOC's, .../VOC2007 test: boxes, or label maps for a segmenter",
     )
     data.add_argument(
         "--folder", metavar="ROOT", help="for a classifier: a folder of images for each class"
     )
+    data.add_argument(
+        "--masks",
+        nargs=2,
+        metavar=("IMAGES", "MASKS"),
+        help="for a segmenter: a folder of images, and one of label maps (.png) of the same names",
+    )
     add_model_arguments(parser)
     add_device_argument(parser)
+    add_segmenter_arguments(parser)
     parser.add_argument("--json", metavar="FILE", help="the metrics as JSON too")
     parser.set_defaults(run=run)
 
@@ -51,12 +70,8 @@ def run(args: argparse.Namespace) -> int:
         model = load(args.model, args.weights, args.device)
         metrics = evaluate_classifier(model, _folder(args.folder, model.classes), progress=True)
     else:
-        from fastcv.learn import evaluate_detector
-
         model = load(args.model, args.weights, args.device)
-        data = _dataset(args)
-        check_classes(model.classes, data.classes)
-        metrics = evaluate_detector(model, data)
+        metrics = _evaluate(model, args)
     print_metrics(metrics)
     if args.json is not None:
         from fastcv._files import replacing
@@ -66,10 +81,28 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _dataset(args: argparse.Namespace) -> Any:
-    from fastcv.data import CocoDetection, VocDetection
+def _evaluate(model: System, args: argparse.Namespace) -> dict[str, Any]:
+    """A detector's or a segmenter's metrics."""
+    from fastcv import data
+    from fastcv.learn import evaluate_detector, evaluate_segmenter
+    from fastcv.models.segmentation._segmenter import Segmenter
 
-    return CocoDetection(*args.coco) if args.coco is not None else VocDetection(*args.voc)
+    options = segmenter_options(args)
+    check_options(model, options)
+    allow_large_pictures(options)
+    if args.masks is not None or (args.voc is not None and isinstance(model, Segmenter)):
+        masks: Any = (
+            data.MaskFolder(*args.masks)
+            if args.masks is not None
+            else data.VocSegmentation(*args.voc)
+        )
+        check_classes(model.classes, masks.classes)
+        return evaluate_segmenter(model, masks, progress=True, **options)
+    boxes: Any = (
+        data.CocoDetection(*args.coco) if args.coco is not None else data.VocDetection(*args.voc)
+    )
+    check_classes(model.classes, boxes.classes)
+    return evaluate_detector(model, boxes)
 
 
 def _folder(root: str, classes: Sequence[str]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastcv.cli._metrics import print_metrics
 from fastcv.cli._model import add_device_argument, find_device
-from fastcv.cli.predict import positive
+from fastcv.cli._options import positive
 
 
 def add_parser(commands: Any) -> None:

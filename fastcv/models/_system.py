@@ -135,16 +135,21 @@ class System(nn.Module):
         scale = 255 if image.dtype == torch.uint8 else 1
         return image.to(like.device).to(like.dtype) / scale
 
-    def _check_options(self, options: dict[str, Any]) -> None:
-        takes = []
+    def predict_options(self) -> list[str]:
+        """The names of the options that ``predict`` takes."""
+        takes = ["batch_size", "progress"]
         for function in (self.predict_batch, self.postprocess):
             _, *parameters = inspect.signature(function).parameters.values()
             takes += [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+        return list(dict.fromkeys(takes))
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        takes = self.predict_options()
         for name in options:
             if name not in takes:
                 raise TypeError(
                     f"predict of {type(self).__name__} does not take {name!r}: its options are "
-                    f"{', '.join(dict.fromkeys(['batch_size', 'progress', *takes]))}"
+                    f"{', '.join(takes)}"
                 )
 
 

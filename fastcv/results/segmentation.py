@@ -117,12 +117,28 @@ class Segmentation(Result):
             )
         return canvas.finish()
 
+    def label_image(self) -> Image.Image:
+        """The labels as an image with a palette, which keeps each of them exactly.
+
+        Labels over 255 make it one of 16 bits, without colours.
+
+        Raises:
+            ValueError: labels beyond 16 bits.
+        """
+        labels, most = self.labels.cpu(), int(self.labels.max())
+        if most > 65535:
+            raise ValueError(f"labels must be 65535 or less for a PNG, got {most}")
+        if most > 255:
+            return Image.fromarray(labels.numpy().astype(np.uint16))
+        image = Image.fromarray(labels.to(torch.uint8).numpy())
+        image.putpalette([x for label in range(256) for x in self.color_of(label)])
+        return image
+
     def save_labels(self, path: str | os.PathLike[str]) -> None:
-        """The labels as a PNG with a palette, which keeps each of them exactly.
+        """``label_image`` as a PNG; ``save`` writes the drawing.
 
         The form of PASCAL VOC's and other data sets' masks: any viewer shows the classes' colours,
-        and ``fastcv.images.read_labels`` gives the labels back. Labels over 255 make it a PNG of 16
-        bits, without colours. (``save`` writes the drawing.)
+        and ``fastcv.images.read_labels`` gives the labels back.
 
         Raises:
             ValueError: a path that does not end in .png, or labels beyond 16 bits.
@@ -130,16 +146,9 @@ class Segmentation(Result):
         path = Path(path)
         if path.suffix.lower() != ".png":
             raise ValueError(f"path must end in .png, which keeps labels exactly, got {path.name!r}")
-        labels, most = self.labels.cpu(), int(self.labels.max())
-        if most > 65535:
-            raise ValueError(f"labels must be 65535 or less for a PNG, got {most}")
-        if most > 255:
-            picture = Image.fromarray(labels.numpy().astype(np.uint16))
-        else:
-            picture = Image.fromarray(labels.to(torch.uint8).numpy())
-            picture.putpalette([x for label in range(256) for x in self.color_of(label)])
+        image = self.label_image()
         with replacing(path) as temporary:
-            picture.save(temporary)
+            image.save(temporary)
 
     def to_dict(self) -> dict[str, Any]:
         """``file``, ``size`` as [height, width], and ``classes``, the commonest first.

@@ -102,7 +102,7 @@ def spans(size: int, tile: int, overlap: int) -> list[Span]:
             weights *= _fade_in(end - start, ends[i - 1] - start)
         if i < len(starts) - 1:
             weights *= _fade_in(end - start, end - starts[i + 1]).flip(0)
-        found.append(Span(start, end, (starts + [size])[i + 1], weights))
+        found.append(Span(start, end, [*starts, size][i + 1], weights))
     return found
 
 
