@@ -57,7 +57,7 @@ def check_options(model: System, options: dict[str, Any]) -> None:
     Raises:
         UserError: the first such option.
     """
-    takes = model.predict_options()
+    takes = model.predict_options() if options else []
     for name in options:
         if name not in takes:
             option = f"--{name.replace('_', '-')}"

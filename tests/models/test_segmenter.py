@@ -159,10 +159,20 @@ def test_scales_are_averaged():
     assert found.scores.shape == (5, 40, 52)
     torch.testing.assert_close(found.scores.sum(0), torch.ones(40, 52))
     halves = F.interpolate(image[None] / 255, (20, 26), mode="bilinear", antialias=True)[0]
-    small = model.predict(halves)[0].scores
-    small = F.interpolate(small[None], (40, 52), mode="bilinear", antialias=True)[0]
+    with torch.no_grad():
+        logits = model(model.prepare([halves]))
+    small = F.interpolate(logits, (40, 52), mode="bilinear")[0].softmax(0)
     (both,) = model.predict(image, scales=(0.5, 1))
     torch.testing.assert_close(both.scores, (small + model.predict(image)[0].scores) / 2)
+
+
+def test_scales_are_of_what_the_network_would_see():
+    """Not of an image that ``prepare`` then brings back to the size it always has."""
+    model = Small()
+    model.preprocessing = {**model.preprocessing, "resize": 32}
+    (found,) = model.predict(picture(48, 60), scales=(1, 2))
+    assert [shape[2:] for shape in model.seen] == [(32, 40), (64, 80)]
+    assert found.scores.shape == (5, 48, 60)
 
 
 def test_tiles_with_scales_and_flip():
