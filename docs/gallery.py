@@ -42,6 +42,7 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/deformable_taps.py", "--out", "{folder}/deformable_taps.png"): (
         "deformable_taps.png",
     ),
+    ("examples/few_pixels.py", "--out", "{folder}/few_pixels.png"): ("few_pixels.png",),
     ("examples/augmentations.py", "--out", "{folder}/augmentations.png"): ("augmentations.png",),
     ("examples/learn_from_little.py", "--out", "{folder}/learn_from_little.png"): (
         "learn_from_little.png",

@@ -86,7 +86,8 @@ def read_labels(path: str | os.PathLike[str]) -> Tensor:
         >>> from fastcv.images import read_labels
         >>> from fastcv.results import Segmentation
         >>> path = pathlib.Path(tempfile.mkdtemp(), "mask.png")
-        >>> Segmentation(torch.tensor([[0, 1], [2, 255]]), ("wall", "door", "sky")).save_labels(path)
+        >>> labels = torch.tensor([[0, 1], [2, 255]])
+        >>> Segmentation(labels, ("wall", "door", "sky")).save_labels(path)
         >>> read_labels(path)
         tensor([[  0,   1],
                 [  2, 255]])
@@ -190,7 +191,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _to_labels(image: Image.Image) -> npt.NDArray[np.int64]:
     if image.mode not in ("P", "L", "1") and not image.mode.startswith("I"):
         raise ValueError(
-            f"its pixels are colours ({image.mode}) and not labels: it must have a palette, or be grey"
+            f"its pixels are colours ({image.mode}) and not labels: "
+            "it must have a palette, or be grey"
         )
     return np.asarray(image).astype(np.int64)
 

@@ -202,7 +202,9 @@ def test_find_nothing(folder, entry, words):
 def test_pictures_beyond_pillows_limit_say_how_to_read_them(tmp_path, monkeypatch):
     path = saved(tmp_path / "a.png", Image.fromarray(PIXELS))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # 35 is more than twice that
-    with pytest.raises(BrokenImageError, match=r"a.png is larger .* PIL.Image.MAX_IMAGE_PIXELS = N"):
+    with pytest.raises(
+        BrokenImageError, match=r"a.png is larger .* PIL.Image.MAX_IMAGE_PIXELS = N"
+    ):
         read_image(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     np.testing.assert_array_equal(to_array(path), PIXELS)

@@ -118,7 +118,11 @@ def test_regions_are_drawn_where_they_are():
     assert (drawn[300, 450] == (100 + dog) // 2).all()
     assert (drawn[:100] == 100).all() and (drawn[250:, :290] == 100).all()  # the background
     # From the border inwards: a dark edge, the full colour, the translucent one.
-    assert drawn[150, 150:156].tolist() == [[0, 0, 0], *[cat.tolist()] * 2, *drawn[150:153, 225].tolist()]
+    assert drawn[150, 150:156].tolist() == [
+        [0, 0, 0],
+        *[cat.tolist()] * 2,
+        *drawn[150:153, 225].tolist(),
+    ]
     assert (drawn[150, 149] == 100).all() and (drawn[150, 300] == 100).all()
     assert (drawn[399, 450] == (100 + dog) // 2).all()  # the picture's own edge is no border
 
@@ -164,7 +168,9 @@ def test_save_draws_and_another_size_is_refused(tmp_path):
     found = segmentation()
     found.save(tmp_path / "a.png", np.zeros((400, 600, 3), np.uint8))
     assert Image.open(tmp_path / "a.png").mode == "RGB"
-    with pytest.raises(ValueError, match="image must be 400x600, the size of the labels, got 600x4"):
+    with pytest.raises(
+        ValueError, match="image must be 400x600, the size of the labels, got 600x4"
+    ):
         found.draw(np.zeros((600, 400, 3), np.uint8))
     with pytest.raises(ValueError, match="image is needed"):
         found.save(tmp_path / "b.png")

@@ -44,9 +44,7 @@ def add_task_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(
-    model: str | None, weights: str | None, device: str, task: str | None = None
-) -> System:
+def load(model: str | None, weights: str | None, device: str, task: str | None = None) -> System:
     """The model on its device; of a task if that is given, the task's own if no model is.
 
     Raises:

@@ -26,8 +26,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="how good a model is on annotated pictures",
-        description="COCO's metrics of a detector, accuracy and calibration of a classifier, or IoU "
-        "and boundary F of a segmenter, on annotations of your own or of a recipe.",
+        description="COCO's metrics of a detector, accuracy and calibration of a classifier, "
+        "or IoU and boundary F of a segmenter, on annotations of your own or of a recipe.",
     )
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument(

@@ -23,11 +23,11 @@ class SegmentationMetrics:
     What is kept does not grow with the images: a matrix of the classes and a few sums.
 
     The boundary F-measure of a class in an image is ``2 P R / (P + R)``: P is the share of the
-    predicted boundary that lies within 0.75 % of the image's diagonal of the true one (the Euclidean
-    distance between pixels), R the share of the true boundary that lies so near the predicted
-    one. A class's boundary is those of its pixels that have another class to the left, to the
-    right, above or below; pixels that do not count bound nothing. Where only one of the two has
-    a boundary, F is 0; where neither has, the class is left out.
+    predicted boundary that lies within 0.75 % of the image's diagonal of the true one (the
+    Euclidean distance between pixels), R the share of the true boundary that lies so near the
+    predicted one. A class's boundary is those of its pixels that have another class to the left,
+    to the right, above or below; pixels that do not count bound nothing. Where only one of the
+    two has a boundary, F is 0; where neither has, the class is left out.
 
     Args:
         num_classes: C.
@@ -199,8 +199,8 @@ def evaluate_segmenter(
 
     Args:
         model: a segmenter with ``predict`` and ``classes``.
-        dataset: items ``(image, labels)``: ``[3, H, W]`` in [0, 1] and ``[H, W]`` int64, 255 where a
-            pixel does not count, such as ``fastcv.data.MaskFolder``.
+        dataset: items ``(image, labels)``, such as ``fastcv.data.MaskFolder`` has: ``[3, H, W]`` in
+            [0, 1] and ``[H, W]`` int64, 255 where a pixel does not count.
         progress: show a bar.
         options: for ``predict``, such as ``tile`` or ``scales``.
 

@@ -78,8 +78,8 @@ def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
         targets: ``[B, H, W]`` int64; pixels of 255 do not count.
 
     Returns:
-        A scalar in [0, 1]: the mean over the classes that ``targets`` have, for the coefficient of a
-        class without pixels is 0 whatever is predicted; 0 where no pixel counts.
+        A scalar in [0, 1]: the mean over the classes that ``targets`` have, for the coefficient
+        of a class without pixels is 0 whatever is predicted; 0 where no pixel counts.
 
     Raises:
         ValueError: targets of another shape or dtype, or a label that no class has.
@@ -112,7 +112,9 @@ def check_targets(logits: Tensor, targets: Tensor) -> None:
     """
     shape = [len(logits), *logits.shape[2:]]
     if list(targets.shape) != shape or targets.dtype != torch.int64:
-        raise ValueError(f"targets must be int64 {shape}, got {targets.dtype} {list(targets.shape)}")
+        raise ValueError(
+            f"targets must be int64 {shape}, got {targets.dtype} {list(targets.shape)}"
+        )
     classes = logits.shape[1]
     wrong = targets[((targets < 0) | (targets >= classes)) & (targets != IGNORE)]
     if len(wrong):

@@ -145,7 +145,9 @@ class Segmentation(Result):
         """
         path = Path(path)
         if path.suffix.lower() != ".png":
-            raise ValueError(f"path must end in .png, which keeps labels exactly, got {path.name!r}")
+            raise ValueError(
+                f"path must end in .png, which keeps labels exactly, got {path.name!r}"
+            )
         image = self.label_image()
         with replacing(path) as temporary:
             image.save(temporary)

@@ -1,6 +1,7 @@
 """Segmenters in the commands: drawings and label maps out, tiles and scales, IoU on masks."""
 
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,11 +20,11 @@ class Halves(Segmenter):
     """Bright and dark pixels."""
 
     classes = ("dark", "bright")
-    preprocessing = {"mean": (0.5,) * 3, "std": (1.0,) * 3}
-    batches = []
+    batches: ClassVar = []
 
     def __init__(self, *, size: int = 1):
         super().__init__()
+        self.preprocessing = {"mean": (0.5,) * 3, "std": (1.0,) * 3}
         self.weight = torch.nn.Parameter(torch.zeros(size))
 
     def forward(self, images):
@@ -78,7 +79,9 @@ def test_drawings_label_maps_and_json(folder, capsys):
     maps = sorted((folder / "maps").iterdir())
     assert [p.name for p in maps] == ["a.png", "b.png", "c.png"]
     for i, path in enumerate(maps):
-        assert torch.equal(read_labels(path), torch.from_numpy(pixels(100, 80 + i)[..., 0] > 0).long())
+        assert torch.equal(
+            read_labels(path), torch.from_numpy(pixels(100, 80 + i)[..., 0] > 0).long()
+        )
         assert Image.open(path).mode == "P"
     row = json.loads((folder / "all.json").read_text())[1]
     assert row["size"] == [100, 81] and row["classes"][1] == {
@@ -100,7 +103,10 @@ def test_tiles_scales_and_flip(folder, capsys):
     assert torch.equal(read_labels("b.png"), torch.from_numpy(pixels(100, 81)[..., 0] > 0).long())
     # Tiles begin at row 0 and 32, column 0; each at two sizes, and each of those twice.
     assert Halves.batches == [
-        *[(1, 3, 64, 81)] * 2, *[(1, 3, 128, 162)] * 2, *[(1, 3, 68, 81)] * 2, *[(1, 3, 136, 162)] * 2
+        *[(1, 3, 64, 81)] * 2,
+        *[(1, 3, 128, 162)] * 2,
+        *[(1, 3, 68, 81)] * 2,
+        *[(1, 3, 136, 162)] * 2,
     ]
     assert "tile" in capsys.readouterr().err  # progress
 

@@ -147,7 +147,10 @@ class Says(Segmenter):
     """Reads the classes off the red channel."""
 
     classes = ("wall", "door", "sky")
-    preprocessing = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+
+    def __init__(self):
+        super().__init__()
+        self.preprocessing = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
 
     def forward(self, images):
         return -(images[:, :1] - torch.tensor([0.0, 0.5, 1.0])[:, None, None]).abs()

@@ -58,7 +58,9 @@ def test_loss_terms():
     torch.testing.assert_close(found["auxiliary"], 0.5 * expected)
     assert list(found) == ["dice", "focal", "auxiliary"]
     model.loss_terms = ("dice", "iou")
-    with pytest.raises(ValueError, match="loss_terms must be of cross_entropy, dice, focal, got 'i"):
+    with pytest.raises(
+        ValueError, match="loss_terms must be of cross_entropy, dice, focal, got 'i"
+    ):
         model.loss(logits, targets)
 
 
@@ -208,5 +210,5 @@ def test_bad_options():
     ]:
         with pytest.raises(ValueError, match=words):
             model.predict(image, **options)
-    with pytest.raises(TypeError, match="progress, tile, overlap, scales, flip, keep_scores$"):
+    with pytest.raises(TypeError, match=r"progress, tile, overlap, scales, flip, keep_scores$"):
         model.predict(image, tiles=3)

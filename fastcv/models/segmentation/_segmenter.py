@@ -52,7 +52,7 @@ class Segmenter(System):
     """What ``loss`` sums: of ``"cross_entropy"``, ``"dice"`` and ``"focal"``; set it to choose."""
 
     def loss(self, output: Tensor | SegmenterOutput, targets: Tensor) -> dict[str, Tensor]:
-        """The terms of ``loss_terms`` over the pixels that count; half of them for an auxiliary head.
+        """The terms of ``loss_terms``, and half their sum of an auxiliary head.
 
         Args:
             output: what ``forward`` returned: logits ``[B, classes, H, W]``, or two of them.
