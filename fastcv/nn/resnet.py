@@ -139,6 +139,10 @@ class ResNetTrunk(nn.Module):
         width_per_group: channels of a group in the first stage, at ``width`` 64 (ResNeXt, Wide
             ResNet).
         replace_stride_with_dilation: for stages 2 to 4, whether to dilate instead of striding.
+        dilate_first: where a stage dilates, its first block does so too. Otherwise that has the
+            rate of the stage before, as in torchvision's.
+        multi_grid: a factor for each block of the last stage, by which its rate is multiplied, the
+            first block's too; (1, 2, 4) in DeepLab v3.
         zero_init_residual: start with every block the identity (Goyal et al., 2017).
         norm_layer: makes the norm for a number of channels.
 
@@ -164,6 +168,8 @@ class ResNetTrunk(nn.Module):
         groups: int = 1,
         width_per_group: int = 64,
         replace_stride_with_dilation: Sequence[bool] = (False, False, False),
+        dilate_first: bool = False,
+        multi_grid: Sequence[int] | None = None,
         zero_init_residual: bool = False,
         norm_layer: NormLayer = nn.BatchNorm2d,
     ) -> None:
@@ -176,6 +182,11 @@ class ResNetTrunk(nn.Module):
                 f"{replace_stride_with_dilation}"
             )
         block, layers = CONFIGURATIONS[depth]
+        if multi_grid is not None and len(multi_grid) != layers[3]:
+            raise ValueError(
+                f"multi_grid must have {layers[3]} entries, for the blocks of the last stage, got "
+                f"{tuple(multi_grid)}"
+            )
         self.conv1 = conv(7, 3, width, stride=2)
         self.bn1 = norm_layer(width)
         self.relu = nn.ReLU(inplace=True)
@@ -187,9 +198,12 @@ class ResNetTrunk(nn.Module):
             channels, stride, before = width * 2**i, 1 if i == 0 else 2, dilation
             if i > 0 and replace_stride_with_dilation[i - 1]:
                 stride, dilation = 1, dilation * 2
+                before = dilation if dilate_first else before
             stage = []
-            for _ in range(blocks):
+            for j in range(blocks):
                 dilations = (before, dilation)
+                if i == 3 and multi_grid is not None:
+                    dilations = (dilation * multi_grid[j],) * 2
                 stage.append(
                     block(inputs, channels, stride, dilations, groups, width_per_group, norm_layer)
                 )
