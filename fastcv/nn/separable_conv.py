@@ -21,7 +21,8 @@ def depthwise_conv(
 class SeparableConv2d(nn.Sequential):
     """A 3x3 convolution of each channel on its own, then a 1x1 one; nothing between them.
 
-    ``fastcv.optimize`` makes one call of :func:`fastcv.ops.atrous_separable_conv2d` of both.
+    ``fastcv.optimize`` makes one call of :func:`fastcv.ops.atrous_separable_conv2d` of both. The
+    names are those of Xception's checkpoints.
 
     Args:
         inputs: channels.
@@ -36,9 +37,9 @@ class SeparableConv2d(nn.Sequential):
     """
 
     def __init__(self, inputs: int, outputs: int, dilation: int = 1) -> None:
-        super().__init__(
-            depthwise_conv(inputs, dilation=dilation), nn.Conv2d(inputs, outputs, 1, bias=False)
-        )
+        super().__init__()
+        self.conv1 = depthwise_conv(inputs, dilation=dilation)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1, bias=False)
 
 
 class AtrousSeparableConv2d(nn.Module):

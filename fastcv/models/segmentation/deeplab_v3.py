@@ -55,7 +55,7 @@ class DeepLabV3(ResNetSegmenter):
         multi_grid: of the last stage's blocks, (1, 2, 4) in the paper; None: torchvision's, whose
             first block of a dilated stage has the rate of the stage before.
         aspp_channels: of ASPP.
-        trunk: what ``ResNetTrunk`` takes besides, such as ``width``.
+        width: channels of the ResNet's stem, 64 in the paper.
 
     Raises:
         ValueError: another output stride; a ``multi_grid`` of another length.
@@ -80,14 +80,14 @@ class DeepLabV3(ResNetSegmenter):
         atrous_rates: Sequence[int] | None = None,
         multi_grid: Sequence[int] | None = None,
         aspp_channels: int = 256,
-        **trunk: Any,
+        width: int = 64,
     ) -> None:
         check_output_stride(output_stride)
         backbone = ResNetTrunk(
             depth,
             replace_stride_with_dilation=DILATED_STAGES[output_stride],
             multi_grid=multi_grid,
-            **trunk,
+            width=width,
         )
         rates = RATES[output_stride] if atrous_rates is None else atrous_rates
         head = DeepLabHead(backbone.out_channels[3], num_classes, rates, aspp_channels)
