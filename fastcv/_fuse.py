@@ -1,9 +1,10 @@
-"""What ``fastcv.optimize`` does on the CPU: convolutions that add and activate on the way."""
+"""What ``fastcv.optimize`` does on the CPU: convolutions joined with what is about them."""
 
 from __future__ import annotations
 
 import inspect
 import operator
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from fastcv._fused_conv import FusedConv2d, is_hooked
+from fastcv._fused_conv import FusedConv2d, is_hooked, is_separable, separable_conv2d
 
 ACTIVATION_OF: dict[Any, str] = {
     nn.ReLU: "relu",
@@ -79,7 +80,7 @@ def _trace(module: nn.Module) -> fx.Graph | None:
 
 
 def _rewrite(module: nn.Module, graph: fx.Graph) -> bool:
-    """Joins each convolution with the addition and the activation behind it."""
+    """Joins separable convolutions, and others with the addition and activation behind them."""
     modules = dict(module.named_modules())
 
     def kind(node: fx.Node) -> Any:
@@ -91,7 +92,7 @@ def _rewrite(module: nn.Module, graph: fx.Graph) -> bool:
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
 
-    changed = False
+    changed = _join_separable(graph, modules, kind)
     for node in list(graph.nodes):
         if node.op != "call_module" or kind(node) is not FusedConv2d or len(node.args) != 1:
             continue
@@ -132,8 +133,47 @@ def _rewrite(module: nn.Module, graph: fx.Graph) -> bool:
     return changed
 
 
+def _join_separable(
+    graph: fx.Graph, modules: dict[str, nn.Module], kind: Callable[[fx.Node], Any]
+) -> bool:
+    """Makes one call of each depthwise convolution with a large rate and the 1x1 one behind it."""
+    changed = False
+    for depthwise in list(graph.nodes):
+        if not _is_convolution(depthwise, kind):
+            continue
+        between, after = _relu(_only_user(depthwise), kind)
+        pointwise = after
+        if pointwise is None or not _is_convolution(pointwise, kind):
+            continue
+        pair: Any = [modules[str(node.target)] for node in (depthwise, pointwise)]
+        if not is_separable(*pair):
+            continue
+        last, _ = _relu(_only_user(pointwise), kind)
+        # All that follows depends on the depthwise convolution alone: it may come that early.
+        with graph.inserting_before(depthwise):
+            weights = [graph.get_attr(str(node.target)) for node in (depthwise, pointwise)]
+            options = ["relu" if node is not None else None for node in (between, last)]
+            joined = graph.call_function(separable_conv2d, (depthwise.args[0], *weights, *options))
+        chain = [node for node in (depthwise, between, pointwise, last) if node is not None]
+        chain[-1].replace_all_uses_with(joined)
+        for old in reversed(chain):
+            graph.erase_node(old)
+        changed = True
+    return changed
+
+
 def _only_user(node: fx.Node) -> fx.Node | None:
     return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def _relu(
+    node: fx.Node | None, kind: Callable[[fx.Node], Any]
+) -> tuple[fx.Node | None, fx.Node | None]:
+    """A node if it is a ReLU, and the one behind it; None and the node where it is something else.
+    """
+    if node is None or ACTIVATION_OF.get(kind(node)) != "relu":
+        return None, node
+    return node, _only_user(node)
 
 
 def _is_convolution(node: fx.Node, kind: Callable[[fx.Node], Any]) -> bool:
@@ -167,7 +207,16 @@ def _set_forward(module: nn.Module, graph: fx.Graph) -> None:
     base = type(module)
     forward = type(fx.GraphModule(module, graph)).forward
     namespace = {"forward": forward, "__reduce_ex__": _reduce, "__module__": base.__module__}
+    if base is nn.Sequential:
+        namespace["__getitem__"] = _getitem
     module.__class__ = type(base.__name__, (base,), namespace)
+
+
+def _getitem(module: nn.Sequential, index: int | slice) -> Any:
+    """A slice of a Sequential is a plain one: the forward that was made here calls all layers."""
+    if isinstance(index, slice):
+        return nn.Sequential(OrderedDict(list(module.named_children())[index]))
+    return nn.Sequential.__getitem__(module, index)
 
 
 def _reduce(module: nn.Module, protocol: int) -> Any:

@@ -61,8 +61,11 @@ class AlignedBlock(nn.Module):
 
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The block's output, and what its third convolution reads: the same before the stride."""
-        before = self.stack[:-1](x)
-        out = self.stack[-1](before)
+        *layers, strided = self.stack
+        before = x
+        for layer in layers:
+            before = layer(before)
+        out = strided(before)
         if self.has_shortcut:
             out = out + (x if self.shortcut is None else self.shortcut(x))
         return out, before
@@ -126,6 +129,8 @@ class AlignedXceptionTrunk(nn.Module):
         Args:
             images: ``[B, 3, H, W]``, normalised.
         """
-        x = self.blocks[0](self.stem(images))
-        x, low = self.blocks[1].both(x)  # type: ignore[operator]
-        return [low, self.blocks[2:](x)]
+        first, second, *others = self.blocks
+        x, low = second.both(first(self.stem(images)))  # type: ignore[operator]
+        for block in others:
+            x = block(x)
+        return [low, x]
