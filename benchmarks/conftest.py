@@ -12,6 +12,7 @@ fresh at every call, as an op must return them.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import itertools
 import statistics
@@ -59,6 +60,7 @@ def compare(benchmark, request) -> Callable[..., float]:
         target: float | None = None,
     ) -> float:
         memory = extra_memory_mib(ours)  # also the warm-up
+        peer_memory = extra_memory_mib(peer)
         once = seconds(peer) + seconds(ours)
         rounds = int(min(max(SECONDS / once, ROUNDS[0]), ROUNDS[1]))
         peer_seconds: list[float] = []
@@ -83,6 +85,7 @@ def compare(benchmark, request) -> Callable[..., float]:
             ratio=round(peer_ms / ours_ms, 3),
             target=target,
             extra_memory_mib=memory,
+            peer_extra_memory_mib=peer_memory,
         )
         return peer_ms / ours_ms
 
@@ -102,6 +105,9 @@ def extra_memory_mib(call: Callable[[], Any]) -> float | None:
         call()
         return None
     gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)  # what was freed and kept would be used again unseen
     clear.write_text("5")  # the peak starts again from what is resident now
     before = resident_kib(status, "VmRSS")
     call()

@@ -20,6 +20,10 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/dense_crf.py", "--out", "{folder}/dense_crf.png"): ("dense_crf.png",),
     ("examples/checkerboard.py", "--out", "{folder}/checkerboard.png"): ("checkerboard.png",),
     ("examples/atrous_rates.py", "--out", "{folder}/atrous_rates.png"): ("atrous_rates.png",),
+    ("examples/aspp_fields.py", "--out", "{folder}/aspp_fields.png"): ("aspp_fields.png",),
+    ("examples/deeplab_decoder.py", "--out", "{folder}/deeplab_decoder.png"): (
+        "deeplab_decoder.png",
+    ),
     ("examples/feature_maps.py", "alexnet", "--out", "{folder}/alexnet.png"): ("alexnet.png",),
     ("examples/feature_maps.py", "vgg16", "--out", "{folder}/vgg.png"): ("vgg.png",),
     ("examples/feature_maps.py", "googlenet", "--out", "{folder}/googlenet.png"): (

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 import fastcv
 from fastcv._fused_conv import ACTIVATIONS, FusedConv2d
+from fastcv.nn.separable_conv import AtrousSeparableConv2d, SeparableConv2d
 
 
 def close(got, wanted):
@@ -199,3 +200,98 @@ def in_one_of_18(fast, x):
             )
     fast(x)
     return joined
+
+
+class Separable(nn.Module):
+    """A depthwise and a pointwise convolution, wired as `wire` says."""
+
+    __module__ = "fastcv.wired"
+
+    def __init__(self, wire, rate=12, groups=4, kernel=1):
+        super().__init__()
+        self.a = nn.Conv2d(4, 4, 3, padding=rate, dilation=rate, groups=groups)
+        self.b = nn.Conv2d(4, 6, kernel, padding=kernel // 2)
+        self.relu = nn.ReLU(inplace=True)
+        self.wire = wire
+
+    def forward(self, x):
+        return self.wire(self, x)
+
+
+@pytest.fixture
+def separable_calls(monkeypatch):
+    """How often the op is called, and with what activation between."""
+    calls, op = [], fastcv.ops.atrous_separable_conv2d
+
+    def noted(*args):
+        calls.append(args[8])
+        return op(*args)
+
+    monkeypatch.setattr("fastcv._fused_conv.atrous_separable_conv2d", noted)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("wire", "options", "found"),
+    [
+        (lambda s, x: s.b(s.a(x)), {}, [None]),
+        (lambda s, x: s.b(s.relu(s.a(x))), {}, ["relu"]),
+        (lambda s, x: s.b(s.a(x).relu()).relu(), {}, ["relu"]),
+        (lambda s, x: s.relu(s.b(s.a(x))) + 1, {}, [None]),
+        (lambda s, x: s.b(s.a(x)) + s.b(x), {}, [None]),
+        (lambda s, x: s.b(s.a(s.a(x))), {}, [None]),
+        (lambda s, x: (y := s.b(s.a(x))).relu() + y, {}, [None]),
+        (lambda s, x: s.b(s.a(x).sigmoid()), {}, []),
+        (lambda s, x: s.b(s.a(x) + x), {}, []),
+        (lambda s, x: s.b(y := s.a(x)) + y.sum(), {}, []),  # the map between is read elsewhere
+        (lambda s, x: s.b(y := s.relu(s.a(x))) + y.sum(), {}, []),
+        (lambda s, x: s.b(s.a(x)), {"rate": 8}, []),  # as fast in two
+        (lambda s, x: s.b(s.a(x)), {"groups": 2}, []),
+        (lambda s, x: s.b(s.a(x)), {"kernel": 3}, []),
+    ],
+)
+def test_which_separable_convolutions_are_one_call(wire, options, found, separable_calls):
+    model, x = Separable(wire, **options).eval(), torch.randn(2, 4, 20, 16)
+    fast, kept = fastcv.optimize(model), x.clone()
+    close(fast(x), model(x))
+    assert separable_calls == found
+    close(copy.deepcopy(fast)(x), model(x))
+    assert torch.equal(x, kept)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        AtrousSeparableConv2d(4, 6, dilation=12),
+        AtrousSeparableConv2d(4, 6, dilation=12, stride=2, relu=False),
+        nn.Sequential(SeparableConv2d(4, 6, 12), nn.BatchNorm2d(6), nn.ReLU()),
+    ],
+    ids=["with ReLUs", "without", "norm behind"],
+)
+def test_norms_of_separable_convolutions_are_folded_first(layer, separable_calls):
+    for m in layer.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            m.running_mean.normal_(), m.running_var.uniform_(0.5, 1.5), m.weight.normal_()
+    x, layer = torch.randn(2, 4, 20, 16), layer.eval()
+    fast = fastcv.optimize(layer)
+    wanted = layer(x)
+    close(fast(x), wanted)
+    assert len(separable_calls) == 1
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in fast.modules())
+    # Where there is a gradient, and in an export, they are torch's two.
+    with torch.enable_grad():
+        y = x.clone().requires_grad_()
+        (grad,) = torch.autograd.grad(fast(y).sum(), y)
+        (want,) = torch.autograd.grad(layer(y).sum(), y)
+    close(grad, want)
+    program = torch.export.export(fast, (x,))
+    close(program.module()(x), wanted)
+    assert "fastcv" not in str(program.graph) and len(separable_calls) == 1
+    close(fast.double()(x.double()).float(), wanted)
+
+
+def test_a_slice_of_a_sequential_calls_its_own_layers():
+    layers = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 6, 1), nn.ReLU())
+    fast, x = fastcv.optimize(layers), torch.randn(1, 4, 5, 5)
+    close(fast[:3](x), layers[:3](x))
+    close(fast[0](x), layers[0](x))

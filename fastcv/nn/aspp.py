@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from fastcv.nn.resnet import conv
 from fastcv.nn.separable_conv import SeparableConv2d
@@ -75,5 +76,5 @@ class ImagePooling(nn.Sequential):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        mean = super().forward(x)
-        return mean.expand(-1, -1, x.shape[2], x.shape[3])
+        # Not expanded: concatenated with others that is copied, and loses their memory format.
+        return F.interpolate(super().forward(x), x.shape[-2:])

@@ -64,9 +64,7 @@ class XceptionTrunk(nn.Module):
 
     out_channels = (128, 256, 728, 2048)
 
-    def __init__(
-        self, *, replace_stride_with_dilation: Sequence[bool] = (False, False)
-    ) -> None:
+    def __init__(self, *, replace_stride_with_dilation: Sequence[bool] = (False, False)) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.bn1 = nn.BatchNorm2d(32)

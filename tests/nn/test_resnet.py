@@ -29,6 +29,23 @@ def test_dilation_instead_of_stride(depth):
     torch.testing.assert_close(got[..., ::4, ::4], want, rtol=1e-4, atol=1e-5)
 
 
+def rates(layer):
+    return [block.conv2.dilation[0] for block in layer]
+
+
+def test_which_blocks_dilate():
+    options = {"width": 4, "replace_stride_with_dilation": (False, True, True)}
+    trunk = ResNetTrunk(50, **options)
+    assert (rates(trunk.layer3), rates(trunk.layer4)) == ([1, 2, 2, 2, 2, 2], [2, 4, 4])
+    first = ResNetTrunk(50, dilate_first=True, **options)
+    assert (rates(first.layer3), rates(first.layer4)) == ([2] * 6, [4, 4, 4])
+    grid = ResNetTrunk(50, multi_grid=(1, 2, 4), **options)
+    assert (rates(grid.layer3), rates(grid.layer4)) == ([1, 2, 2, 2, 2, 2], [4, 8, 16])
+    assert all(block.conv2.padding == block.conv2.dilation for block in grid.layer4)
+    with pytest.raises(ValueError, match=r"multi_grid must have 3 entries.*got \(1, 2, 4, 8\)"):
+        ResNetTrunk(50, multi_grid=(1, 2, 4, 8))
+
+
 def test_counts():
     # Table 1 of the paper has the layers; of the classifiers' known totals, the linear layer is
     # 512 or 2048 x 1000 + 1000.

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from fastcv.nn.separable_conv import AtrousSeparableConv2d
+from fastcv.nn.separable_conv import AtrousSeparableConv2d, SeparableConv2d
+from fastcv.ops import atrous_separable_conv2d
 
 
 def trained(**options):
@@ -17,7 +18,8 @@ def trained(**options):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"dilation": 6}, {"stride": 2}, {"kernel_size": 5, "dilation": 2}]
+    "options",
+    [{}, {"dilation": 6}, {"stride": 2}, {"kernel_size": 5, "dilation": 2}, {"relu": False}],
 )
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_folding_changes_nothing(options, memory_format):
@@ -44,6 +46,23 @@ def test_it_is_the_six_layers_and_trains():
     torch.testing.assert_close(layer(x), six(x))
     layer(x).sum().backward()
     assert all(p.grad is not None for p in layer.parameters())
+
+
+def test_without_relus():
+    layer = trained(relu=False)
+    four = torch.nn.Sequential(
+        layer.depthwise, layer.depthwise_norm, layer.pointwise, layer.pointwise_norm
+    )
+    x = torch.randn(2, 6, 9, 9)
+    torch.testing.assert_close(layer(x), four(x))
+
+
+def test_separable_is_the_op():
+    layer, x = SeparableConv2d(6, 9, dilation=2), torch.randn(2, 6, 11, 8)
+    wanted = atrous_separable_conv2d(
+        x, layer.conv1.weight, layer.pointwise.weight, padding=2, dilation=2
+    )
+    torch.testing.assert_close(layer(x), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_a_folded_layer_still_has_gradients_of_its_input():

@@ -68,9 +68,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.separable = separable
-        self.project = conv_norm_relu(
-            conv(1, low_channels, LOW_LEVEL_CHANNELS), LOW_LEVEL_CHANNELS
-        )
+        self.project = conv_norm_relu(conv(1, low_channels, LOW_LEVEL_CHANNELS), LOW_LEVEL_CHANNELS)
         dropout = 0.5 if separable else 0.1
         self.aspp = ASPP(high_channels, rates, channels, dropout=dropout, separable=separable)
         both, last = LOW_LEVEL_CHANNELS + channels, nn.Conv2d(channels, num_classes, 1)
@@ -131,9 +129,7 @@ class DeepLabV3Plus(Segmenter):
         super().__init__()
         self.backbone = backbone
         low, *_, high = backbone.out_channels
-        self.classifier = Decoder(
-            low, high, num_classes, atrous_rates, decoder_channels, separable
-        )
+        self.classifier = Decoder(low, high, num_classes, atrous_rates, decoder_channels, separable)
         self.classes = default_classes(num_classes)
 
     def rename_key(self, key: str) -> str:
@@ -145,7 +141,6 @@ class DeepLabV3Plus(Segmenter):
         """Logits ``[B, num_classes, H, W]`` of normalised images ``[B, 3, H, W]``."""
         low, *_, high = self.backbone(images)
         return self.classifier.enlarged(self.classifier(low, high), images)
-
 
 
 class DeepLabV3PlusResNet(DeepLabV3Plus):
