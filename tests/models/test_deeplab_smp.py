@@ -38,10 +38,11 @@ def test_keys_are_renamed(name):
 )
 def test_same_outputs_and_gradients(name, output_stride):
     torch.manual_seed(0)
-    peer = make_peer(name, classes=5, encoder_output_stride=output_stride)
-    ours = create_model(name, num_classes=5, separable=True, output_stride=output_stride)
+    # In double: behind a norm that follows, a bias's gradient is zero but for rounding.
+    peer = make_peer(name, classes=5, encoder_output_stride=output_stride).double()
+    ours = create_model(name, num_classes=5, separable=True, output_stride=output_stride).double()
     ours.load_state_dict(peer.state_dict())
-    x, targets = torch.randn(2, 3, 64, 80), torch.randint(0, 5, (2, 64, 80))
+    x, targets = torch.randn(2, 3, 64, 80).double(), torch.randint(0, 5, (2, 64, 80))
     torch.manual_seed(1)  # the same dropout
     logits = ours(x)
     torch.manual_seed(1)
@@ -52,6 +53,6 @@ def test_same_outputs_and_gradients(name, output_stride):
     for key, parameter in peer.named_parameters():
         mine = ours.get_parameter(ours.rename_key(key)).grad
         difference = (mine - parameter.grad).abs().max()
-        assert difference <= 1e-4 * parameter.grad.abs().max() + 1e-7, key
+        assert difference <= 1e-4 * parameter.grad.abs().max() + 1e-12, key
     with torch.no_grad():  # with the statistics that this step gathered
         torch.testing.assert_close(ours.eval()(x), peer.eval()(x), rtol=1e-4, atol=1e-4)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import fastcv
 from fastcv.nn.aspp import ASPP
 
 
@@ -30,11 +31,10 @@ def test_is_its_five_branches(separable):
         torch.testing.assert_close(aspp(x), wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_the_mean_keeps_channels_last():
-    """Otherwise the concatenation would be copied."""
-    aspp = ASPP(6, (2, 3, 5), 4).to(memory_format=torch.channels_last).eval()
-    x = torch.randn(2, 6, 9, 7).contiguous(memory_format=torch.channels_last)
+def test_optimized_it_concatenates_in_channels_last():
+    """Otherwise the projection would copy what it reads."""
+    fast = fastcv.optimize(ASPP(6, (2, 3, 5), 4))
     seen = []
-    aspp.project.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    aspp(x)
+    fast.project[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    fast(torch.randn(2, 6, 9, 7))
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
