@@ -3,12 +3,13 @@
     python examples/aspp_fields.py --out docs/images/aspp_fields.png
 
 The light is measured: it is the gradient of that output with respect to the pixels, of a network
-with random weights. The sizes are calculated.
+with random weights. The dots are where its weights lie, and the sizes are calculated.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 
 import matplotlib
 
@@ -20,7 +21,7 @@ import torch
 import fastcv
 from fastcv.nn.receptive_field import receptive_field
 
-BRANCHES = ("1 x 1", "rate 6", "rate 12", "rate 18")
+RATES = (0, 6, 12, 18)  # 0: the 1x1 convolution
 
 
 def light(model: torch.nn.Module, layer: str, image: torch.Tensor) -> torch.Tensor:
@@ -33,7 +34,8 @@ def light(model: torch.nn.Module, layer: str, image: torch.Tensor) -> torch.Tens
     middle = maps[0][0, :, maps[0].shape[2] // 2, maps[0].shape[3] // 2].sum()
     (gradient,) = torch.autograd.grad(middle, image)
     strength = gradient.abs().sum(0)
-    return (strength / strength.quantile(0.999)).clamp(max=1).sqrt()
+    smooth = torch.nn.functional.avg_pool2d(strength[None, None], 17, 1, 8)[0, 0]
+    return smooth / smooth.max()
 
 
 def main() -> None:
@@ -46,12 +48,19 @@ def main() -> None:
     model = fastcv.create_model("deeplabv3_resnet50", output_stride=16, aux_loss=False, width=16)
     model.eval()
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.7), layout="constrained")
-    for i, (axis, branch) in enumerate(zip(axes, BRANCHES, strict=True)):
+    for i, (axis, rate) in enumerate(zip(axes, RATES, strict=True)):
         layer = f"classifier.0.convs.{i}"
         field = receptive_field(model, layer, size)
         seen = light(model, layer, photograph)
         axis.imshow((photograph * (0.25 + 0.75 * seen)).permute(1, 2, 0))
-        axis.set_title(f"{branch}: {field.size[0]} pixels, stride {field.stride[0]}", fontsize=10)
+        cells, stride = size[0] // field.stride[0], field.stride[0]
+        steps = (-rate, 0, rate) if rate else (0,)
+        on_map = [cells // 2 + step for step in steps if 0 <= cells // 2 + step < cells]
+        rows, columns = zip(*itertools.product(on_map, on_map), strict=True)
+        axis.scatter([stride * x for x in columns], [stride * y for y in rows], c="#ff4d6d", s=20)
+        name = f"rate {rate}" if rate else "1 x 1"
+        weights = f"{len(rows)} of {len(steps) ** 2} weights on the map"
+        axis.set_title(f"{name}: {field.size[0]} pixels, {weights}", fontsize=9)
         axis.set_axis_off()
     figure.savefig(out, dpi=90)
     print(f"wrote {out}")

@@ -2,7 +2,8 @@
 
     python examples/deeplab_decoder.py --out docs/images/deeplab_decoder.png
 
-Both learn to tell digits from photographs for two minutes, on the same trunk at output stride 16.
+Both learn to tell digits from photographs for as many steps, on the same small trunk at output
+stride 16.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from torch import Tensor
 
 import fastcv
 from fastcv.data import DrawnDigits
-from fastcv.models import System
 
 SIZE = (129, 129)
 SHOWN = (3, 8, 12)
@@ -58,7 +58,7 @@ def iou(found: Tensor, labels: Tensor) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", default="docs/images/deeplab_decoder.png")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=100)
     arguments = parser.parse_args()
     images, labels = items("train", range(400))
     unseen, truth = items("val", range(40))
@@ -75,8 +75,9 @@ def main() -> None:
         for axis, (title, found) in zip(row, columns, strict=True):
             seen = unseen[index] * (0.3 + 0.7 * found[index])
             axis.imshow(seen.permute(1, 2, 0), interpolation="nearest")
-            axis.set_title(title if row is axes[0] else "", fontsize=11)
             axis.set_axis_off()
+            if index == SHOWN[0]:
+                axis.set_title(title, fontsize=11)
     figure.savefig(arguments.out, dpi=80)
     print(f"wrote {arguments.out}: {', '.join(title for title, _ in columns)}")
 

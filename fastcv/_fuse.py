@@ -169,7 +169,7 @@ def _only_user(node: fx.Node) -> fx.Node | None:
 def _relu(
     node: fx.Node | None, kind: Callable[[fx.Node], Any]
 ) -> tuple[fx.Node | None, fx.Node | None]:
-    """A node if it is a ReLU, and the one behind it; None and the node where it is something else."""
+    """A node if it is a ReLU, and the one behind it; otherwise None and the node itself."""
     if node is None or ACTIVATION_OF.get(kind(node)) != "relu":
         return None, node
     return node, _only_user(node)

@@ -45,7 +45,8 @@ class AlignedBlock(nn.Module):
                 # The first must leave the input alone: the shortcut reads it too.
                 self.stack.add_module(f"act{i + 1}", nn.ReLU(inplace=i > 0))
             convolution = AtrousSeparableConv2d(
-                *channels[i : i + 2],
+                channels[i],
+                channels[i + 1],
                 stride=stride if i == 2 else 1,
                 dilation=dilation,
                 eps=EPS,

@@ -76,5 +76,8 @@ class ImagePooling(nn.Sequential):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        size = x.shape[-2:]
+        for layer in self:
+            x = layer(x)
         # Not expanded: concatenated with others that is copied, and loses their memory format.
-        return F.interpolate(super().forward(x), x.shape[-2:])
+        return F.interpolate(x, size)
