@@ -32,9 +32,11 @@ def optimize(model: nn.Module) -> nn.Module:
     A batch norm whose only input is one convolution (or linear layer) becomes part of its weights.
     Weights in channels_last make every convolution read and write the layout that oneDNN and cuDNN
     are fastest in. On the CPU in float32 a convolution then adds and activates what it makes in
-    the same pass, and keeps a copy of its weights in the order that oneDNN likes best; on other
-    devices, in other dtypes and where a gradient is asked for, the copy does without. Outputs stay
-    equal up to rounding, about 1e-6 of their largest value in float32.
+    the same pass, and keeps a copy of its weights in the order that oneDNN likes best; a depthwise
+    one with a large rate and the 1x1 one behind it become one call of
+    :func:`fastcv.ops.atrous_separable_conv2d`. On other devices, in other dtypes and where a
+    gradient is asked for, the copy does without. Outputs stay equal up to rounding, about 1e-6 of
+    their largest value in float32.
 
     Args:
         model: any module; it is left as it is.

@@ -88,7 +88,7 @@ class DeepLabV2(Segmenter):
         >>> model = fastcv.create_model("deeplabv2_resnet101", **options)
         >>> output = model(torch.rand(1, 3, 65, 80))
         >>> output.logits.shape, [tuple(x.shape[2:]) for x in output.scales]
-        (torch.Size([1, 3, 65, 80]), [(9, 11), (5, 6), (7, 9)])
+        (torch.Size([1, 3, 65, 80]), [(9, 11), (5, 6), (7, 8)])
         >>> list(model.loss(output, torch.zeros(1, 65, 80, dtype=torch.int64)))
         ['fused', 'scale 1', 'scale 0.5', 'scale 0.75']
     """
