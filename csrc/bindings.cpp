@@ -1,13 +1,15 @@
 // The module fastcv._C. Loading it registers the ops with torch's dispatcher (each <op>.cpp does so
 // on its own); here they are bound once more as plain functions, from the dispatcher's own list,
-// and the build tells what it is. The only file that includes pybind11.
+// and the build tells what it is; what is no op (selective search) is bound by itself. The only
+// file that includes pybind11.
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <pybind11/pybind11.h>
+#include <torch/csrc/utils/pybind.h>
 #include <torch/version.h>
 
 #include <string>
 
 #include "common/cpu_isa.h"
+#include "selective_search/selective_search.h"
 
 namespace py = pybind11;
 
@@ -51,6 +53,10 @@ PYBIND11_MODULE(_C, m) {
   m.def(
       "cpu_isa", [] { return fastcv::isa_name(fastcv::cpu_isa()); },
       "The instruction set the CPU kernels use here: portable, avx2 or avx512.");
+  using unlocked = py::call_guard<py::gil_scoped_release>;
+  m.def("felzenszwalb", &fastcv::felzenszwalb, unlocked());
+  m.def("group_regions", &fastcv::group_regions, unlocked());
+  m.def("selective_search", &fastcv::selective_search, unlocked());
   const py::object find = py::module_::import("torch._C").attr("_jit_get_operation");
   for (const py::handle name : op_names()) {
     m.attr(name) = find("fastcv::" + name.cast<std::string>()).cast<py::tuple>()[0];

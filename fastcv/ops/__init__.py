@@ -41,6 +41,11 @@ from fastcv.ops.roi import (  # noqa: E402
     roi_pool,
 )
 from fastcv.ops.rotated import batched_nms_rotated, box_iou_rotated, nms_rotated  # noqa: E402
+from fastcv.ops.selective_search import (  # noqa: E402
+    felzenszwalb,
+    group_regions,
+    selective_search,
+)
 from fastcv.ops.separable_conv import atrous_separable_conv2d  # noqa: E402
 from fastcv.ops.transposed_conv import conv_transpose2d  # noqa: E402
 
@@ -67,9 +72,11 @@ __all__ = [
     "dense_crf",
     "distance_box_iou",
     "distance_box_iou_loss",
+    "felzenszwalb",
     "generalized_box_iou",
     "generalized_box_iou_loss",
     "gram_matrix",
+    "group_regions",
     "hog",
     "identity",
     "masks_to_boxes",
@@ -81,6 +88,7 @@ __all__ = [
     "roi_align",
     "roi_align_rotated",
     "roi_pool",
+    "selective_search",
     "sigmoid_focal_loss",
     "soft_nms",
     "softmax_focal_loss",
