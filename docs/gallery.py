@@ -53,6 +53,10 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("examples/classifier_metrics.py", "--out", "{folder}"): ("confusion.png", "reliability.png"),
     ("examples/dataset_bias.py", "--out", "{folder}"): ("bias_means.png", "bias_boxes.png"),
+    ("examples/selective_search.py", "--out", "{folder}/selective_search.png"): (
+        "selective_search.png",
+    ),
+    ("examples/hog_faces.py", "--out", "{folder}/hog_faces.png"): ("hog_faces.png",),
     ("-m", "fastcv", "demo", "--out", "{folder}"): ("digits.png",),
 }
 

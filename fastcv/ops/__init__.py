@@ -42,6 +42,7 @@ from fastcv.ops.roi import (  # noqa: E402
 )
 from fastcv.ops.rotated import batched_nms_rotated, box_iou_rotated, nms_rotated  # noqa: E402
 from fastcv.ops.selective_search import (  # noqa: E402
+    RegionTree,
     felzenszwalb,
     group_regions,
     selective_search,
@@ -53,6 +54,7 @@ __all__ = [
     "MultiScaleRoIAlign",
     "PSRoIAlign",
     "PSRoIPool",
+    "RegionTree",
     "RoIAlign",
     "RoIPool",
     "atrous_separable_conv2d",
