@@ -35,6 +35,8 @@ class DetectionTransform(nn.Module):
         std: what that is divided by.
         size_divisible: the batch's sides are multiples of it, so that every level of a pyramid
             halves exactly.
+        fixed_size: ``(height, width)`` of every image after resizing, whatever its proportions;
+            ``min_size`` and ``max_size`` say nothing then.
 
     Example:
         >>> import torch
@@ -54,11 +56,13 @@ class DetectionTransform(nn.Module):
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
         size_divisible: int = 32,
+        fixed_size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.min_size = min_size
         self.max_size = max_size
         self.size_divisible = size_divisible
+        self.fixed_size = fixed_size
         for name, values in (("mean", mean), ("std", std)):
             constant = torch.tensor(values, device="cpu")[:, None, None]
             self.register_buffer(name, constant, persistent=False)
@@ -81,12 +85,15 @@ class DetectionTransform(nn.Module):
 
     def _resize(self, image: Tensor) -> Tensor:
         height, width = _size(image)
-        shorter, longer = min(height, width), max(height, width)
-        scale = min(self.min_size / shorter, self.max_size / longer)
-        size = (max(math.floor(height * scale), 1), max(math.floor(width * scale), 1))
+        size = self.fixed_size or self._scaled(height, width)
         if size == (height, width):
             return image
         return F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
+
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+        shorter, longer = min(height, width), max(height, width)
+        scale = min(self.min_size / shorter, self.max_size / longer)
+        return max(math.floor(height * scale), 1), max(math.floor(width * scale), 1)
 
     def _pad(self, images: list[Tensor]) -> Tensor:
         step = self.size_divisible

@@ -24,6 +24,33 @@ class LastLevelMaxPool(ExtraLevels):
         return [F.max_pool2d(outputs[-1], kernel_size=1, stride=2)]
 
 
+class LastLevelP6P7(ExtraLevels):
+    """Two levels more, by 3x3 convolutions of stride 2: P6, and P7 of its activations.
+
+    Args:
+        in_channels: of the map that P6 is made of: the trunk's last one, or the pyramid's coarsest
+            where this is its number of channels.
+        out_channels: of the pyramid.
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection" (2017), section 4, footnote 2.
+    """
+
+    names = ("p6", "p7")
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.p6 = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1)
+        self.p7 = nn.Conv2d(out_channels, out_channels, 3, stride=2, padding=1)
+        self.use_p5 = in_channels == out_channels
+        for conv in (self.p6, self.p7):
+            nn.init.kaiming_uniform_(conv.weight, a=1)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+
+    def forward(self, outputs: list[Tensor], inputs: list[Tensor]) -> list[Tensor]:
+        p6 = self.p6(outputs[-1] if self.use_p5 else inputs[-1])
+        return [p6, self.p7(F.relu(p6))]
+
+
 class FeaturePyramidNetwork(nn.Module):
     """Feature maps of equal channels, each the sum of its own map and the coarser ones.
 

@@ -61,6 +61,47 @@ class Matcher:
 
 
 @dataclass(frozen=True)
+class MultiBoxMatcher:
+    """Gives each object the one prior it overlaps most, and each other prior its best object.
+
+    Args:
+        threshold: from this IoU on a prior that no object claims is matched all the same; below it
+            is background.
+
+    A prior that is the best of two objects belongs to the later one.
+
+    Source: Liu et al., "SSD" (2016), section 2.2, matching strategy.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.nn.matching import MultiBoxMatcher
+        >>> iou = torch.tensor([[0.8, 0.6, 0.0], [0.3, 0.0, 0.0]])
+        >>> MultiBoxMatcher(0.5)(iou)  # the second object claims the first prior
+        tensor([ 1,  0, -1])
+    """
+
+    threshold: float
+
+    def __call__(self, iou: Tensor) -> Tensor:
+        """Matches of all priors.
+
+        Args:
+            iou: ``[objects, priors]``; there may be no objects.
+
+        Returns:
+            ``[priors]`` int64: the object's index, or ``BELOW``.
+        """
+        matches = Matcher(self.threshold, self.threshold)(iou)
+        if iou.numel() == 0:
+            return matches
+        highest, prior = iou.max(dim=1)
+        # An object that nothing overlaps claims nothing.
+        objects = torch.arange(len(iou), device=iou.device).masked_fill(highest <= 0, BELOW)
+        claims = torch.full_like(matches, BELOW).scatter_reduce(0, prior, objects, "amax")
+        return torch.where(claims >= 0, claims, matches)
+
+
+@dataclass(frozen=True)
 class BalancedSampler:
     """Draws candidates of an image for the loss, so that background does not drown the objects.
 

@@ -9,7 +9,7 @@ from fastcv.nn.resnet import ResNetTrunk
 
 
 class ResNetFPN(nn.Module):
-    """Images to a pyramid named ``0`` to ``3`` (strides 4 to 32), and what the FPN adds.
+    """Images to a pyramid named ``0``, ``1`` and so on (strides 4 to 32), and what the FPN adds.
 
     Args:
         body: the trunk.
@@ -17,6 +17,7 @@ class ResNetFPN(nn.Module):
         extra_blocks: as in ``FeaturePyramidNetwork``.
         trainable_layers: how many parts of the trunk are trained, from the last backwards: the
             four stages, then the stem.
+        first_stage: of the trunk's four, the finest that the pyramid is made of, from 1.
 
     Its keys are torchvision's (``body.layer1...``, ``fpn.inner_blocks...``).
 
@@ -29,12 +30,16 @@ class ResNetFPN(nn.Module):
         out_channels: int = 256,
         extra_blocks: ExtraLevels | None = None,
         trainable_layers: int = 5,
+        first_stage: int = 1,
     ) -> None:
         super().__init__()
         if not 0 <= trainable_layers <= 5:
             raise ValueError(f"trainable_layers must be 0 to 5, got {trainable_layers}")
         self.body = body
-        self.fpn = FeaturePyramidNetwork(body.out_channels, out_channels, extra_blocks)
+        self.fpn = FeaturePyramidNetwork(
+            body.out_channels[first_stage - 1 :], out_channels, extra_blocks
+        )
+        self.first_stage = first_stage
         self.out_channels = out_channels
         stem = nn.ModuleList([body.conv1, body.bn1])
         parts = [body.layer4, body.layer3, body.layer2, body.layer1, stem]
@@ -43,4 +48,5 @@ class ResNetFPN(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """``[B, 3, H, W]`` normalised to ``[B, out_channels, H / s, W / s]`` for each level."""
-        return self.fpn({str(i): stage for i, stage in enumerate(self.body(images))})
+        stages = self.body(images)[self.first_stage - 1 :]
+        return self.fpn({str(i): stage for i, stage in enumerate(stages)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from fastcv.classes import class_names
 from fastcv.models._registry import register
 from fastcv.models._system import System
 from fastcv.models._weights import Weights
+from fastcv.models.detection._classes import detector_classes
 from fastcv.nn.anchors import AnchorGenerator
 from fastcv.nn.detection_targets import check_targets, without_crowds
 from fastcv.nn.detection_transform import DetectionTransform, ImageBatch, resize_boxes
@@ -214,6 +216,7 @@ def _with_fpn(
     *,
     num_classes: int,
     frozen_norm: bool,
+    norm_eps: float = 1e-5,
     trainable_layers: int = 5,
     width: int = 64,
     fpn_channels: int = 256,
@@ -223,7 +226,7 @@ def _with_fpn(
     min_size: int = 800,
     max_size: int = 1333,
 ) -> FasterRCNN:
-    norm = FrozenBatchNorm2d if frozen_norm else nn.BatchNorm2d
+    norm = partial(FrozenBatchNorm2d, eps=norm_eps) if frozen_norm else nn.BatchNorm2d
     backbone = ResNetFPN(
         ResNetTrunk(depth, width=width, norm_layer=norm),
         fpn_channels,
@@ -242,18 +245,8 @@ def _with_fpn(
             batch_size_per_image=rois_per_image,
         ),
         DetectionTransform(min_size, max_size),
-        _names("coco", num_classes),
+        detector_classes("coco", num_classes),
     )
-
-
-def _names(dataset: str, num_classes: int) -> tuple[str, ...]:
-    """The data set's names where there are as many, else numbers."""
-    if num_classes < 2:
-        raise ValueError(f"num_classes must be at least 2, with the background, got {num_classes}")
-    names = class_names(dataset)
-    if num_classes == len(names):
-        return names
-    return ("background", *(f"class {i}" for i in range(1, num_classes)))
 
 
 @register(
@@ -269,7 +262,7 @@ def _names(dataset: str, num_classes: int) -> tuple[str, ...]:
             source="torchvision, references/detection; trained on COCO train2017",
             metric={"box mAP": 37.0},
             # As they were trained: a few images a step would spoil the statistics.
-            config={"frozen_norm": True, "trainable_layers": 3},
+            config={"frozen_norm": True, "norm_eps": 0.0, "trainable_layers": 3},
         )
     ],
 )
@@ -277,6 +270,7 @@ def fasterrcnn_resnet50_fpn(
     *,
     num_classes: int = 91,
     frozen_norm: bool = False,
+    norm_eps: float = 1e-5,
     trainable_layers: int = 5,
     min_size: int = 800,
     max_size: int = 1333,
@@ -287,6 +281,7 @@ def fasterrcnn_resnet50_fpn(
         num_classes: with the background.
         frozen_norm: keep the backbone's norms as they are loaded; right for fine-tuning with a few
             images a step, wrong for training from scratch.
+        norm_eps: what frozen norms add to the variance; the published weights know none.
         trainable_layers: of the backbone, from the last stage backwards; 5 is all.
         min_size: the images' shorter side, in pixels, unless
         max_size: the longer one would exceed this.
@@ -297,6 +292,7 @@ def fasterrcnn_resnet50_fpn(
         50,
         num_classes=num_classes,
         frozen_norm=frozen_norm,
+        norm_eps=norm_eps,
         trainable_layers=trainable_layers,
         min_size=min_size,
         max_size=max_size,
@@ -383,5 +379,5 @@ def fasterrcnn_vgg16(
     )
     transform = DetectionTransform(min_size, max_size)
     return FasterRCNN(
-        VGGBackbone(VGGTrunk(16)), rpn, roi_heads, transform, _names("voc", num_classes)
+        VGGBackbone(VGGTrunk(16)), rpn, roi_heads, transform, detector_classes("voc", num_classes)
     )
