@@ -24,6 +24,15 @@ def test_sizes(size, want):
     )
 
 
+def test_one_size_for_all():
+    transform = DetectionTransform(fixed_size=(30, 50), size_divisible=1)
+    images = [torch.rand(3, 60, 40), torch.rand(3, 30, 50)]
+    batch = transform(images)
+    assert batch.tensors.shape == (2, 3, 30, 50) and batch.sizes == [(30, 50)] * 2
+    assert batch.original_sizes == [(60, 40), (30, 50)]
+    torch.testing.assert_close(batch.tensors[1], (images[1] - transform.mean) / transform.std)
+
+
 def test_normalised_at_the_top_left_and_zero_beyond():
     transform = DetectionTransform(40, 60, mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0))
     images = [torch.rand(3, 40, 50), torch.rand(3, 60, 40)]  # no resizing needed

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fastcv.nn.fpn import FeaturePyramidNetwork, LastLevelMaxPool
+from fastcv.nn.fpn import FeaturePyramidNetwork, LastLevelMaxPool, LastLevelP6P7
 from fastcv.nn.resnet import ResNetTrunk
 from fastcv.nn.resnet_fpn import ResNetFPN
 
@@ -46,3 +46,27 @@ def test_trainable_layers(layers):
 def test_trainable_layers_out_of_range():
     with pytest.raises(ValueError, match="trainable_layers must be 0 to 5, got 6"):
         ResNetFPN(ResNetTrunk(18, width=2), trainable_layers=6)
+
+
+def test_the_pyramid_starts_at_a_stage():
+    backbone = ResNetFPN(ResNetTrunk(18, width=2), 4, LastLevelP6P7(4, 4), first_stage=2)
+    maps = backbone(torch.rand(1, 3, 128, 96))
+    assert {name: tuple(x.shape) for name, x in maps.items()} == {
+        "0": (1, 4, 16, 12),
+        "1": (1, 4, 8, 6),
+        "2": (1, 4, 4, 3),
+        "p6": (1, 4, 2, 2),
+        "p7": (1, 4, 1, 1),
+    }
+
+
+@pytest.mark.parametrize(("channels", "source"), [(2, "p5"), (5, "c5")])
+def test_p6_is_of_p5_or_c5(channels, source):
+    extra = LastLevelP6P7(channels, 2)
+    p5, c5 = torch.full((1, 2, 4, 4), -3.0), torch.ones(1, 5, 4, 4)
+    for conv in (extra.p6, extra.p7):
+        nn.init.zeros_(conv.weight), nn.init.zeros_(conv.bias)
+        conv.weight.data[:, 0, 1, 1] = 1  # every second pixel of the first channel
+    p6, p7 = extra([p5], [c5])
+    assert p6.shape == (1, 2, 2, 2) and (p6 == (-3 if source == "p5" else 1)).all()
+    assert p7.flatten().tolist() == ([0.0, 0.0] if source == "p5" else [1.0, 1.0])  # activated

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fastcv.nn.matching import BELOW, BETWEEN, BalancedSampler, Matcher
+from fastcv.nn.matching import BELOW, BETWEEN, BalancedSampler, Matcher, MultiBoxMatcher
 
 IOU = torch.tensor(
     [
@@ -35,6 +35,25 @@ def test_nothing(low_quality):
     matcher = Matcher(0.5, 0.5, allow_low_quality_matches=low_quality)
     assert matcher(torch.zeros(0, 3)).tolist() == [BELOW] * 3
     assert matcher(torch.zeros(2, 0)).shape == (0,)
+
+
+def test_each_object_claims_one_prior():
+    iou = torch.tensor(
+        [
+            [0.6, 0.4, 0.55, 0.1, 0.0],
+            [0.2, 0.1, 0.30, 0.3, 0.0],  # below the threshold: it claims the first of its best
+            [0.7, 0.0, 0.00, 0.0, 0.0],
+            [0.0, 0.0, 0.00, 0.0, 0.0],  # nowhere
+        ]
+    )
+    # Objects 0 and 2 claim prior 0, the later has it; prior 2 goes to 1, though 0 overlaps it more.
+    assert MultiBoxMatcher(0.5)(iou).tolist() == [2, BELOW, 1, BELOW, BELOW]
+    assert MultiBoxMatcher(0.5)(iou[:1]).tolist() == [0, BELOW, 0, BELOW, BELOW]
+
+
+def test_priors_without_objects():
+    assert MultiBoxMatcher(0.5)(torch.zeros(0, 3)).tolist() == [BELOW] * 3
+    assert MultiBoxMatcher(0.5)(torch.zeros(2, 0)).shape == (0,)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""What the recipes of single-stage detectors on ``DrawnDigits`` share: schedule and evaluation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fastcv.data import DrawnDigits
+from fastcv.learn import evaluate_detector, fit
+from fastcv.models import System, load_model, save_model
+from fastcv.recipes._device import device_named
+
+
+def train_on_digits(
+    build: Callable[[], System],
+    name: str,
+    out: str | os.PathLike[str],
+    *,
+    seed: int,
+    epochs: int,
+    device: str,
+    workers: int,
+) -> dict[str, Any]:
+    """Train from nothing on the 4000 scenes; a run that was stopped goes on.
+
+    Args:
+        build: makes the model.
+        name: of the recipe, and of the weights in ``out``.
+        out: folder for the run; ``{name}.safetensors`` in it is the result.
+        seed: of weights and order.
+        epochs: passes over the scenes.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        workers: processes that draw scenes.
+
+    Returns:
+        what ``evaluate_on_digits`` found.
+    """
+    torch.manual_seed(seed)
+    model = build()
+    fit(
+        model,
+        DrawnDigits("train"),
+        epochs=epochs,
+        batch_size=8,
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.05),
+        scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.1
+        ),
+        clip_norm=10.0,
+        ema_decay=0.998,
+        val_data=DrawnDigits("val", length=100),
+        evaluate=evaluate_detector,
+        out=out,
+        seed=seed,
+        devices=device,
+        workers=workers,
+    )
+    weights = Path(out) / f"{name}.safetensors"
+    save_model(weights, model, half=True)
+    return evaluate_on_digits(weights, device=device)
+
+
+def evaluate_on_digits(weights: str | os.PathLike[str] | None, *, device: str) -> dict[str, Any]:
+    """COCO metrics on the test scenes.
+
+    Raises:
+        ValueError: no weights: none ship.
+    """
+    if weights is None:
+        raise ValueError(
+            "no weights of this recipe ship: train first, then pass the .safetensors that it wrote "
+            "as weights"
+        )
+    model = load_model(weights)
+    return evaluate_detector(model.to(device_named(device)), DrawnDigits("test"))
