@@ -5,12 +5,15 @@ import torch
 # Before pytest imports its files one by one: run twice, a registry would be two.
 import fastcv.models  # noqa: F401
 
+PEERS = ("_torchvision.py", "_timm.py", "_smp.py", "_transformers.py")
+
 
 def pytest_addoption(parser):
     parser.addoption(
         "--without-torchvision",
         action="store_true",
         help="leave out *_torchvision.py, *_timm.py, *_smp.py, ...: no CUDA, no torchvision",
+        help="leave out the tests against peers (PEERS below): no CUDA in torch, none of these",
     )
 
 
@@ -22,6 +25,7 @@ def pytest_ignore_collect(collection_path, config):
             )
             or None
         )
+        return collection_path.name.endswith(PEERS) or None
     return None
 
 

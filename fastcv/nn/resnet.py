@@ -220,6 +220,19 @@ class ResNetTrunk(nn.Module):
             elif isinstance(module, ResidualBlock) and zero_init_residual:
                 nn.init.zeros_(module.last_norm.weight)  # type: ignore[arg-type]
 
+    def train_last(self, trainable_layers: int) -> None:
+        """Train only so many parts, from the last backwards: the four stages, then the stem.
+
+        Raises:
+            ValueError: not 0 to 5.
+        """
+        if not 0 <= trainable_layers <= 5:
+            raise ValueError(f"trainable_layers must be 0 to 5, got {trainable_layers}")
+        stem = nn.ModuleList([self.conv1, self.bn1])
+        parts = [self.layer4, self.layer3, self.layer2, self.layer1, stem]
+        for part in parts[trainable_layers:]:
+            part.requires_grad_(False)
+
     def stages(self, images: Tensor) -> list[Tensor]:
         """The feature maps of the four stages, ``[B, C_i, H / s_i, W / s_i]``, s = 4, 8, 16, 32.
 

@@ -1,8 +1,9 @@
 """What models find, as values that can be drawn, saved and counted."""
 
 from fastcv.results._base import Result
+from fastcv.results.attention_maps import AttentionMaps
 from fastcv.results.classification import Classification
 from fastcv.results.detections import Detections
 from fastcv.results.segmentation import Segmentation
 
-__all__ = ["Classification", "Detections", "Result", "Segmentation"]
+__all__ = ["AttentionMaps", "Classification", "Detections", "Result", "Segmentation"]

@@ -1,0 +1,1 @@
+"""What DETR is built of: positions, transformer, matching, loss."""
