@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from fastcv.images import ImageInput, read_image
+from fastcv.models._weights import read_state_dict
 from fastcv.results import Result
 
 
@@ -68,6 +70,10 @@ class System(nn.Module):
             if renamed != key:
                 state_dict[renamed] = state_dict.pop(key)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def read_checkpoint(self, path: Path) -> dict[str, Tensor]:
+        """The state dict in a file; for systems that have checkpoints of other formats, too."""
+        return read_state_dict(path)
 
     def prepare(self, images: list[Tensor]) -> Any:
         """What ``forward`` takes, of images ``[3, H, W]`` in [0, 1] on the model's device."""

@@ -147,7 +147,7 @@ def load_weights(model: System, source: Source) -> None:
         ValueError: the keys or shapes are not the model's; the sentence names the first three.
     """
     name = model.model_name or type(model).__name__
-    load_state_dict(model, read_state_dict(source.path), f"{source.path} does not fit {name}")
+    load_state_dict(model, model.read_checkpoint(source.path), f"{source.path} does not fit {name}")
     model.classes = source.classes or model.classes
     model.preprocessing = {**model.preprocessing, **source.preprocessing}
 
