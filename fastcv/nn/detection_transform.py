@@ -94,12 +94,12 @@ class DetectionTransform(nn.Module):
         shorter, longer = min(height, width), max(height, width)
         scale = min(self.min_size / shorter, self.max_size / longer)
         return max(math.floor(height * scale), 1), max(math.floor(width * scale), 1)
+    def padded(self, length: int) -> int:
+        """The batch's side, where the longest of the images is ``length``."""
+        return math.ceil(length / self.size_divisible) * self.size_divisible
 
     def _pad(self, images: list[Tensor]) -> Tensor:
-        step = self.size_divisible
-        height, width = (
-            math.ceil(max(image.shape[axis] for image in images) / step) * step for axis in (1, 2)
-        )
+        height, width = (self.padded(max(image.shape[axis] for image in images)) for axis in (1, 2))
         if len(images) == 1 and _size(images[0]) == (height, width):
             return images[0][None]
         batch = images[0].new_zeros(len(images), 3, height, width)

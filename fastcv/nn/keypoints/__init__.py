@@ -1,0 +1,1 @@
+"""Objects as points: heatmaps, their losses, and how corners and centres become boxes."""
