@@ -12,19 +12,12 @@ def pytest_addoption(parser):
     parser.addoption(
         "--without-torchvision",
         action="store_true",
-        help="leave out *_torchvision.py, *_timm.py, *_smp.py, ...: no CUDA, no torchvision",
         help="leave out the tests against peers (PEERS below): no CUDA in torch, none of these",
     )
 
 
 def pytest_ignore_collect(collection_path, config):
     if config.getoption("--without-torchvision"):
-        return (
-            collection_path.name.endswith(
-                ("_torchvision.py", "_timm.py", "_smp.py", "_transformers.py")
-            )
-            or None
-        )
         return collection_path.name.endswith(PEERS) or None
     return None
 

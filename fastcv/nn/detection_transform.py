@@ -94,6 +94,7 @@ class DetectionTransform(nn.Module):
         shorter, longer = min(height, width), max(height, width)
         scale = min(self.min_size / shorter, self.max_size / longer)
         return max(math.floor(height * scale), 1), max(math.floor(width * scale), 1)
+
     def padded(self, length: int) -> int:
         """The batch's side, where the longest of the images is ``length``."""
         return math.ceil(length / self.size_divisible) * self.size_divisible
