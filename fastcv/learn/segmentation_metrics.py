@@ -131,9 +131,8 @@ def boundary_f(labels: Tensor, targets: Tensor) -> dict[int, float]:
     """
     tolerance = TOLERANCE * math.hypot(*labels.shape)
     said, true = _boundaries(labels), _boundaries(targets)
-    there = torch.cat([labels[said], targets[true]]).unique().tolist()
     found = {}
-    for label in there:
+    for label in sorted({*labels[said].tolist(), *targets[true].tolist()}):
         mine, its = said & (labels == label), true & (targets == label)
         if mine.any() and its.any():
             precision, recall = _share_near(mine, its, tolerance), _share_near(its, mine, tolerance)

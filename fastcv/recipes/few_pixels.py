@@ -206,7 +206,7 @@ def evaluate(
     Raises:
         ValueError: no weights: none ship.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, result in zip(("network", "CRF"), segment(weights, device=device), strict=True):
         metrics = SegmentationMetrics(len(CLASSES))
         metrics.add(result.labels, truth())

@@ -117,13 +117,13 @@ class Canvas:
             inside = slice(above * self.scale, (above + bottom - top) * self.scale)
             dark = _spread(border, edge - 1)[inside].numpy()
             full = _spread(border, edge + self.line - 1)[inside].numpy()
-            color, colored = table[part[inside]].numpy()[..., :3], table[part[inside], 3] > 0
+            tint, tinted = table[part[inside]].numpy()[..., :3], table[part[inside], 3].numpy() > 0
             box = (0, top * self.scale, self.picture.width, bottom * self.scale)
             pixels = np.array(self.picture.crop(box))
-            mixed = ((pixels.astype(np.uint16) + color) // 2).astype(np.uint8)
-            mixed = np.where(full[..., None], color, mixed)
+            mixed = ((pixels.astype(np.uint16) + tint) // 2).astype(np.uint8)
+            mixed = np.where(full[..., None], tint, mixed)
             mixed[dark] = 0
-            pixels = np.where(colored.numpy()[..., None], mixed, pixels)
+            pixels = np.where(tinted[..., None], mixed, pixels)
             self.picture.paste(Image.fromarray(pixels), box[:2])
 
     def legend(self, entries: list[tuple[str, Color]]) -> None:
