@@ -50,7 +50,7 @@ def test_digits_segmenter(tmp_path, monkeypatch):
     found = digits_segmenter.train(tmp_path, epochs=1, device="cpu")
     assert len(found["iou_by_class"]) == len(DrawnDigits.classes)
     assert found["acc_by_class"][0] > 0.5
-    weights = tmp_path / "digits_segmenter.safetensors"
+    weights = tmp_path / "model.safetensors"
     again = digits_segmenter.evaluate(weights, device="cpu")
     assert again["confusion"] == found["confusion"]
 
