@@ -47,6 +47,10 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
         "deformable_taps.png",
     ),
     ("examples/few_pixels.py", "--out", "{folder}/few_pixels.png"): ("few_pixels.png",),
+    ("examples/retinanet_anchors.py", "--out", "{folder}/retinanet_anchors.png"): (
+        "retinanet_anchors.png",
+    ),
+    ("examples/ssd_priors.py", "--out", "{folder}/ssd_priors.png"): ("ssd_priors.png",),
     ("examples/augmentations.py", "--out", "{folder}/augmentations.png"): ("augmentations.png",),
     ("examples/learn_from_little.py", "--out", "{folder}/learn_from_little.png"): (
         "learn_from_little.png",

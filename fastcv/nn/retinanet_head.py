@@ -78,9 +78,12 @@ class RetinaNetHead(nn.Module):
             channels, num_anchors * num_classes, norm_layer
         )
         self.regression_head = RegressionHead(channels, num_anchors * 4, norm_layer)
+        std = (
+            0.01 * (256 / channels) ** 0.5
+        )  # the paper's 0.01, and as much signal in fewer channels
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.01)
+                nn.init.normal_(module.weight, std=std)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         bias = self.classification_head.cls_logits.bias

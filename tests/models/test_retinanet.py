@@ -223,11 +223,13 @@ def test_learns_digits():
     scenes = DrawnDigits("train", length=4)
     images, targets = zip(*(scenes[i] for i in range(4)), strict=True)
     model = digits_retinanet.build()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     for _ in range(60):
         optimizer.zero_grad()
         sum(model.loss(model(images), targets).values()).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimizer.step()
     assert evaluate_detector(model, scenes)["AP50"] > 0.8
     (found,) = model.predict(images[0], score_threshold=0.4)
-    assert len(found) > 0 and found.draw(images[0]).size >= (192, 192)
+    assert len(found) > 0
+    assert found.draw(images[0]).size == (384, 384)  # enlarged, so that names have room
