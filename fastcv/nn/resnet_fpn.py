@@ -33,18 +33,13 @@ class ResNetFPN(nn.Module):
         first_stage: int = 1,
     ) -> None:
         super().__init__()
-        if not 0 <= trainable_layers <= 5:
-            raise ValueError(f"trainable_layers must be 0 to 5, got {trainable_layers}")
+        body.train_last(trainable_layers)
         self.body = body
         self.fpn = FeaturePyramidNetwork(
             body.out_channels[first_stage - 1 :], out_channels, extra_blocks
         )
         self.first_stage = first_stage
         self.out_channels = out_channels
-        stem = nn.ModuleList([body.conv1, body.bn1])
-        parts = [body.layer4, body.layer3, body.layer2, body.layer1, stem]
-        for part in parts[trainable_layers:]:
-            part.requires_grad_(False)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """``[B, 3, H, W]`` normalised to ``[B, out_channels, H / s, W / s]`` for each level."""

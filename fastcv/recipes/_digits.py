@@ -1,4 +1,4 @@
-"""What the recipes of single-stage detectors on ``DrawnDigits`` share: schedule and evaluation."""
+"""What recipes of detectors on ``DrawnDigits`` share: schedule and evaluation."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def train_on_digits(
     epochs: int,
     device: str,
     workers: int,
+    lr: float = 1e-3,
+    clip_norm: float = 10.0,
 ) -> dict[str, Any]:
     """Train from nothing on the 4000 scenes; a run that was stopped goes on.
 
@@ -35,6 +37,8 @@ def train_on_digits(
         epochs: passes over the scenes.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         workers: processes that draw scenes.
+        lr: the greatest learning rate.
+        clip_norm: the greatest norm of the gradient.
 
     Returns:
         what ``evaluate_on_digits`` found.
@@ -46,11 +50,11 @@ def train_on_digits(
         DrawnDigits("train"),
         epochs=epochs,
         batch_size=8,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.05),
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=lr, weight_decay=0.05),
         scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.1
+            optimizer, max_lr=lr, total_steps=steps, pct_start=0.1
         ),
-        clip_norm=10.0,
+        clip_norm=clip_norm,
         ema_decay=0.998,
         val_data=DrawnDigits("val", length=100),
         evaluate=evaluate_detector,

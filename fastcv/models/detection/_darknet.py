@@ -58,7 +58,8 @@ def _in_order(model: nn.Module) -> dict[str, Tensor]:
     """The model's tensors by name, in the file's order."""
     layers = [(name, m) for name, m in model.named_modules() if isinstance(m, LAYERS)]
     tensors: dict[str, Tensor] = {}
-    for (name, layer), (next_name, next_layer) in zip(layers, [*layers[1:], ("", None)]):
+    following = [*layers[1:], ("", None)]
+    for (name, layer), (next_name, next_layer) in zip(layers, following, strict=True):
         if isinstance(layer, nn.BatchNorm2d):
             continue
         if isinstance(next_layer, nn.BatchNorm2d):

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from fastcv.models._registry import register
 from fastcv.models._system import System
-from fastcv.models.detection._darknet import read_darknet
 from fastcv.models.detection._classes import detector_classes
+from fastcv.models.detection._darknet import read_darknet
 from fastcv.nn.detection_targets import check_targets, without_crowds
-from fastcv.nn.detection_transform import check_images
+from fastcv.nn.detection_transform import DetectionTransform, ImageBatch
 from fastcv.nn.locally_connected import LocallyConnected2d
 from fastcv.nn.roi_heads import FoundBoxes
 from fastcv.nn.yolo_loss import CellPredictions, YOLOLoss
@@ -43,11 +42,10 @@ STRIDED = (0, 21)  # of the 24 convolutions
 class YOLOv1Output(NamedTuple):
     """What the network says of a batch; at least float32."""
 
+    batch: ImageBatch
     predictions: Tensor
     """``[N, S, S, B * 5 + C]``: of each cell, B times x and y of the centre in the cell, square
     roots of width and height in parts of the image, confidence; then C classes."""
-    original_sizes: list[tuple[int, int]]
-    """Each image's ``(height, width)`` as it came."""
 
 
 class YOLOv1(System):
@@ -97,7 +95,13 @@ class YOLOv1(System):
         self.head = head
         self.grid = grid
         self.boxes_per_cell = boxes_per_cell
-        self.image_size = image_size
+        # Darknet's images are neither centred nor scaled.
+        self.transform = DetectionTransform(
+            mean=(0.0,) * 3,
+            std=(1.0,) * 3,
+            size_divisible=1,
+            fixed_size=(image_size, image_size),
+        )
         self.yolo_loss = YOLOLoss()
         self.classes = tuple(classes)
 
@@ -116,14 +120,11 @@ class YOLOv1(System):
         Raises:
             TypeError, ValueError: images of another kind or shape.
         """
-        check_images(images)
-        size = (self.image_size, self.image_size)
-        resized = [F.interpolate(image[None], size, mode="bilinear") for image in images]
-        sizes = [(image.shape[1], image.shape[2]) for image in images]
-        return YOLOv1Output(self.dense(torch.cat(resized)), sizes)
+        batch = self.transform(images)
+        return YOLOv1Output(batch, self.dense(batch.tensors))
 
     def dense(self, tensors: Tensor) -> Tensor:
-        """``[N, 3, image_size, image_size]`` to ``[N, S, S, B * 5 + C]``."""
+        """``[N, 3, side, side]`` of the images' side to ``[N, S, S, B * 5 + C]``."""
         flat = self.head(self.features(tensors))
         cells, boxes = self.grid**2, self.boxes_per_cell
         classes = len(self.classes) - 1
@@ -158,7 +159,7 @@ class YOLOv1(System):
         """
         check_targets(targets, len(output.predictions), len(self.classes))
         objects = []
-        for target, (height, width) in zip(targets, output.original_sizes, strict=True):
+        for target, (height, width) in zip(targets, output.batch.original_sizes, strict=True):
             boxes, labels = without_crowds(target)
             scale = output.predictions.new_tensor([width, height] * 2)
             parts = boxes.to(output.predictions) / scale
@@ -186,7 +187,7 @@ class YOLOv1(System):
         corners = box_convert(said.decoded(), "cxcywh", "xyxy")
         found = []
         for boxes, score, (height, width) in zip(
-            corners.flatten(1, 3), scores.flatten(1, 3), output.original_sizes, strict=True
+            corners.flatten(1, 3), scores.flatten(1, 3), output.batch.original_sizes, strict=True
         ):
             boxes = clip_boxes_to_image(
                 boxes * boxes.new_tensor([width, height] * 2), (height, width)
@@ -214,7 +215,7 @@ class YOLOv1(System):
         )
         return [
             Detections(*tensors, self.classes, size)
-            for tensors, size in zip(found, output.original_sizes, strict=True)
+            for tensors, size in zip(found, output.batch.original_sizes, strict=True)
         ]
 
 

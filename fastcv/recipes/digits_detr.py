@@ -1,0 +1,66 @@
+"""A small DETR that finds handwritten digits on photographs.
+
+Data: ``DrawnDigits``, 4000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: ResNet-18 of half
+the width with its last stage dilated (12 x 12 cells), two encoder and three decoder layers of 128
+channels, 20 queries. Schedule: AdamW, one cycle, 40 passes: DETR learns slowly.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from fastcv.data import DrawnDigits
+from fastcv.models import System, create_model
+from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
+
+EPOCHS = 40
+
+
+def build() -> System:
+    """The model with random weights."""
+    model = create_model(
+        "detr_resnet18",
+        dilated=True,
+        num_classes=len(DrawnDigits.classes),
+        num_queries=20,
+        width=32,
+        channels=128,
+        encoder_layers=2,
+        decoder_layers=3,
+        feedforward=256,
+        dropout=0.0,
+        min_size=192,
+        max_size=320,
+    )
+    model.classes = DrawnDigits.classes
+    return model
+
+
+def train(
+    out: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    epochs: int | None = None,
+    device: str = "auto",
+    workers: int = 0,
+) -> dict[str, Any]:
+    """Train from nothing; see ``train_on_digits``. ``epochs``: by default 40."""
+    return train_on_digits(
+        build,
+        "digits_detr",
+        out,
+        seed=seed,
+        epochs=epochs or EPOCHS,
+        device=device,
+        workers=workers,
+        lr=5e-4,
+        clip_norm=0.1,
+    )
+
+
+def evaluate(
+    weights: str | os.PathLike[str] | None = None, *, device: str = "auto"
+) -> dict[str, Any]:
+    """COCO metrics on the test scenes; see ``evaluate_on_digits``."""
+    return evaluate_on_digits(weights, device=device)
