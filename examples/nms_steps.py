@@ -24,8 +24,7 @@ from skimage.feature import canny
 from skimage.transform import hough_circle
 
 import fastcv.ops as ops
-
-KEPT, DROPPED, OTHER = "#00d0a0", "#ff4d6d", "#ffffff"
+from fastcv.explain.nms import DROPPED, KEPT, draw_box, draw_nms_step, nms_steps
 
 
 def candidates(image: np.ndarray, radii: range, least: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,36 +36,11 @@ def candidates(image: np.ndarray, radii: range, least: float) -> tuple[torch.Ten
     return boxes, votes[k, y, x].float()
 
 
-def steps(
-    boxes: torch.Tensor, scores: torch.Tensor, threshold: float
-) -> list[tuple[int, list[int]]]:
-    """What NMS does, in order: each box it keeps, and those that go because of it."""
-    keep = ops.nms(boxes, scores, threshold)
-    left = torch.ones(len(boxes), dtype=torch.bool)
-    iou = ops.box_iou(boxes[keep], boxes)
-    out = []
-    for row, box in zip(iou, keep.tolist(), strict=True):
-        left[box] = False
-        gone = (left & (row > threshold)).nonzero().flatten().tolist()
-        left[gone] = False
-        out.append((box, gone))
-    return out
-
-
-def draw_box(
-    ax: plt.Axes, box: torch.Tensor, colour: str, width: float, alpha: float = 1.0
-) -> None:
-    x1, y1, x2, y2 = box.tolist()
-    ax.add_patch(
-        Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, lw=width, alpha=alpha)
-    )
-
-
 def draw(
     image: np.ndarray, boxes: torch.Tensor, scores: torch.Tensor, threshold: float
 ) -> plt.Figure:
     """Six panels: all candidates, the first four steps, and what is left."""
-    taken = steps(boxes, scores, threshold)
+    taken = nms_steps(boxes, scores, threshold)
     figure, axes = plt.subplots(2, 3, figsize=(13, 7.4), layout="constrained")
     for ax in axes.flat:
         ax.imshow(image, cmap="gray", vmin=0, vmax=255)
@@ -79,21 +53,12 @@ def draw(
     for i in scores.argsort().tolist():
         draw_box(first, boxes[i], plt.cm.plasma(float(scores[i])), 0.6, 0.5)
 
-    alive = torch.ones(len(boxes), dtype=torch.bool)
-    kept: list[int] = []
-    for number, (ax, (box, gone)) in enumerate(zip(middle, taken, strict=False), start=1):
-        for i in alive.nonzero().flatten().tolist():
-            draw_box(ax, boxes[i], OTHER, 0.4, 0.25)
-        for i in gone:
-            draw_box(ax, boxes[i], DROPPED, 1.0, 0.9)
-        for i in [*kept, box]:
-            draw_box(ax, boxes[i], KEPT, 1.8)
+    for number, (ax, (box, gone)) in enumerate(zip(middle, taken, strict=False)):
+        draw_nms_step(ax, boxes, taken, number)
         ax.set_title(
-            f"step {number}: keep the best left (score {scores[box]:.2f}),\n"
+            f"step {number + 1}: keep the best left (score {scores[box]:.2f}),\n"
             f"drop {len(gone)} that overlap it by more than {threshold:g}"
         )
-        kept.append(box)
-        alive[[box, *gone]] = False
 
     last.set_title(f"after {len(taken)} steps: {len(taken)} boxes left")
     for box, _ in taken:

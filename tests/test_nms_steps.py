@@ -9,6 +9,7 @@ import skimage
 import torch
 from PIL import Image
 
+from fastcv.explain import nms_steps
 from fastcv.ops import box_iou, nms
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "nms_steps.py"
@@ -24,7 +25,7 @@ def load():
 def test_steps_account_for_every_box():
     demo = load()
     boxes, scores = demo.candidates(skimage.data.coins(), range(18, 30, 4), least=0.4)
-    taken = demo.steps(boxes, scores, 0.2)
+    taken = nms_steps(boxes, scores, 0.2)
     assert [box for box, _ in taken] == nms(boxes, scores, 0.2).tolist()
     assert sorted(i for box, gone in taken for i in [box, *gone]) == list(range(len(boxes)))
     for box, gone in taken:

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 
 import fastcv
-from fastcv.cli import bench, demo, doctor, evaluate, models, predict, train
+from fastcv.cli import bench, demo, doctor, evaluate, explain, models, predict, train
 from fastcv.cli._errors import UserError, sentence_for
 
 __all__ = ["UserError", "main"]
 
-COMMANDS = (predict, train, evaluate, demo, models, doctor, bench)
+COMMANDS = (predict, explain, train, evaluate, demo, models, doctor, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -176,9 +176,7 @@ def layers_of(model):
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize(
-    ("version", "seen"), [((0, 1, 0), "<i"), ((0, 2, 0), "<q")]
-)
+@pytest.mark.parametrize(("version", "seen"), [((0, 1, 0), "<i"), ((0, 2, 0), "<q")])
 def test_reads_darknets_files(tmp_path, batch_norm, version, seen):
     model = tiny(batch_norm=batch_norm)
     for tensor in model.state_dict().values():

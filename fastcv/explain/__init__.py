@@ -1,0 +1,6 @@
+"""How models come to what they say, as pictures."""
+
+from fastcv.explain.detection import DetectionSteps, detection_steps
+from fastcv.explain.nms import NMSStep, nms_steps
+
+__all__ = ["DetectionSteps", "NMSStep", "detection_steps", "nms_steps"]
