@@ -234,3 +234,16 @@ def _from_tensor(image: Tensor) -> Tensor:
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
         raise ValueError(f"an image as a tensor must be [3, H, W], got {list(image.shape)}")
     return image.expand(3, -1, -1)
+
+
+def grey(image: Tensor) -> Tensor:
+    """The brightness ``[1, H, W]`` of an RGB image ``[3, H, W]``; one that is grey stays as it is.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.images import grey
+        >>> grey(torch.full((3, 1, 1), 0.5))
+        tensor([[[0.5000]]])
+    """
+    weights = image.new_tensor([0.299, 0.587, 0.114])[:, None, None]
+    return (image * weights).sum(0, keepdim=True)

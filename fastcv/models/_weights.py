@@ -112,8 +112,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors``, or of any ``torch.save`` of a state dict.
 
-    ``{"model": ...}`` and ``{"state_dict": ...}`` around it and ``module.`` before its keys are
-    taken off.
+    ``{"model": ...}``, ``{"state_dict": ...}`` and ``{"model_state_dict": ...}`` around it and
+    ``module.`` before its keys are taken off, and what is no tensor beside the tensors.
 
     Raises:
         ValueError: it is no such file, or would run code when read.
@@ -130,10 +130,13 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ) from error
     except (RuntimeError, EOFError, ValueError) as error:
         raise ValueError(f"{path} is no checkpoint that torch can read") from error
-    for wrapper in ("state_dict", "model"):
+    for wrapper in ("state_dict", "model", "model_state_dict"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if isinstance(state, dict):
+        for key in [key for key, value in state.items() if not isinstance(value, Tensor)]:
+            del state[key]
+    if not isinstance(state, dict) or not state:
         raise ValueError(f"{path} is no state dict: it must map names to tensors")
     if state and all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): value for key, value in state.items()}

@@ -10,7 +10,7 @@ CONVOLUTIONS = {
     16: (2, 2, 3, 3, 3),
     19: (2, 2, 4, 4, 4),
 }
-CHANNELS = (64, 128, 256, 512, 512)
+GROWTH = (1, 2, 4, 8, 8)  # of the channels, by stage
 
 
 class VGGTrunk(nn.Module):
@@ -19,6 +19,7 @@ class VGGTrunk(nn.Module):
     Args:
         depth: 11, 13, 16 or 19.
         batch_norm: a norm after each convolution.
+        width: channels of the first stage; each doubles them, up to eight times as many.
 
     Attributes:
         out_channels: channels of the five feature maps.
@@ -32,13 +33,14 @@ class VGGTrunk(nn.Module):
         [(1, 64, 32, 32), (1, 128, 16, 16), (1, 256, 8, 8), (1, 512, 4, 4), (1, 512, 2, 2)]
     """
 
-    def __init__(self, depth: int, *, batch_norm: bool = False) -> None:
+    def __init__(self, depth: int, *, batch_norm: bool = False, width: int = 64) -> None:
         super().__init__()
         if depth not in CONVOLUTIONS:
             raise ValueError(f"depth must be one of {list(CONVOLUTIONS)}, got {depth}")
         layers: list[nn.Module] = []
         inputs = 3
-        for convolutions, channels in zip(CONVOLUTIONS[depth], CHANNELS, strict=True):
+        self.out_channels = tuple(width * growth for growth in GROWTH)
+        for convolutions, channels in zip(CONVOLUTIONS[depth], self.out_channels, strict=True):
             for _ in range(convolutions):
                 layers.append(nn.Conv2d(inputs, channels, 3, padding=1))
                 if batch_norm:
@@ -47,7 +49,6 @@ class VGGTrunk(nn.Module):
                 inputs = channels
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        self.out_channels = CHANNELS
         for module in self.features:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -163,11 +163,13 @@ def wrapped(state):
     yield state
     yield {"model": state}
     yield {"state_dict": state, "epoch": 3}
+    yield {"model_state_dict": state, "optim_state_dict": {"state": {}}}
+    yield {**state, "mask_values": [0, 1]}
     yield {"module." + key: value for key, value in state.items()}
     yield {"model": {"module." + key: value for key, value in state.items()}}
 
 
-@pytest.mark.parametrize("kind", range(5))
+@pytest.mark.parametrize("kind", range(7))
 def test_pth(model, tmp_path, kind):
     torch.save(list(wrapped(model.state_dict()))[kind], tmp_path / "a.pth")
     assert same(create_model("pair", weights=str(tmp_path / "a.pth")), model)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier, default_classes
 from fastcv.models.classification._published import torchvision_weights
-from fastcv.nn.local_response_norm import local_response_norm
+from fastcv.nn.alexnet import CHANNELS, alexnet_features, alexnet_grouped_features
 
 MAP_SIZE = 6  # of the last feature map, in cells
 
@@ -47,7 +47,7 @@ class AlexNet(Classifier):
         self.avgpool = nn.AdaptiveAvgPool2d(MAP_SIZE) if adaptive_pool else nn.Identity()
         self.classifier = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(256 * MAP_SIZE**2, 4096),
+            nn.Linear(CHANNELS * MAP_SIZE**2, 4096),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(4096, 4096),
@@ -83,53 +83,20 @@ def alexnet(*, num_classes: int = 1000, **config: Any) -> AlexNet:
 
     Source: Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014).
     """
-    features = nn.Sequential(
-        nn.Conv2d(3, 64, 11, stride=4, padding=2),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(64, 192, 5, padding=2),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(192, 384, 3, padding=1),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(384, 256, 3, padding=1),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(256, 256, 3, padding=1),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, stride=2),
-    )
-    return AlexNet(features, num_classes=num_classes, **config)
+    return AlexNet(alexnet_features(), num_classes=num_classes, **config)
 
 
 @register("alexnet_grouped", task="classification")
 def alexnet_grouped(*, num_classes: int = 1000, **config: Any) -> AlexNet:
     """The paper's AlexNet: two groups where it had two GPUs, response normalisation.
 
-    The order is the paper's: convolution, ReLU, normalisation, pool. Weights start as in its
-    section 5: deviation 0.01, and biases of 1 where a ReLU should be alive from the beginning.
-    The first convolution pads by 2, which gives the paper's 55 x 55 maps of its 224 x 224 images.
+    Weights start as in its section 5: deviation 0.01, and biases of 1 where a ReLU should be alive
+    from the beginning.
 
     Source: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks"
         (2012).
     """
-    features = nn.Sequential(
-        nn.Conv2d(3, 96, 11, stride=4, padding=2),
-        nn.ReLU(inplace=True),
-        local_response_norm(),
-        nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(96, 256, 5, padding=2, groups=2),
-        nn.ReLU(inplace=True),
-        local_response_norm(),
-        nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(256, 384, 3, padding=1),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(384, 384, 3, padding=1, groups=2),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(384, 256, 3, padding=1, groups=2),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, stride=2),
-    )
-    model = AlexNet(features, num_classes=num_classes, **config)
+    model = AlexNet(alexnet_grouped_features(), num_classes=num_classes, **config)
     layers = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     for layer, bias in zip(layers, (0, 1, 0, 1, 1, 1, 1, 0), strict=True):
         nn.init.normal_(layer.weight, std=0.01)

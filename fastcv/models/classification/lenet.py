@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.images import grey
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier
 
@@ -152,9 +153,7 @@ class LeNet(Classifier):
 
     def prepare(self, images: list[Tensor]) -> Tensor:
         """Images of any sizes to one batch: grey, resized, cropped, normalised."""
-        red, green, blue = 0.299, 0.587, 0.114  # of brightness
-        weights = images[0].new_tensor([red, green, blue])[:, None, None]
-        return super().prepare([(image * weights).sum(0, keepdim=True) for image in images])
+        return super().prepare([grey(image) for image in images])
 
 
 @register("lenet5", task="classification")
