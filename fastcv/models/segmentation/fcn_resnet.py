@@ -19,7 +19,7 @@ class FCNResNet(ResNetSegmenter):
         depth: of the ResNet: 18, 34, 50, 101 or 152.
         num_classes: logits, the background's included.
         aux_loss: have an auxiliary head on the third stage; it runs in training only.
-        trunk: what ``ResNetTrunk`` takes, such as ``width``.
+        width: channels of the ResNet's stem.
 
     Source: Long et al., "Fully Convolutional Networks for Semantic Segmentation" (2015), for
         scores by convolution; the trunk and the heads are torchvision's.
@@ -32,9 +32,9 @@ class FCNResNet(ResNetSegmenter):
     """
 
     def __init__(
-        self, depth: int, *, num_classes: int = 21, aux_loss: bool = True, **trunk: Any
+        self, depth: int, *, num_classes: int = 21, aux_loss: bool = True, width: int = 64
     ) -> None:
-        backbone = ResNetTrunk(depth, replace_stride_with_dilation=(False, True, True), **trunk)
+        backbone = ResNetTrunk(depth, replace_stride_with_dilation=(False, True, True), width=width)
         head = FCNHead(backbone.out_channels[3], num_classes)
         super().__init__(backbone, head, num_classes=num_classes, aux_loss=aux_loss)
 
