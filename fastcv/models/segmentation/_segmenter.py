@@ -143,12 +143,16 @@ class Segmenter(System):
         for scale in scales:
             view = _resize(batch, [max(1, round(n * scale)) for n in batch.shape[-2:]])
             for mirrored in (False, True) if flip else (False,):
-                logits = self(view.flip(3)).flip(3) if mirrored else self(view)
+                logits = self.logits(view.flip(3)).flip(3) if mirrored else self.logits(view)
                 (found,) = self.postprocess(_resize(logits, image.shape[-2:]), **options)
                 assert found.scores is not None
                 total = found.scores if total is None else total.add_(found.scores)
         assert total is not None
         return total.div_(len(scales) * (2 if flip else 1))
+
+    def logits(self, batch: Tensor) -> Tensor:
+        """What ``predict`` asks of prepared images; for a ``forward`` that leaves out a border."""
+        return self(batch)
 
     def postprocess(self, output: Tensor) -> list[Segmentation]:
         """The likeliest class of each pixel, and all classes' probabilities."""
