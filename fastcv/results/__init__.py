@@ -4,6 +4,14 @@ from fastcv.results._base import Result
 from fastcv.results.attention_maps import AttentionMaps
 from fastcv.results.classification import Classification
 from fastcv.results.detections import Detections
+from fastcv.results.instances import Instances
 from fastcv.results.segmentation import Segmentation
 
-__all__ = ["AttentionMaps", "Classification", "Detections", "Result", "Segmentation"]
+__all__ = [
+    "AttentionMaps",
+    "Classification",
+    "Detections",
+    "Instances",
+    "Result",
+    "Segmentation",
+]

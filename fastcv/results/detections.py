@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch import Tensor
 from fastcv.images import ImageInput
 from fastcv.results._base import Result
 from fastcv.results._draw import Canvas
+
+Kind = TypeVar("Kind", bound="Detections")
 
 
 @dataclass(repr=False, eq=False)
@@ -59,20 +61,18 @@ class Detections(Result):
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, index: Any) -> Detections:
+    def __getitem__(self: Kind, index: Any) -> Kind:
         """Those that a mask, index, slice or tensor of indices picks."""
         if isinstance(index, int):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"index {index} is out of range for {len(self)} boxes")
             index = [index]
-        return Detections(
-            self.boxes[index],
-            self.scores[index],
-            self.labels[index],
-            self.classes,
-            self.image_size,
-            self.source,
-        )
+        boxes, scores, labels = self.boxes[index], self.scores[index], self.labels[index]
+        return replace(self, boxes=boxes, scores=scores, labels=labels, **self._picked(index))
+
+    def _picked(self, index: Any) -> dict[str, Any]:
+        """What a subclass has more of each box."""
+        return {}
 
     def __repr__(self) -> str:
         height, width = self.image_size
@@ -83,7 +83,8 @@ class Detections(Result):
         kinds = [f"{n} {self.name_of(k)} {best[k]:.2f}" for k, n in counts.most_common(5)]
         more = [f"{len(counts) - 5} more classes"] if len(counts) > 5 else []
         what = f"{len(self)} box{'es' if len(self) != 1 else ''} in {height}x{width}"
-        return f"Detections({': '.join([what, ', '.join(kinds + more)] if kinds else [what])})"
+        told = ": ".join([what, ", ".join(kinds + more)] if kinds else [what])
+        return f"{type(self).__name__}({told})"
 
     def draw(self, image: ImageInput | None = None) -> Image.Image:
         """The picture with each box, its name and its score; tiny pictures are enlarged.
@@ -103,12 +104,16 @@ class Detections(Result):
             )
         canvas = Canvas(picture)
         order = self.scores.argsort(descending=True).tolist()
+        self._draw_under(canvas, order)
         boxes, labels, scores = self.boxes.tolist(), self.labels.tolist(), self.scores.tolist()
         for i in reversed(order):  # the surest last, on top
             canvas.box(boxes[i], labels[i])
         for i in order:  # the surest first, at the best place
             canvas.tag(boxes[i], labels[i], f"{self.name_of(labels[i])}  {scores[i]:.2f}")
         return canvas.finish()
+
+    def _draw_under(self, canvas: Canvas, order: list[int]) -> None:
+        """What a subclass draws before the boxes; ``order``: of the boxes, the surest first."""
 
     def to_dict(self) -> dict[str, Any]:
         """``file``, ``size`` as [height, width], and ``detections``, a list."""
