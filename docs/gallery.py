@@ -61,6 +61,11 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
         "selective_search.png",
     ),
     ("examples/hog_faces.py", "--out", "{folder}/hog_faces.png"): ("hog_faces.png",),
+    ("examples/fcn_strides.py", "--out", "{folder}/fcn_strides.png"): ("fcn_strides.png",),
+    ("examples/unet_bridges.py", "--out", "{folder}/unet.png"): ("unet.png",),
+    ("examples/hypercolumn_heatmaps.py", "--out", "{folder}/hypercolumns.png"): (
+        "hypercolumns.png",
+    ),
     ("-m", "fastcv", "demo", "--out", "{folder}"): ("digits.png",),
 }
 
