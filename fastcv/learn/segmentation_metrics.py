@@ -212,15 +212,12 @@ def evaluate_segmenter(
     Example:
         >>> import torch
         >>> from fastcv.learn import evaluate_segmenter
-        >>> from fastcv.models.segmentation._segmenter import Segmenter
-        >>> class Brightness(Segmenter):
-        ...     classes = ("dark", "bright")
-        ...     def forward(self, images):
-        ...         gray = images.mean(dim=1, keepdim=True)
-        ...         return torch.cat([-gray, gray], dim=1)
-        >>> image = torch.eye(8).expand(3, 8, 8)
-        >>> evaluate_segmenter(Brightness(), [(image, torch.eye(8).long())])["miou"]
-        1.0
+        >>> from fastcv.models import create_model
+        >>> model = create_model("fcn_resnet50", num_classes=2, width=4)
+        >>> data = [(torch.rand(3, 32, 40), torch.ones(32, 40, dtype=torch.int64))]
+        >>> found = evaluate_segmenter(model, data)  # of random weights
+        >>> 0 <= found["pixel_acc"] <= 1, found["acc_by_class"][0]
+        (True, None)
     """
     classes: Sequence[str] = model.classes  # type: ignore[assignment]
     metrics = SegmentationMetrics(len(classes))
