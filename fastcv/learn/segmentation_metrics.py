@@ -213,7 +213,7 @@ def evaluate_segmenter(
         >>> import torch
         >>> from fastcv.learn import evaluate_segmenter
         >>> from fastcv.models import create_model
-        >>> model = create_model("fcn_resnet50", num_classes=2, width=4)
+        >>> model = create_model("deeplabv3plus_resnet50", num_classes=2, width=4)
         >>> data = [(torch.rand(3, 32, 40), torch.ones(32, 40, dtype=torch.int64))]
         >>> found = evaluate_segmenter(model, data)  # of random weights
         >>> 0 <= found["pixel_acc"] <= 1, found["acc_by_class"][0]
