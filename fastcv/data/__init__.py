@@ -6,6 +6,7 @@ from fastcv.data.collate import collate
 from fastcv.data.drawn_digits import DrawnDigits
 from fastcv.data.folder import ImageFolder
 from fastcv.data.masks import LabelMaps, MaskFolder, VocSegmentation
+from fastcv.data.proposals import WithProposals
 from fastcv.data.to_coco import detection_to_coco
 from fastcv.data.voc import VocDetection
 
@@ -17,6 +18,7 @@ __all__ = [
     "MaskFolder",
     "VocDetection",
     "VocSegmentation",
+    "WithProposals",
     "box_heatmap",
     "collate",
     "detection_to_coco",

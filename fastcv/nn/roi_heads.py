@@ -99,6 +99,8 @@ class RoIHeads(nn.Module):
         box_head: ``[K, C, h, w] -> [K, D]``.
         box_predictor: ``[K, D] -> ([K, classes], [K, classes * 4])``.
         iou_thresh: proposals from this IoU with an object on are that object, others background.
+        background_iou: background from this IoU with some object on; those that overlap less
+            are left out, unless the image has no objects.
         batch_size_per_image: proposals of an image in the loss.
         positive_fraction: of these, at most so many objects.
         bbox_reg_weights: factors of the offsets, as in ``BoxCoder``.
@@ -114,6 +116,7 @@ class RoIHeads(nn.Module):
         box_predictor: nn.Module,
         *,
         iou_thresh: float = 0.5,
+        background_iou: float = 0.0,
         batch_size_per_image: int = 512,
         positive_fraction: float = 0.25,
         bbox_reg_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0),
@@ -124,6 +127,7 @@ class RoIHeads(nn.Module):
         self.box_head = box_head
         self.box_predictor = box_predictor
         self.matcher = Matcher(iou_thresh, iou_thresh)
+        self.background_iou = background_iou
         self.sampler = BalancedSampler(batch_size_per_image, positive_fraction)
         self.box_coder = BoxCoder(bbox_reg_weights)
         self.smooth_l1_beta = smooth_l1_beta
@@ -192,11 +196,14 @@ class RoIHeads(nn.Module):
         """Boxes of one image for the loss, their labels, and offsets of those that are objects."""
         # The objects' own boxes too: early on, few proposals overlap any.
         candidates = torch.cat([proposals, objects])
-        matches = self.matcher(box_iou(objects, candidates))
+        iou = box_iou(objects, candidates)
+        matches = self.matcher(iou)
         label = torch.zeros_like(matches)
         matched = matches >= 0
         label[matched] = names[matches[matched]]
         label[matches == BETWEEN] = -1
+        if len(objects) > 0:
+            label[iou.amax(0) < self.background_iou] = -1
         sampled = torch.cat(self.sampler(label)).sort().values
         candidates, matches, label = candidates[sampled], matches[sampled], label[sampled]
         positive = label > 0

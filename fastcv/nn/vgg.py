@@ -71,3 +71,14 @@ class VGGTrunk(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return self.stages(images)
+
+
+class VGGBackbone(nn.Module):
+    """VGG up to its last convolution: one feature map, stride 16, of 512 channels."""
+
+    def __init__(self, trunk: VGGTrunk) -> None:
+        super().__init__()
+        self.features = trunk.features[:-1]
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {"0": self.features(images)}

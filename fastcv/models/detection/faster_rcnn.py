@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from fastcv.classes import class_names
 from fastcv.models._registry import register
-from fastcv.models._system import System
 from fastcv.models._weights import Weights
 from fastcv.models.detection._classes import detector_classes
+from fastcv.models.detection._two_stage import TwoStageDetector
 from fastcv.nn.anchors import AnchorGenerator
 from fastcv.nn.detection_targets import check_targets, without_crowds
 from fastcv.nn.detection_transform import DetectionTransform, ImageBatch, resize_boxes
@@ -22,15 +22,13 @@ from fastcv.nn.resnet import ResNetTrunk
 from fastcv.nn.resnet_fpn import ResNetFPN
 from fastcv.nn.roi_heads import (
     FastRCNNPredictor,
-    FoundBoxes,
     RoIHeads,
     SingleLevelRoIPool,
     TwoMLPHead,
 )
 from fastcv.nn.rpn import RegionProposalNetwork, RPNHead, RPNOutput
-from fastcv.nn.vgg import VGGTrunk
+from fastcv.nn.vgg import VGGBackbone, VGGTrunk
 from fastcv.ops import MultiScaleRoIAlign
-from fastcv.results import Detections
 
 
 class FasterRCNNOutput(NamedTuple):
@@ -48,7 +46,7 @@ class FasterRCNNOutput(NamedTuple):
     box_deltas: Tensor | None
 
 
-class FasterRCNN(System):
+class FasterRCNN(TwoStageDetector):
     """Faster R-CNN of any backbone.
 
     Args:
@@ -145,67 +143,6 @@ class FasterRCNN(System):
             **self.rpn.loss(rpn, boxes, batch.sizes),
             **self.roi_heads.loss(features, proposals, boxes, labels, batch.sizes),
         }
-
-    def detect(
-        self,
-        output: FasterRCNNOutput,
-        *,
-        score_threshold: float = 0.05,
-        iou_threshold: float = 0.5,
-        max_detections: int = 100,
-    ) -> list[FoundBoxes]:
-        """Boxes of each image, in its own pixels, by falling score: tensors, for export.
-
-        Args:
-            output: of ``forward`` in eval mode.
-            score_threshold: a class's probability must be above it.
-            iou_threshold: the lesser of two boxes of a class that overlap more is dropped.
-            max_detections: of an image, at most.
-
-        Raises:
-            ValueError: ``output`` is of training mode.
-        """
-        if output.class_logits is None or output.box_deltas is None:
-            raise ValueError(
-                "output is of training mode, which stops at the proposals: eval() first"
-            )
-        batch = output.batch
-        found = self.roi_heads.detect(
-            output.class_logits,
-            output.box_deltas,
-            output.proposals,
-            batch.sizes,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-        )
-        return [
-            FoundBoxes(resize_boxes(boxes, size, own), scores, labels)
-            for (boxes, scores, labels), size, own in zip(
-                found, batch.sizes, batch.original_sizes, strict=True
-            )
-        ]
-
-    def postprocess(
-        self,
-        output: FasterRCNNOutput,
-        *,
-        score_threshold: float = 0.05,
-        iou_threshold: float = 0.5,
-        max_detections: int = 100,
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(
-            output,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-        )
-        sizes = output.batch.original_sizes
-        return [
-            Detections(*tensors, self.classes, size)
-            for tensors, size in zip(found, sizes, strict=True)
-        ]
 
 
 FPN_ANCHORS = ((32,), (64,), (128,), (256,), (512,))
@@ -335,17 +272,6 @@ def fasterrcnn_resnet18_fpn(
         min_size=min_size,
         max_size=max_size,
     )
-
-
-class VGGBackbone(nn.Module):
-    """VGG up to its last convolution: one feature map, stride 16, of 512 channels."""
-
-    def __init__(self, trunk: VGGTrunk) -> None:
-        super().__init__()
-        self.features = trunk.features[:-1]
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        return {"0": self.features(images)}
 
 
 @register("fasterrcnn_vgg16", task="detection")

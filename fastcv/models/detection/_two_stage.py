@@ -1,0 +1,92 @@
+"""What detectors share that classify and refine boxes which something else proposed."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from fastcv.models._system import System
+from fastcv.nn.detection_transform import ImageBatch, resize_boxes
+from fastcv.nn.roi_heads import FoundBoxes, RoIHeads
+from fastcv.results import Detections
+
+
+class TwoStageOutput(Protocol):
+    """What the second stage says; both are None in training, where ``loss`` runs it on samples."""
+
+    @property
+    def batch(self) -> ImageBatch: ...
+    @property
+    def proposals(self) -> Any: ...
+    @property
+    def class_logits(self) -> Tensor | None: ...
+    @property
+    def box_deltas(self) -> Tensor | None: ...
+
+
+class TwoStageDetector(System):
+    """``detect`` and ``postprocess`` of a detector with ``roi_heads``."""
+
+    roi_heads: RoIHeads
+
+    def detect(
+        self,
+        output: TwoStageOutput,
+        *,
+        score_threshold: float = 0.05,
+        iou_threshold: float = 0.5,
+        max_detections: int = 100,
+    ) -> list[FoundBoxes]:
+        """Boxes of each image, in its own pixels, by falling score: tensors, for export.
+
+        Args:
+            output: of ``forward`` in eval mode.
+            score_threshold: a class's probability must be above it.
+            iou_threshold: the lesser of two boxes of a class that overlap more is dropped.
+            max_detections: of an image, at most.
+
+        Raises:
+            ValueError: ``output`` is of training mode.
+        """
+        if output.class_logits is None or output.box_deltas is None:
+            raise ValueError(
+                "output is of training mode, which stops at the proposals: eval() first"
+            )
+        batch = output.batch
+        found = self.roi_heads.detect(
+            output.class_logits,
+            output.box_deltas,
+            output.proposals,
+            batch.sizes,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+        )
+        return [
+            FoundBoxes(resize_boxes(boxes, size, own), scores, labels)
+            for (boxes, scores, labels), size, own in zip(
+                found, batch.sizes, batch.original_sizes, strict=True
+            )
+        ]
+
+    def postprocess(
+        self,
+        output: TwoStageOutput,
+        *,
+        score_threshold: float = 0.05,
+        iou_threshold: float = 0.5,
+        max_detections: int = 100,
+    ) -> list[Detections]:
+        """The same as results; see ``detect``."""
+        found = self.detect(
+            output,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+        )
+        sizes = output.batch.original_sizes
+        return [
+            Detections(*tensors, self.classes, size)
+            for tensors, size in zip(found, sizes, strict=True)
+        ]
