@@ -58,6 +58,10 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     device = find_device(args.device)
+    if segmenter_options(args) and args.masks is None and args.voc is None:
+        raise UserError(
+            "--tile, --overlap, --scales and --flip are of segmenters: --masks or --voc"
+        )
     if args.recipe is not None:
         from fastcv import recipes
 

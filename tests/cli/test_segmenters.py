@@ -224,6 +224,14 @@ def test_evaluate_on_voc(masks, capsys):
     assert "label 1 is 'aeroplane' in the annotations and 'bright' in" in capsys.readouterr().err
 
 
+def test_options_of_segmenters_are_not_left_out_in_silence(masks, capsys):
+    arguments = ["evaluate", "--weights", "sorter.safetensors", "--flip"]
+    assert main([*arguments, "--folder", "photos"]) == 2
+    assert "--flip are of segmenters: --masks or --voc" in capsys.readouterr().err
+    assert main([*arguments, "--masks", "photos", "masks"]) == 2
+    assert "--flip: predict of sorter_net has no flip" in capsys.readouterr().err
+
+
 def test_evaluate_without_masks(masks, capsys):
     arguments = ["evaluate", "--weights", "halves.safetensors", "--masks", "photos", "none"]
     assert main(arguments) == 2
