@@ -6,6 +6,7 @@ from torch import nn
 
 from fastcv.nn.local_response_norm import local_response_norm
 
+MAP_SIZE = 6  # of the last map of 224 x 224 and of 227 x 227 pixels, in cells
 CHANNELS = 256  # of the last maps
 
 

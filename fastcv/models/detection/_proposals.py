@@ -1,4 +1,4 @@
-"""Proposals that a detector is given: what they must be."""
+"""What detectors share that take proposals: what these must be, and ``predict`` with them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+
+from fastcv.images import ImageInput
+from fastcv.models._system import System, _as_list
+from fastcv.results import Detections
+
+PROPOSALS = 2000  # of selective search, of an image
 
 
 def check_proposals(proposals: Sequence[Tensor], images: int) -> None:
@@ -37,3 +43,40 @@ def proposals_of_targets(targets: Sequence[Mapping[str, Any]]) -> list[Tensor]:
                 "fastcv.data.WithProposals"
             )
     return [target["proposals"] for target in targets]
+
+
+class TakesProposals(System):
+    """A system whose ``forward(images, proposals=None)`` proposes boxes itself where none come."""
+
+    def predict(
+        self,
+        inputs: ImageInput | Sequence[ImageInput],
+        *,
+        batch_size: int = 1,
+        progress: bool = False,
+        proposals: Sequence[Tensor] | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """Results for pictures; see ``System.predict``.
+
+        Args:
+            inputs, batch_size, progress, options: as there.
+            proposals: for each picture ``[N, 4]`` in its pixels; then pictures are looked at one at
+                a time. None: selective search.
+        """
+        if proposals is None:
+            return super().predict(inputs, batch_size=batch_size, progress=progress, **options)
+        items = _as_list(inputs)
+        check_proposals(proposals, len(items))
+        return [
+            found
+            for item, boxes in zip(items, proposals, strict=True)
+            for found in super(TakesProposals, self).predict([item], proposals=[boxes], **options)
+        ]
+
+    def predict_batch(
+        self, images: Sequence[Tensor], *, proposals: Sequence[Tensor] | None = None, **options: Any
+    ) -> list[Detections]:
+        """A result for each image ``[3, H, W]``, uint8 or in [0, 1]; ``predict`` calls it."""
+        floats = [self.as_float(image) for image in images]
+        return self.postprocess(self(floats, proposals), **options)

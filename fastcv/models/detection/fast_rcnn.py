@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from fastcv.images import ImageInput
 from fastcv.models._registry import register
-from fastcv.models._system import _as_list
 from fastcv.models.detection._classes import detector_classes
-from fastcv.models.detection._proposals import check_proposals, proposals_of_targets
+from fastcv.models.detection._proposals import (
+    PROPOSALS,
+    TakesProposals,
+    check_proposals,
+    proposals_of_targets,
+)
 from fastcv.models.detection._two_stage import TwoStageDetector
 from fastcv.nn.detection_targets import check_targets, without_crowds
 from fastcv.nn.detection_transform import DetectionTransform, ImageBatch, resize_boxes
@@ -19,9 +22,6 @@ from fastcv.nn.resnet import ResNetTrunk
 from fastcv.nn.roi_heads import FastRCNNPredictor, RoIHeads, SingleLevelRoIPool, TwoMLPHead
 from fastcv.nn.vgg import VGGBackbone, VGGTrunk
 from fastcv.ops import selective_search
-from fastcv.results import Detections
-
-PROPOSALS = 2000  # of an image
 
 
 class FastRCNNOutput(NamedTuple):
@@ -38,7 +38,7 @@ class FastRCNNOutput(NamedTuple):
     box_deltas: Tensor | None
 
 
-class FastRCNN(TwoStageDetector):
+class FastRCNN(TakesProposals, TwoStageDetector):
     """Fast R-CNN of any backbone.
 
     Args:
@@ -136,39 +136,6 @@ class FastRCNN(TwoStageDetector):
             for mine, old, new in zip(objects, batch.original_sizes, batch.sizes, strict=True)
         ]
         return self.roi_heads.loss(features, proposals, boxes, labels, batch.sizes)
-
-    def predict(
-        self,
-        inputs: ImageInput | Sequence[ImageInput],
-        *,
-        batch_size: int = 1,
-        progress: bool = False,
-        proposals: Sequence[Tensor] | None = None,
-        **options: Any,
-    ) -> list[Any]:
-        """Results for pictures; see ``System.predict``.
-
-        Args:
-            inputs, batch_size, progress, options: as there.
-            proposals: for each picture ``[N, 4]`` in its pixels; then pictures are looked at one at
-                a time. None: selective search.
-        """
-        if proposals is None:
-            return super().predict(inputs, batch_size=batch_size, progress=progress, **options)
-        items = _as_list(inputs)
-        check_proposals(proposals, len(items))
-        return [
-            found
-            for item, boxes in zip(items, proposals, strict=True)
-            for found in super(FastRCNN, self).predict([item], proposals=[boxes], **options)
-        ]
-
-    def predict_batch(
-        self, images: Sequence[Tensor], *, proposals: Sequence[Tensor] | None = None, **options: Any
-    ) -> list[Detections]:
-        """A result for each image ``[3, H, W]``, uint8 or in [0, 1]; ``predict`` calls it."""
-        floats = [self.as_float(image) for image in images]
-        return self.postprocess(self(floats, proposals), **options)
 
 
 def _build(

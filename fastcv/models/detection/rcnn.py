@@ -1,0 +1,360 @@
+"""R-CNN: every proposal is cut out, warped to one size and shown to a classifier by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastcv.models._registry import register
+from fastcv.models.detection._classes import detector_classes
+from fastcv.models.detection._feature_cache import FeatureCache
+from fastcv.models.detection._proposals import (
+    PROPOSALS,
+    TakesProposals,
+    check_proposals,
+    proposals_of_targets,
+)
+from fastcv.models.detection._rcnn_fit import DescribedImage, HardNegatives, RegressionPairs
+from fastcv.nn.alexnet import CHANNELS, MAP_SIZE, alexnet_grouped_features
+from fastcv.nn.box_coder import BoxCoder
+from fastcv.nn.detection_targets import check_targets, without_crowds
+from fastcv.nn.detection_transform import IMAGENET_MEAN, IMAGENET_STD, check_images
+from fastcv.nn.matching import BalancedSampler, Matcher
+from fastcv.nn.roi_heads import FoundBoxes
+from fastcv.ops import (
+    batched_nms,
+    box_iou,
+    clip_boxes_to_image,
+    remove_small_boxes,
+    roi_align,
+    selective_search,
+)
+from fastcv.results import Detections
+
+CROPS = 64  # at a time
+NORM = 20.0  # of features in the mean before the SVMs see them; their C is meant for it
+SAMPLE = 20  # images that say what the mean is
+NEVER = -20.0  # the margin of a class that was never seen
+
+
+class RCNNOutput(NamedTuple):
+    """What the SVMs and the regressions say; boxes are in pixels of the images."""
+
+    images: list[Tensor]
+    """``[3, H, W]``, normalised."""
+    proposals: list[Tensor] | None
+    """For each image ``[N, 4]``; None in training where none were given: the targets have them."""
+    margins: Tensor | None
+    """``[K, classes - 1]`` for the proposals of all images, ``[K, classes - 1, 4]`` their offsets;
+    None in training, where ``loss`` classifies samples of the proposals instead."""
+    box_deltas: Tensor | None
+
+
+class RCNN(TakesProposals):
+    """R-CNN of any network.
+
+    Trained in two steps: ``loss`` trains the network to tell warped proposals apart by softmax;
+    then ``fit_svms`` solves an SVM and a box regression for each class on its features.
+
+    Args:
+        features: crops ``[K, 3, crop_size, crop_size]`` to maps, ``map_numbers`` when flattened.
+        classifier: these to ``channels`` numbers.
+        map_numbers, channels: see above.
+        classes: names by label; the first is the background.
+        crop_size: of a warped proposal, in pixels.
+        context: of these, what a crop shows around the proposal on each side.
+
+    Source: Girshick et al., "Rich Feature Hierarchies for Accurate Object Detection and Semantic
+        Segmentation" (2014), section 2, appendices A to C.
+    """
+
+    mean: Tensor
+    std: Tensor
+    feature_scale: Tensor
+
+    def __init__(
+        self,
+        features: nn.Module,
+        classifier: nn.Module,
+        map_numbers: int,
+        channels: int,
+        classes: Sequence[str],
+        *,
+        crop_size: int = 227,
+        context: int = 16,
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.classifier = classifier
+        others = len(classes) - 1
+        self.cls_score = nn.Linear(channels, len(classes))
+        self.svms = nn.Linear(channels, others)
+        self.bbox_pred = nn.Linear(map_numbers, others * 4)
+        for layer in (self.svms, self.bbox_pred):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+            layer.requires_grad_(False)  # solved, not stepped
+        nn.init.constant_(self.svms.bias, NEVER)
+        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+            constant = torch.tensor(values, device="cpu")[:, None, None]
+            self.register_buffer(name, constant, persistent=False)
+        self.register_buffer("feature_scale", torch.ones(()))
+        self.classes = tuple(classes)
+        self.crop_size, self.context = crop_size, context
+        self.matcher = Matcher(0.5, 0.5)
+        self.sampler = BalancedSampler(128, 0.25)
+        self.box_coder = BoxCoder()
+
+    def forward(
+        self, images: Sequence[Tensor] | Tensor, proposals: Sequence[Tensor] | None = None
+    ) -> RCNNOutput:
+        """Margins and offsets of all proposals.
+
+        Args:
+            images: a list of ``[3, H, W]`` of any sizes, or ``[B, 3, H, W]``; floating, in [0, 1].
+            proposals: for each image ``[N, 4]`` in its pixels. None: in training those of
+                the targets that ``loss`` is given; else selective search, its first 2000.
+
+        Raises:
+            TypeError, ValueError: images or proposals of another kind or shape.
+        """
+        check_images(images)
+        if proposals is None and not self.training:
+            proposals = [selective_search(image)[:PROPOSALS] for image in images]
+        normalised = [(image - self.mean) / self.std for image in images]
+        if proposals is None:
+            return RCNNOutput(normalised, None, None, None)
+        check_proposals(proposals, len(normalised))
+        boxes = [mine.to(image) for mine, image in zip(proposals, normalised, strict=True)]
+        if self.training:
+            return RCNNOutput(normalised, boxes, None, None)
+        margins, deltas = [], []
+        for image, mine in zip(normalised, boxes, strict=True):
+            for some in torch.split(mine, CROPS):
+                maps, vectors = self.describe(image, some)
+                margins.append(self.svms(vectors * self.feature_scale))
+                deltas.append(self.bbox_pred(maps).unflatten(1, (-1, 4)))
+        return RCNNOutput(normalised, boxes, torch.cat(margins), torch.cat(deltas))
+
+    def warp(self, image: Tensor, boxes: Tensor) -> Tensor:
+        """Crops ``[N, 3, crop_size, crop_size]``: each box fills one but for the context around it.
+
+        Args:
+            image: ``[3, H, W]``, normalised: beyond its border lies the mean, 0.
+            boxes: ``[N, 4]`` in its pixels.
+
+        Source: Girshick et al. (2014), appendix A: warp with context padding.
+        """
+        scale = self.crop_size / (self.crop_size - 2 * self.context)
+        centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+        half = (boxes[:, 2:] - boxes[:, :2]) / 2 * scale
+        return roi_align(
+            image[None],
+            [torch.cat([centre - half, centre + half], 1)],
+            self.crop_size,
+            sampling_ratio=1,  # bilinear, as images were resized then
+            aligned=True,
+        )
+
+    def describe(self, image: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """The last maps ``[N, map_numbers]`` and the vectors ``[N, channels]`` of boxes."""
+        maps = self.features(self.warp(image, boxes)).flatten(1)
+        return maps, self.classifier(maps)
+
+    def loss(self, output: RCNNOutput, targets: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """Fine-tuning: cross-entropy of the classes, of samples of the proposals.
+
+        Args:
+            output: of ``forward``.
+            targets: for each image ``boxes`` ``[N, 4]``, ``labels`` ``[N]`` int64, 1 and up;
+                ``proposals`` ``[M, 4]``, as ``fastcv.data.WithProposals`` gives them, unless
+                ``forward`` was given some; and where there are crowds ``iscrowd`` ``[N]``.
+
+        Returns:
+            ``loss_classifier``.
+
+        Raises:
+            ValueError: a target that cannot be right; the sentence names the image.
+
+        Source: Girshick et al. (2014), section 2.3.
+        """
+        check_targets(targets, len(output.images), len(self.classes))
+        proposals = output.proposals
+        if proposals is None:
+            proposals = proposals_of_targets(targets)
+        logits, wanted = [], []
+        for image, mine, target in zip(output.images, proposals, targets, strict=True):
+            boxes, label = self._samples(mine.to(image), *without_crowds(target))
+            logits.append(self.cls_score(self.describe(image, boxes)[1]))
+            wanted.append(label)
+        return {"loss_classifier": F.cross_entropy(torch.cat(logits), torch.cat(wanted))}
+
+    @torch.no_grad()
+    def _samples(self, proposals: Tensor, objects: Tensor, names: Tensor) -> tuple[Tensor, Tensor]:
+        candidates = torch.cat([proposals, objects.to(proposals)])
+        matches = self.matcher(box_iou(objects.to(proposals), candidates))
+        label = torch.zeros_like(matches)
+        label[matches >= 0] = names[matches[matches >= 0]]
+        sampled = torch.cat(self.sampler(label))
+        return candidates[sampled], label[sampled]
+
+    @torch.no_grad()
+    def fit_svms(
+        self,
+        dataset: Any,
+        *,
+        cache: str | os.PathLike[str] | None = None,
+        rounds: int = 2,
+        c: float = 1e-3,
+        penalty: float = 1000.0,
+        seed: int = 0,
+    ) -> RCNN:
+        """Solves each class's SVM, with hard negatives, and its box regression.
+
+        Args:
+            dataset: items ``(image, target)`` with ``proposals``, see
+                ``fastcv.data.WithProposals``; each is read once or, without ``cache``, in each of
+                the passes.
+            cache: a folder for the features, some 27 KiB a proposal; None computes them anew in
+                each pass.
+            rounds: passes that look for hard negatives, after one that begins with a few of each
+                image.
+            c: of the SVMs.
+            penalty: of the ridge regressions.
+            seed: of the first negatives and of the solver.
+
+        Returns:
+            The model itself, in the mode it was in.
+
+        Raises:
+            ValueError: a target that cannot be right.
+            ImportError: scikit-learn is missing.
+
+        Source: Girshick et al. (2014), section 2.3 and appendix C.
+        """
+        network = {**self.features.state_dict(), **self.classifier.state_dict()}
+        store, mode = FeatureCache(cache, network), self.training
+        self.eval()
+
+        def described(index: int) -> DescribedImage:
+            image, target = dataset[index]
+            check_targets([target], 1, len(self.classes))
+            objects, labels = without_crowds(target)
+            boxes = torch.cat([objects, proposals_of_targets([target])[0].to(objects)])
+            found = store.get([image, boxes], lambda: self._features_of(image, boxes))
+            return DescribedImage(boxes, labels, box_iou(objects, boxes), **found)
+
+        some = [described(i).vectors for i in range(min(len(dataset), SAMPLE))]
+        self.feature_scale.fill_(NORM / float(torch.cat(some).norm(dim=1).mean()))
+        svms = [HardNegatives(c, seed) for _ in self.classes[1:]]
+        pairs = [RegressionPairs(self.box_coder) for _ in svms]
+        for number in range(rounds + 1):
+            for index in range(len(dataset)):
+                image = described(index)
+                for label, (svm, near) in enumerate(zip(svms, pairs, strict=True), 1):
+                    svm.look(index, image, label, float(self.feature_scale))
+                    if number == 0:
+                        near.look(image, label)
+            for svm in svms:
+                svm.solve()
+        for row, (svm, near) in enumerate(zip(svms, pairs, strict=True)):
+            if svm.weight is not None:
+                self.svms.weight[row], self.svms.bias[row] = svm.weight, svm.bias
+            if len(near) > 0:
+                weight, bias = near.solve(penalty)
+                part = slice(4 * row, 4 * row + 4)
+                self.bbox_pred.weight[part], self.bbox_pred.bias[part] = weight.T, bias
+        self.train(mode)
+        return self
+
+    def _features_of(self, image: Tensor, boxes: Tensor) -> dict[str, Tensor]:
+        """Of an image in [0, 1] or uint8; half precision, half the disk."""
+        normalised = (self.as_float(image) - self.mean) / self.std
+        parts = [self.describe(normalised, some.to(normalised)) for some in boxes.split(CROPS)]
+        maps, vectors = (torch.cat(part).cpu().half() for part in zip(*parts, strict=True))
+        return {"maps": maps, "vectors": vectors}
+
+    def detect(
+        self,
+        output: RCNNOutput,
+        *,
+        score_threshold: float = 0.5,
+        iou_threshold: float = 0.3,
+        max_detections: int = 100,
+    ) -> list[FoundBoxes]:
+        """Boxes of each image, in its own pixels, by falling score.
+
+        Args:
+            output: of ``forward`` in eval mode.
+            score_threshold: the margin's logistic function must be above it; 0.5 is the SVM's own
+                border. It is no probability.
+            iou_threshold: the lesser of two boxes of a class that overlap more is dropped.
+            max_detections: of an image, at most.
+
+        Raises:
+            ValueError: ``output`` is of training mode.
+        """
+        images, proposals, margins, deltas = output
+        if proposals is None or margins is None or deltas is None:
+            raise ValueError("output is of training mode, which has no margins: eval() first")
+        counts = [len(mine) for mine in proposals]
+        found = []
+        for image, mine, margin, offsets in zip(
+            images, proposals, margins.split(counts), deltas.split(counts), strict=True
+        ):
+            scores = margin.sigmoid()
+            proposal, row = (scores > score_threshold).nonzero(as_tuple=True)
+            boxes = self.box_coder.decode(offsets[proposal, row], mine[proposal])
+            boxes = clip_boxes_to_image(boxes, (image.shape[1], image.shape[2]))
+            large = remove_small_boxes(boxes, min_size=1e-2)
+            boxes, label, score = boxes[large], row[large] + 1, scores[proposal, row][large]
+            keep = batched_nms(boxes, score, label, iou_threshold)[:max_detections]
+            found.append(FoundBoxes(boxes[keep], score[keep], label[keep]))
+        return found
+
+    def postprocess(
+        self,
+        output: RCNNOutput,
+        *,
+        score_threshold: float = 0.5,
+        iou_threshold: float = 0.3,
+        max_detections: int = 100,
+    ) -> list[Detections]:
+        """The same as results; see ``detect``."""
+        found = self.detect(
+            output,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+        )
+        return [
+            Detections(*tensors, self.classes, (image.shape[1], image.shape[2]))
+            for tensors, image in zip(found, output.images, strict=True)
+        ]
+
+
+@register("rcnn_alexnet", task="detection")
+def rcnn_alexnet(*, num_classes: int = 21) -> RCNN:
+    """R-CNN as in the paper: AlexNet on crops of 227 x 227 pixels, 4096 numbers a proposal.
+
+    The keys of AlexNet's layers are those of ``alexnet_grouped``.
+
+    Args:
+        num_classes: with the background; 21 for PASCAL VOC.
+    """
+    map_numbers = CHANNELS * MAP_SIZE**2
+    classifier = nn.Sequential(
+        nn.Dropout(0.5),
+        nn.Linear(map_numbers, 4096),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.5),
+        nn.Linear(4096, 4096),
+        nn.ReLU(inplace=True),
+    )
+    classes = detector_classes("voc", num_classes)
+    return RCNN(alexnet_grouped_features(), classifier, map_numbers, 4096, classes)
