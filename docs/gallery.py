@@ -55,6 +55,14 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/learn_from_little.py", "--out", "{folder}/learn_from_little.png"): (
         "learn_from_little.png",
     ),
+    ("examples/yolo_grid.py", "--out", "{folder}/yolo_grid.png"): ("yolo_grid.png",),
+    ("examples/detr_attention.py", "--out", "{folder}/detr_attention.png"): (
+        "detr_attention.png",
+    ),
+    ("examples/one_and_two_stages.py", "--out", "{folder}"): (
+        "detection_steps.png",
+        "one_and_two_stages.png",
+    ),
     ("examples/classifier_metrics.py", "--out", "{folder}"): ("confusion.png", "reliability.png"),
     ("examples/dataset_bias.py", "--out", "{folder}"): ("bias_means.png", "bias_boxes.png"),
     ("examples/selective_search.py", "--out", "{folder}/selective_search.png"): (

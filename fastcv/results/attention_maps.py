@@ -16,7 +16,7 @@ from fastcv.results.detections import Detections
 
 COLUMNS = 4
 GAP = 8
-DARKEST = 0.25  # of the picture, where nothing looks
+DARKEST = 0.2  # of the picture, where nothing looks
 
 
 @dataclass(repr=False, eq=False)
@@ -117,8 +117,9 @@ def _rounded(weights: Tensor) -> list[list[float]]:
 def _lit(picture: Image.Image, weights: Tensor) -> Image.Image:
     """The picture, the darker the less attention there is."""
     size = picture.size[::-1]
-    light = F.interpolate(weights[None, None].float().cpu(), size, mode="bicubic")[0, 0]
-    light = (light / light.max().clamp(min=1e-12)).clamp(0, 1).sqrt()  # so that a little shows
+    light = F.interpolate(weights[None, None].float().cpu(), size, mode="bilinear")[0, 0]
+    light = light - light.min()
+    light = light / light.max().clamp(min=1e-12)
     mask = ((DARKEST + (1 - DARKEST) * light) * 255).round().byte().numpy()
     return Image.composite(picture, Image.new("RGB", picture.size), Image.fromarray(mask))
 
