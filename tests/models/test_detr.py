@@ -389,7 +389,7 @@ def test_learns_drawn_digits():
     )
     model.classes = DrawnDigits.classes
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-4)
-    for _ in range(80):
+    for _ in range(140):
         optimizer.zero_grad()
         sum(model.loss(model(images), targets).values()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
