@@ -42,6 +42,29 @@ def test_detector(model, tmp_path):
         assert torch.equal(torch.from_numpy(labels), found.labels)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["retinanet_resnet18_fpn", "ssd_resnet18"])
+def test_single_stage_detectors(name, tmp_path):
+    torch.manual_seed(0)
+    sizes = {"size": 96} if name.startswith("ssd") else {"min_size": 96, "max_size": 128}
+    model = fastcv.create_model(name, num_classes=5, width=8, **sizes)
+    with torch.no_grad():
+        for _ in range(10):
+            model([torch.rand(3, 96, 128)] * 2)  # statistics that fit the weights
+        if not name.startswith("ssd"):
+            nn.init.normal_(model.head.classification_head.cls_logits.bias)  # much to find
+    path, image = tmp_path / "detector.onnx", torch.rand(3, 90, 120)
+    fastcv.export_onnx(model, path, image_size=(90, 120))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    boxes, scores, labels = map(torch.from_numpy, session.run(None, {"image": image.numpy()}))
+    (found,) = model.predict(image)
+    assert len(found) == len(boxes) > 20
+    torch.testing.assert_close(scores, found.scores, rtol=1e-4, atol=1e-5)
+    # Of boxes with almost the same score either may come first, or last of all.
+    same = fastcv.ops.box_iou(boxes, found.boxes) * (labels[:, None] == found.labels)
+    assert (same.amax(dim=1) > 0.999).float().mean() > 0.95
+
+
 def test_what_is_no_detector(tmp_path):
     with pytest.raises(TypeError, match=r"model must be a detector, with detect\(\), got Linear"):
         fastcv.export_onnx(nn.Linear(2, 2), tmp_path / "x.onnx", image_size=(8, 8))

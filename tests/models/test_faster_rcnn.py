@@ -7,6 +7,7 @@ from fastcv.models import create_model
 from fastcv.models._registry import find_model
 from fastcv.models._weights import load_state_dict
 from fastcv.nn.detection_transform import resize_boxes
+from fastcv.nn.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.ops import box_iou
 
 TINY = {
@@ -51,6 +52,10 @@ def test_published_weights():
     assert weights.url.endswith(f"fasterrcnn_resnet50_fpn_coco-{weights.sha256}.pth")
     assert weights.metric == {"box mAP": 37.0}
     assert len(weights.classes) == 91 and weights.classes[90] == "toothbrush"
+    with torch.device("meta"):
+        model = create_model("fasterrcnn_resnet50_fpn", **weights.config)
+    norms = [m for m in model.modules() if isinstance(m, FrozenBatchNorm2d)]
+    assert len(norms) == 53 and all(norm.eps == 0 for norm in norms)  # as they were trained
 
 
 def test_frozen_and_trained_norms_take_each_others_weights():

@@ -126,7 +126,10 @@ class RetinaNet(DenseDetector):
         sizes = [logits.shape[1] for logits in output.logits]
         total = output.logits[0].new_zeros(())
         for logits, label, weight in zip(
-            output.logits, labels.split(sizes, dim=1), weights.split(sizes, dim=1), strict=True
+            output.logits,
+            torch.split(labels, sizes, 1),
+            torch.split(weights, sizes, 1),
+            strict=True,
         ):
             classes = torch.arange(logits.shape[2], device=label.device)
             wanted = label[..., None] == classes
