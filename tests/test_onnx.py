@@ -46,7 +46,9 @@ def test_detector(model, tmp_path):
 @pytest.mark.parametrize("name", ["retinanet_resnet18_fpn", "ssd_resnet18"])
 def test_single_stage_detectors(name, tmp_path):
     torch.manual_seed(0)
-    sizes = {"size": 96} if name.startswith("ssd") else {"min_size": 96, "max_size": 128}
+    sizes = {"fpn_channels": 16, "min_size": 96, "max_size": 128}
+    if name.startswith("ssd"):
+        sizes = {"size": 96}
     model = fastcv.create_model(name, num_classes=5, width=8, **sizes)
     with torch.no_grad():
         for _ in range(10):
