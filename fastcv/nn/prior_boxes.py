@@ -20,8 +20,8 @@ class PriorBoxes(nn.Module):
         scales: for each map, the side of its square as a share of the image's; one more for the
             last map's larger square.
         steps: for each map, the pixels of the input from cell to cell; None: the input's size over
-            the map's, as the paper has it. The published networks name them, and so do their last
-            cells' centres lie up to a few pixels outside.
+            the map's, as the paper has it. The published networks name them; some of
+            their last centres lie a few pixels outside.
         clip_centres: whether such centres are moved to the image's edge. Sides never exceed the
             image's.
 

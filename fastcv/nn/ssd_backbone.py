@@ -54,8 +54,8 @@ class SSDVGG(nn.Module):
     """VGG-16 whose fully connected layers are convolutions, and SSD's maps behind it.
 
     The first map is conv4_3, each cell's features brought to length 20 at first, a scale that is
-    learned by channel. ``fc6`` has one weight of four of VGG's 7 x 7 that its 3 x 3 with dilation 6
-    can hold, on a map that the fifth pool no longer halves.
+    learned by channel. ``fc6`` keeps 3 x 3 of VGG's 7 x 7 weights, with dilation 6, on a map that
+    the fifth pool no longer halves.
 
     Args:
         size: 300 or 512, the input's sides in pixels.
