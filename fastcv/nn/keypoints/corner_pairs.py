@@ -45,17 +45,20 @@ def pair_corners(
     corners = first.points + first.read(top_left.offset)
     others = second.points + second.read(bottom_right.offset)
     apart = first.read(top_left.embedding) - second.read(bottom_right.embedding).mT
-    corners, others = torch.broadcast_tensors(corners[:, :, None], others[:, None])  # [B, k, k, 2]
+    rows, columns = corners.shape[1], others.shape[1]
+    corners = corners[:, :, None].expand(-1, -1, columns, -1)  # [B, k, k, 2]
+    others = others[:, None].expand(-1, rows, -1, -1)
     possible = (
         (first.channels[:, :, None] == second.channels[:, None])
         & (apart.abs() <= embedding_threshold)
         & (others > corners).all(dim=3)
+        & ((first.scores > 0)[:, :, None] & (second.scores > 0)[:, None])  # 0: no peak
     )
     scores = (first.scores[:, :, None] + second.scores[:, None]) / 2
     scores = torch.where(possible, scores, -1).flatten(1)
     scores, order = scores.topk(min(max_pairs, scores.shape[1]), dim=1)
     boxes = torch.cat([corners, others], dim=3).flatten(1, 2)
-    channels = first.channels.gather(1, order // second.scores.shape[1])
+    channels = first.channels.gather(1, order // columns)
     return Pairs(boxes.gather(1, order[:, :, None].expand(-1, -1, 4)), scores, channels)
 
 
@@ -110,5 +113,5 @@ def confirm_by_centers(pairs: Pairs, centers: Peaks, offsets: Tensor, n: Tensor)
     inside = (x > x1) & (x < x2) & (y > y1) & (y < y2)
     inside &= pairs.channels[:, :, None] == centers.channels[:, None]
     best = torch.where(inside, centers.scores[:, None], -1).amax(2)
-    confirmed = (best >= 0) & (pairs.scores >= 0)
+    confirmed = (best > 0) & (pairs.scores >= 0)  # 0: no peak
     return torch.where(confirmed, (2 * pairs.scores + best) / 3, -1)
