@@ -117,8 +117,8 @@ def test_planted_corners_are_found():
 def test_soft_nms_lowers_what_overlaps():
     """The same bottom-right corner with two top-left ones of the class, IoU 0.75."""
     output = planted(
-        [(0, 2, 2, 0.9, 0.0, 0.0, 0.0), (0, 4, 2, 0.7, 0.0, 0.0, 0.0)],
-        [(0, 10, 10, 0.9, 0.0, 0.0, 0.0)],
+        [(0, 2, 2, 0.9, 1.0, 0.0, 0.0), (0, 4, 2, 0.7, 1.0, 0.0, 0.0)],
+        [(0, 10, 10, 0.9, 1.0, 0.0, 0.0)],
     )
     (found,) = small("cornernet_hourglass104").postprocess(output)
     want = torch.tensor([0.9, 0.8 * math.exp(-(0.75**2) / 0.5)])
