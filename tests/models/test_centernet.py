@@ -7,7 +7,7 @@ import torch
 
 from fastcv.models import create_model
 from fastcv.models._weights import load_state_dict
-from fastcv.models.detection._keypoint_detector import KeypointOutput
+from fastcv.models.detection.keypoints._detector import KeypointOutput
 from fastcv.nn.detection_transform import ImageBatch
 from fastcv.nn.keypoints.heads import PointMaps
 

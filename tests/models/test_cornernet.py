@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fastcv.models import create_model
-from fastcv.models.detection._keypoint_detector import KeypointOutput
-from fastcv.models.detection.centernet_triplet import Triplet
-from fastcv.models.detection.cornernet import Corners
+from fastcv.models.detection.keypoints._detector import KeypointOutput
+from fastcv.models.detection.keypoints.centernet_triplet import Triplet
+from fastcv.models.detection.keypoints.cornernet import Corners
 from fastcv.nn.detection_transform import ImageBatch
 from fastcv.nn.keypoints.heads import CenterMaps, CornerMaps
 

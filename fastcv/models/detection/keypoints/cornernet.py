@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from fastcv.models._registry import register
 from fastcv.models.detection._classes import detector_classes
-from fastcv.models.detection._corner_detector import CornerDetector
-from fastcv.models.detection._keypoint_detector import KeypointOutput, used_labels
+from fastcv.models.detection.keypoints._corners import CornerDetector
+from fastcv.models.detection.keypoints._detector import KeypointOutput, used_labels
 from fastcv.nn.hourglass import DIMS, MODULES, StackedHourglass
 from fastcv.nn.keypoints.corner_pairs import Pairs, pair_corners
 from fastcv.nn.keypoints.corner_pooling import CornerPooling

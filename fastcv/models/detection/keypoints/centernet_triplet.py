@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from fastcv.models._registry import register
 from fastcv.models.detection._classes import detector_classes
-from fastcv.models.detection._corner_detector import CornerDetector
-from fastcv.models.detection._keypoint_detector import KeypointOutput, used_labels
+from fastcv.models.detection.keypoints._corners import CornerDetector
+from fastcv.models.detection.keypoints._detector import KeypointOutput, used_labels
 from fastcv.nn.detection_transform import resize_boxes
 from fastcv.nn.hourglass import DIMS, MODULES, StackedHourglass
 from fastcv.nn.keypoints.corner_pairs import Pairs, confirm_by_centers, pair_corners, peaks_of

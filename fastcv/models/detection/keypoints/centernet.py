@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fastcv.models._registry import register
 from fastcv.models.detection._classes import detector_classes
-from fastcv.models.detection._keypoint_detector import (
+from fastcv.models.detection.keypoints._detector import (
     KeypointDetector,
     KeypointOutput,
     used_labels,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from fastcv.models.detection._keypoint_detector import KeypointDetector, KeypointOutput
+from fastcv.models.detection.keypoints._detector import KeypointDetector, KeypointOutput
 from fastcv.nn.detection_transform import resize_boxes
 from fastcv.nn.keypoints.corner_pairs import Pairs
 from fastcv.nn.keypoints.heatmaps import PointTargets, at_cells, gaussian_radius, point_targets

@@ -1,0 +1,1 @@
+"""Detectors that find objects as points: corners, centres, or both."""
