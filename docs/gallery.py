@@ -74,6 +74,13 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/hypercolumn_heatmaps.py", "--out", "{folder}/hypercolumns.png"): (
         "hypercolumns.png",
     ),
+    ("examples/corner_pooling.py", "--out", "{folder}/corner_pooling.png"): ("corner_pooling.png",),
+    ("examples/keypoint_triplets.py", "--out", "{folder}/keypoint_triplets.png"): (
+        "keypoint_triplets.png",
+    ),
+    ("examples/centernet_peaks.py", "--out", "{folder}/centernet_peaks.png"): (
+        "centernet_peaks.png",
+    ),
     ("-m", "fastcv", "demo", "--out", "{folder}"): ("digits.png",),
 }
 

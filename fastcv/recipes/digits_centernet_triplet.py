@@ -1,8 +1,7 @@
 """A small CenterNet with triplets that finds handwritten digits on photographs.
 
 Data: ``DrawnDigits``, 4000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: one hourglass of
-four sizes and at most 96 channels. Schedule: AdamW, one cycle, six
-passes.
+four sizes and at most 96 channels. Schedule: AdamW, one cycle, six passes.
 """
 
 from __future__ import annotations
