@@ -113,7 +113,9 @@ def main() -> None:
     maps = model.attention_maps(image, points=[((x1 + x2) / 2, (y1 + y2) / 2)])
 
     figure, axes = plt.subplot_mosaic(
-        [["before", "after"], ["maps", "maps"]], figsize=(12, 6.6), height_ratios=[1, 1.7],
+        [["before", "after"], ["maps", "maps"]],
+        figsize=(12, 6.6),
+        height_ratios=[1, 1.7],
         layout="constrained",
     )
     draw_costs(axes["before"], "cost and matching before training", before[0], before[1:], names)

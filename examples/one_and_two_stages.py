@@ -58,13 +58,15 @@ def side_by_side(image: Tensor, target: dict, two: fastcv.models.System, one: fa
         axis.imshow(image.permute(1, 2, 0), extent=(0, image.shape[2], image.shape[1], 0))
         axis.set(xlim=(0, image.shape[2]), ylim=(image.shape[1], 0))
         axis.set_axis_off()
-    steps = detection_steps(two, image)
+    steps = detection_steps(two, image, score_threshold=0.7)
     every = torch.cat(steps.anchors)
     for anchor in every[:: len(every) // 150]:
         draw_box(axes[0, 0], anchor, "white", 0.5, 0.6)
     axes[0, 0].set_title(f"Faster R-CNN: {len(every):,} anchors\n(some of them)")
     count = draw_proposals(axes[0, 1], two, image)
-    axes[0, 1].set_title(f"first stage: is there anything?\n{count} proposals, the {PROPOSALS} best")
+    axes[0, 1].set_title(
+        f"first stage: is there anything?\n{count} proposals, the {PROPOSALS} best"
+    )
     draw_found(axes[0, 2], steps.found)
     axes[0, 2].set_title("second stage: what is in each,\nand where exactly")
 
@@ -85,8 +87,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="a folder")
     out = parser.parse_args().out
     model = fastcv.load_model(WEIGHTS)
-    image, target = DrawnDigits("test")[21]
-    steps = detection_steps(model, image, truth=target["boxes"])
+    image, target = DrawnDigits("test")[33]
+    steps = detection_steps(model, image, truth=target["boxes"], score_threshold=0.5)
     steps.save(out / "detection_steps.png")
     print(f"{len(steps.candidates)} candidates, {len(steps.found)} left")
 

@@ -65,7 +65,7 @@ class DetectionSteps:
         height, width = self.image.shape[1:]
         size = (4.2 * columns, (4.2 * height / width + 0.6) * rows)
         figure = need("matplotlib.figure", extra="viz").Figure(figsize=size, layout="constrained")
-        all_axes = figure.subplots(rows, columns, squeeze=False).flat
+        all_axes = figure.subplots(rows, columns, squeeze=False).flatten()
         for axes in all_axes:
             axes.set_axis_off()
         for axes, draw in zip(all_axes, panels, strict=False):
@@ -86,12 +86,13 @@ class DetectionSteps:
         where = "each level" if levels > 1 else "the middle"
         axes.set_title(f"{count:,} anchors: those of one cell\nat {where}")
         height, width = self.image.shape[1:]
-        middle = self.image.new_tensor([width / 2, height / 2]).cpu()
+        middle = self.image.new_tensor([width / 2, height / 2])
         colours = need("matplotlib", extra="viz").colormaps["plasma"]
         for i, level in enumerate(self.anchors):
-            distance = ((level[:, :2] + level[:, 2:]) / 2 - middle).norm(dim=1)
+            centres = (level[:, :2] + level[:, 2:]) / 2
+            nearest = centres[(centres - middle).norm(dim=1).argmin()]
             # Those of a cell share their centre, up to the rounding of their corners.
-            for anchor in level[distance <= distance.min() + 1]:
+            for anchor in level[(centres - nearest).norm(dim=1) <= 1]:
                 draw_box(axes, anchor, colours(i / max(levels - 1, 1) * 0.85 + 0.1), 1.2)
 
     def _draw_matches(self, axes: Any) -> None:

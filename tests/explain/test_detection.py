@@ -74,7 +74,7 @@ def test_detr_has_neither_anchors_nor_suppression(tmp_path):
     steps = detection_steps(model, image, score_threshold=0.0)
     assert steps.anchors == [] and steps.steps == [] and len(steps.matches) == 0
     assert len(steps.found) == len(steps.candidates) == 100
-    assert len(steps.figure().axes) == 2
+    assert [len(axes.patches) for axes in steps.figure().axes] == [100, 100]
 
 
 def test_classes_do_not_suppress_each_other():
@@ -97,7 +97,12 @@ def test_the_command(tmp_path, capsys):
     assert f"{len(steps.candidates)} boxes that score, {len(steps.found)} after NMS" in said
     with Image.open(out) as drawn:
         assert drawn.size[0] > 1000
-    assert len(steps.figure().axes) == 6
+    axes = steps.figure().axes
+    assert len(axes) == 6 and all(a.get_title() and a.images for a in axes)
+    anchors = torch.cat(steps.anchors)
+    assert axes[0].get_title().startswith(f"{len(anchors):,} anchors")
+    assert len(axes[1].patches) == int((steps.matches >= 0).sum()) + len(steps.objects)
+    assert len(axes[5].patches) == len(steps.found)
 
 
 def test_no_detector(tmp_path, capsys, monkeypatch):
