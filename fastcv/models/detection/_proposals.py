@@ -9,7 +9,6 @@ from torch import Tensor
 
 from fastcv.images import ImageInput
 from fastcv.models._system import System, _as_list
-from fastcv.results import Detections
 
 PROPOSALS = 2000  # of selective search, of an image
 
@@ -76,7 +75,7 @@ class TakesProposals(System):
 
     def predict_batch(
         self, images: Sequence[Tensor], *, proposals: Sequence[Tensor] | None = None, **options: Any
-    ) -> list[Detections]:
+    ) -> Sequence[Any]:
         """A result for each image ``[3, H, W]``, uint8 or in [0, 1]; ``predict`` calls it."""
         floats = [self.as_float(image) for image in images]
         return self.postprocess(self(floats, proposals), **options)

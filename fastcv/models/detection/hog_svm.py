@@ -135,7 +135,7 @@ class HogSVM(System):
 
     def _margins(self, blocks: Tensor) -> Tensor:
         # Windows share their blocks: the SVM slides over them as a convolution.
-        weight = self.svm.weight.unflatten(1, (*self.blocks, -1)).permute(0, 3, 1, 2)
+        weight = self.svm.weight.view(1, *self.blocks, -1).permute(0, 3, 1, 2)
         return F.conv2d(blocks.permute(2, 0, 1)[None], weight, self.svm.bias)[0, 0]
 
     def fit(
@@ -167,10 +167,11 @@ class HogSVM(System):
 
         Source: Dalal and Triggs (2005), section 4.
         """
-        if labels.shape != windows.shape[:1] or len(labels.unique()) != 2:
+        objects = int(labels.bool().sum())
+        if labels.shape != windows.shape[:1] or objects in (0, len(labels)):
             raise ValueError(
                 f"labels must be [{len(windows)}] with objects and others, got "
-                f"{list(labels.shape)} of {labels.unique().tolist()}"
+                f"{list(labels.shape)} with {objects} objects"
             )
         x, y = self.describe(windows.to(self.svm.weight)), labels.bool().cpu()
         self._solve(x, y, c, seed)

@@ -275,7 +275,9 @@ class RCNN(TakesProposals):
     def _features_of(self, image: Tensor, boxes: Tensor) -> dict[str, Tensor]:
         """Of an image in [0, 1] or uint8; half precision, half the disk."""
         normalised = (self.as_float(image) - self.mean) / self.std
-        parts = [self.describe(normalised, some.to(normalised)) for some in boxes.split(CROPS)]
+        parts = [
+            self.describe(normalised, some.to(normalised)) for some in torch.split(boxes, CROPS)
+        ]
         maps, vectors = (torch.cat(part).cpu().half() for part in zip(*parts, strict=True))
         return {"maps": maps, "vectors": vectors}
 
@@ -305,7 +307,11 @@ class RCNN(TakesProposals):
         counts = [len(mine) for mine in proposals]
         found = []
         for image, mine, margin, offsets in zip(
-            images, proposals, margins.split(counts), deltas.split(counts), strict=True
+            images,
+            proposals,
+            torch.split(margins, counts),
+            torch.split(deltas, counts),
+            strict=True,
         ):
             scores = margin.sigmoid()
             proposal, row = (scores > score_threshold).nonzero(as_tuple=True)
@@ -358,3 +364,33 @@ def rcnn_alexnet(*, num_classes: int = 21) -> RCNN:
     )
     classes = detector_classes("voc", num_classes)
     return RCNN(alexnet_grouped_features(), classifier, map_numbers, 4096, classes)
+
+
+@register("rcnn_small", task="detection")
+def rcnn_small(*, num_classes: int = 21, width: int = 32, crop_size: int = 48) -> RCNN:
+    """A smaller R-CNN: three convolutions and a layer on small crops.
+
+    Args:
+        num_classes: with the background.
+        width: channels of the first convolution; each doubles them.
+        crop_size: of a warped proposal, in pixels, a multiple of 8; a twelfth is context on each
+            side.
+    """
+    if crop_size % 8:
+        raise ValueError(f"crop_size must be a multiple of 8, got {crop_size}")
+    layers: list[nn.Module] = []
+    inputs = 3
+    for channels in (width, 2 * width, 4 * width):
+        layers += [nn.Conv2d(inputs, channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        inputs = channels
+    map_numbers, numbers = inputs * (crop_size // 8) ** 2, 8 * width
+    classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(map_numbers, numbers), nn.ReLU())
+    return RCNN(
+        nn.Sequential(*layers),
+        classifier,
+        map_numbers,
+        numbers,
+        detector_classes("voc", num_classes),
+        crop_size=crop_size,
+        context=crop_size // 12,
+    )

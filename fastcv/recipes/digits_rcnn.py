@@ -1,0 +1,94 @@
+"""A small R-CNN that finds handwritten digits on photographs, in boxes of selective search.
+
+Data: ``DrawnDigits``, 600 scenes of 192 x 192 pixels with 1 to 6 digits. Model: three convolutions
+on crops of 48 x 48 pixels. Schedule: AdamW, one cycle, six passes; then SVMs and box regressions,
+of the first 200 scenes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fastcv.data import DrawnDigits, WithProposals
+from fastcv.learn import evaluate_detector, fit
+from fastcv.models import create_model, load_model, save_model
+from fastcv.models.detection.rcnn import RCNN
+from fastcv.recipes._device import device_named
+
+WEIGHTS = "digits_rcnn.safetensors"
+SCENES = {"network": 600, "svms": 200}
+EPOCHS = 6
+
+
+def build() -> RCNN:
+    """The model with random weights."""
+    model = create_model("rcnn_small", num_classes=len(DrawnDigits.classes), width=16)
+    assert isinstance(model, RCNN)
+    model.classes = DrawnDigits.classes
+    return model
+
+
+def train(
+    out: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    epochs: int | None = None,
+    device: str = "auto",
+    workers: int = 0,
+) -> dict[str, Any]:
+    """Train the network from nothing, then solve the rest; a run that was stopped goes on.
+
+    Args:
+        out: folder for the run and the features; ``digits_rcnn.safetensors`` in it is the result.
+        seed: of weights, order, sampling and of the SVMs.
+        epochs: passes over the scenes; by default 6.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        workers: processes that draw scenes and search them.
+
+    Returns:
+        what ``evaluate`` found on the first 100 test scenes.
+    """
+    torch.manual_seed(seed)
+    model = build()
+    fit(
+        model,
+        WithProposals(DrawnDigits("train", length=SCENES["network"])),
+        epochs=epochs or EPOCHS,
+        batch_size=4,
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.05),
+        scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.1
+        ),
+        clip_norm=10.0,
+        out=out,
+        seed=seed,
+        devices=device,
+        workers=workers,
+    )
+    scenes = WithProposals(DrawnDigits("train", length=SCENES["svms"]))
+    model.fit_svms(scenes, cache=Path(out, "features"), seed=seed)
+    weights = Path(out) / WEIGHTS
+    save_model(weights, model, half=True)
+    return evaluate(weights, device=device)
+
+
+def evaluate(
+    weights: str | os.PathLike[str] | None = None, *, device: str = "auto"
+) -> dict[str, Any]:
+    """COCO metrics on the first 100 test scenes: crops take their time.
+
+    Args:
+        weights: a file that ``train`` wrote.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ValueError: no weights; none ship.
+    """
+    if weights is None:
+        raise ValueError("weights must be a file that train() wrote: none ship with this recipe")
+    model = load_model(weights).to(device_named(device))
+    return evaluate_detector(model, DrawnDigits("test", length=100), score_threshold=0.3)
