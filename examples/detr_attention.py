@@ -2,9 +2,9 @@
 
     python examples/detr_attention.py --out docs/images/detr_attention.png
 
-Trains a small DETR on 24 scenes of drawn digits until it knows them by heart. Above: which query has
-which object before and after, and what every pair would cost. Below: where the last decoder layer
-looks for each object, and the last encoder layer from a point.
+Trains a small DETR on 24 scenes of drawn digits until it knows them by heart. Above: which query
+has which object before and after, and what every pair would cost. Below: where the last decoder
+layer looks for each object, and the last encoder layer from a point.
 """
 
 from __future__ import annotations

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +57,11 @@ class DetectionSteps:
         Raises:
             ImportError: matplotlib is missing.
         """
-        panels = [self._draw_candidates, self._draw_found]
+        panels: list[Callable[[Any], None]] = [self._draw_candidates]
         if self.anchors:
             panels = [self._draw_anchors, self._draw_matches, *panels]
-        numbers = range(min(len(self.steps), 2))
-        panels[-1:-1] = [lambda axes, n=n: self._draw_step(axes, n) for n in numbers]
+        panels += [partial(self._draw_step, number=n) for n in range(min(len(self.steps), 2))]
+        panels.append(self._draw_found)
         columns = 3 if len(panels) > 4 else len(panels)
         rows = -(-len(panels) // columns)
         height, width = self.image.shape[1:]
@@ -69,7 +71,7 @@ class DetectionSteps:
         for axes in all_axes:
             axes.set_axis_off()
         for axes, draw in zip(all_axes, panels, strict=False):
-            axes.imshow(self.image.permute(1, 2, 0).cpu(), extent=(0, width, height, 0))
+            axes.imshow(self.image.permute(1, 2, 0).cpu().numpy(), extent=(0, width, height, 0))
             draw(axes)
             axes.set(xlim=(0, width), ylim=(height, 0))
         return figure
@@ -175,7 +177,8 @@ def detection_steps(
         output, anchors = _recording_anchors(model, picture)
         if suppresses:
             options["iou_threshold"] = 1.0  # which no two boxes exceed
-        (candidates,) = model.postprocess(output, **options)
+        candidates: Detections
+        (candidates,) = model.postprocess(output, **options)  # type: ignore[assignment]
     steps = []
     if suppresses:
         steps = nms_steps(candidates.boxes, candidates.scores, iou_threshold, candidates.labels)

@@ -37,4 +37,4 @@ class LocallyConnected2d(nn.Module):
         """``[N, inputs, height, width]`` to ``[N, outputs, height, width]``."""
         patches = F.unfold(x, 3, padding=1)  # [N, inputs * 9, places]
         made = torch.einsum("pok,nkp->nop", self.weight, patches)
-        return made.unflatten(2, self.size) + self.bias
+        return torch.unflatten(made, 2, self.size) + self.bias

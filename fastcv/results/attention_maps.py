@@ -95,7 +95,7 @@ class AttentionMaps(Result):
         return _sheet(tiles)
 
     def to_dict(self) -> dict[str, Any]:
-        """``file``, ``objects`` (rows of ``Detections``), ``points``, each with its ``attention``."""
+        """``file``; ``objects`` (as ``Detections`` has them) and ``points``, with ``attention``."""
         objects = self.detections.to_dict()["detections"]
         return {
             "file": self.source,

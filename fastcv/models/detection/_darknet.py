@@ -47,7 +47,7 @@ def read_darknet(path: Path, model: nn.Module) -> dict[str, Tensor]:
             "another network; yolov1 is the paper's, without norms, and yolov1_darknet that of "
             "darknet's yolov1.cfg, with norms, a local layer and three boxes a cell"
         )
-    parts = numbers.split([tensor.numel() for tensor in tensors.values()])
+    parts = torch.split(numbers, [tensor.numel() for tensor in tensors.values()])
     return {
         name: part.reshape(tensor.shape)
         for (name, tensor), part in zip(tensors.items(), parts, strict=True)
@@ -65,6 +65,6 @@ def _in_order(model: nn.Module) -> dict[str, Tensor]:
         if isinstance(next_layer, nn.BatchNorm2d):
             tensors |= {f"{next_name}.{part}": getattr(next_layer, part) for part in NORM}
         else:
-            tensors[f"{name}.bias"] = layer.bias
+            tensors[f"{name}.bias"] = layer.bias  # type: ignore[assignment]  # there is one
         tensors[f"{name}.weight"] = layer.weight
     return tensors

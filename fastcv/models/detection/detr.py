@@ -287,8 +287,8 @@ class DETR(System):
         for x, y in points:
             if not (0 <= x < width and 0 <= y < height):
                 raise ValueError(f"points must lie in the {height}x{width} image, got ({x}, {y})")
-        encoder = self.transformer.encoder.layers[-1].self_attn
-        decoder = self.transformer.decoder.layers[-1].multihead_attn
+        encoder = self.transformer.encoder.layers[-1].get_submodule("self_attn")
+        decoder = self.transformer.decoder.layers[-1].get_submodule("multihead_attn")
         with (
             evaluating(self),
             torch.inference_mode(),
@@ -307,8 +307,8 @@ class DETR(System):
         )
         return AttentionMaps(
             detections,
-            of_queries[0][0, queries].unflatten(1, grid),
-            of_cells[0][0, cells].unflatten(1, grid),
+            torch.unflatten(of_queries[0][0, queries], 1, grid),
+            torch.unflatten(of_cells[0][0, cells], 1, grid),
             tuple(points),
         )
 

@@ -137,7 +137,7 @@ class YOLOv1(System):
     def split(self, predictions: Tensor) -> CellPredictions:
         """The parts of ``predictions``."""
         boxed, classes = predictions.tensor_split([self.boxes_per_cell * 5], dim=-1)
-        boxed = boxed.unflatten(-1, (self.boxes_per_cell, 5))
+        boxed = torch.unflatten(boxed, -1, (self.boxes_per_cell, 5))
         return CellPredictions(boxed[..., :4], boxed[..., 4], classes)
 
     def loss(self, output: YOLOv1Output, targets: list[dict[str, Any]]) -> dict[str, Tensor]:

@@ -67,7 +67,10 @@ class SetLoss:
             # A diverged network still gets a matching, so that it is its loss that says so.
             rows, columns = assign(cost.nan_to_num(nan=1e6).cpu().numpy())
             matches.append(
-                tuple(torch.from_numpy(index).to(logits.device) for index in (rows, columns))
+                (
+                    torch.from_numpy(rows).to(logits.device),
+                    torch.from_numpy(columns).to(logits.device),
+                )
             )
         return matches
 
