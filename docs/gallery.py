@@ -56,9 +56,7 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
         "learn_from_little.png",
     ),
     ("examples/yolo_grid.py", "--out", "{folder}/yolo_grid.png"): ("yolo_grid.png",),
-    ("examples/detr_attention.py", "--out", "{folder}/detr_attention.png"): (
-        "detr_attention.png",
-    ),
+    ("examples/detr_attention.py", "--out", "{folder}/detr_attention.png"): ("detr_attention.png",),
     ("examples/one_and_two_stages.py", "--out", "{folder}"): (
         "detection_steps.png",
         "one_and_two_stages.png",
