@@ -239,3 +239,11 @@ def test_optimized_and_exported():
     for got in (exported, folded):
         torch.testing.assert_close(got.margins, want.margins, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(got.box_deltas, want.box_deltas, rtol=1e-4, atol=1e-5)
+
+
+def test_the_small_form():
+    model = create_model("rcnn_small", num_classes=3, width=4, crop_size=24)
+    maps, vectors = model.eval().describe(torch.rand(3, 30, 30), torch.tensor([[4.0, 4, 20, 20]]))
+    assert maps.shape == (1, 16 * 3 * 3) and vectors.shape == (1, 32) and model.context == 2
+    with pytest.raises(ValueError, match="crop_size must be a multiple of 8, got 20"):
+        create_model("rcnn_small", crop_size=20)
