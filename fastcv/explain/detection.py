@@ -26,7 +26,7 @@ from fastcv.nn.prior_boxes import PriorBoxes
 from fastcv.ops import box_iou
 from fastcv.results import Detections
 
-EVERY_BOX = 100_000  # more than any image has
+MOST_CANDIDATES = 2000  # the surest; none of those left out could suppress one of them
 
 
 @dataclass
@@ -38,7 +38,7 @@ class DetectionSteps:
         anchors: ``[N_l, 4]`` of each level; empty where the detector has none (YOLO v1, DETR).
         objects: the boxes that anchors are matched with: the true ones, or those found.
         matches: ``[sum of N_l]``, the object of each anchor, ``BELOW`` or ``BETWEEN``.
-        candidates: what the detector says before NMS.
+        candidates: what the detector says before NMS, the 2000 surest at most.
         steps: of the NMS, by class; empty where the detector has none (DETR).
         found: what is left.
     """
@@ -129,8 +129,8 @@ class DetectionSteps:
         draw_nms_step(axes, self.candidates.boxes, self.steps, number)
 
     def _draw_found(self, axes: Any) -> None:
-        how = f"after {len(self.steps)} steps" if self.steps else "without suppression"
-        axes.set_title(f"{how}: {len(self.found)} left")
+        how = f"after {len(self.steps)} steps" if self.steps else "what it finds"
+        axes.set_title(f"{how}: {len(self.found)}")
         for i, box in enumerate(self.found.boxes):
             draw_box(axes, box, KEPT, 2.2)
             text = f"{self.found.name_of(int(self.found.labels[i]))} {self.found.scores[i]:.2f}"
@@ -171,12 +171,13 @@ def detection_steps(
     if not hasattr(model, "detect"):
         raise TypeError(f"model must be a detector, with detect(), got {type(model).__name__}")
     picture = model.as_float(read_image(image))
-    options: dict[str, Any] = {"score_threshold": score_threshold, "max_detections": EVERY_BOX}
+    options: dict[str, Any] = {"score_threshold": score_threshold}
     suppresses = "iou_threshold" in inspect.signature(model.postprocess).parameters
     with evaluating(model), torch.inference_mode():
         output, anchors = _recording_anchors(model, picture)
         if suppresses:
-            options["iou_threshold"] = 1.0  # which no two boxes exceed
+            # Which no two boxes exceed.
+            options |= {"iou_threshold": 1.0, "max_detections": MOST_CANDIDATES}
         candidates: Detections
         (candidates,) = model.postprocess(output, **options)  # type: ignore[assignment]
     steps = []
@@ -200,10 +201,12 @@ def _recording_anchors(model: Any, picture: Tensor) -> tuple[Any, list[Tensor]]:
     generators = [m for m in model.modules() if isinstance(m, (AnchorGenerator, PriorBoxes))]
     handles = [generator.register_forward_hook(keep) for generator in generators]
     try:
-        output = model([picture])
+        output = model(model.prepare([picture]))
     finally:
         for handle in handles:
             handle.remove()
+    if not recorded:
+        return output, []
     (own,), (size,) = output.batch.original_sizes, output.batch.sizes
     return output, [resize_boxes(level, size, own) for level in recorded]
 

@@ -1,4 +1,4 @@
-"""Batches as classifiers take them: stacked, augmented, normalised."""
+"""Batches as classifiers and segmenters take them: stacked, augmented, normalised."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ Collate = Callable[[Sequence[tuple[Tensor, Any]]], tuple[Tensor, Any]]
 def classifier_batches(model: System, augment: Augmentation | None = None) -> Collate:
     """A ``collate_fn`` for ``fit``: images in [0, 1] to the normalised batches of a classifier.
 
-    Validation needs none: ``evaluate_classifier`` prepares images itself.
+    Segmenters take the same; there targets are label maps, and ``augment`` must leave places alone.
+    Validation needs none: ``evaluate_classifier`` and ``evaluate_segmenter`` prepare images
+    themselves.
 
     Args:
-        model: has ``preprocessing`` with ``mean`` and ``std``.
+        model: has ``preprocessing`` with ``mean`` and ``std``, and maybe ``channel_order``.
         augment: takes images ``[B, 3, H, W]`` in [0, 1] and their targets and returns both, such as
             ``fastcv.augment.RandAugment()``. It runs where the data is loaded, and under ``fit`` a
             resumed run draws what the first would have drawn.
@@ -42,17 +44,21 @@ def classifier_batches(model: System, augment: Augmentation | None = None) -> Co
         (torch.Size([2, 3, 8, 8]), tensor([0, 1]))
     """
     mean, std = model.preprocessing["mean"], model.preprocessing["std"]
-    return partial(_batch, tuple(mean), tuple(std), augment)
+    is_bgr = model.preprocessing.get("channel_order") == "bgr"
+    return partial(_batch, tuple(mean), tuple(std), is_bgr, augment)
 
 
 def _batch(
     mean: tuple[float, ...],
     std: tuple[float, ...],
+    is_bgr: bool,
     augment: Augmentation | None,
     items: Sequence[tuple[Tensor, Any]],
 ) -> tuple[Tensor, Any]:
     images, targets = default_collate(list(items))
     if augment is not None:
         images, targets = augment(images, targets)
+    if is_bgr:
+        images = images.flip(1)
     shape = (-1, 1, 1)
     return (images - torch.tensor(mean).view(shape)) / torch.tensor(std).view(shape), targets

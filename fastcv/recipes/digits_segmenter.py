@@ -1,9 +1,10 @@
 """A small DeepLab v3+ that says of each pixel which handwritten digit it belongs to.
 
-Data: ``DrawnDigits`` as label maps, 4000 scenes of 128 x 128 pixels with 1 to 4 digits. Model:
-DeepLab v3+ on a ResNet-18 of half the width. Schedule: AdamW, one cycle, five passes;
-cross-entropy and Dice. Level: mIoU of at least LEVEL over ten digits and the background, on 500
-scenes whose digits and photographs the training never saw.
+Data: ``DrawnDigits`` as label maps, 6000 scenes of 64 x 64 pixels with 1 to 3 digits. Model:
+DeepLab v3+ on a ResNet-18 of half the width. Schedule: AdamW, one cycle, six passes;
+cross-entropy and Dice; brightness, contrast and colour vary. Level: mIoU 0.64 over ten digits and
+the background (0.60 at least), on 500 scenes whose digits and photographs the training never saw,
+in seven minutes on two cores.
 """
 
 from __future__ import annotations
@@ -15,15 +16,23 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from fastcv import augment
 from fastcv.data import DrawnDigits, LabelMaps
-from fastcv.learn import evaluate_segmenter, fit
+from fastcv.learn import classifier_batches, evaluate_segmenter, fit
 from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.models.segmentation.deeplab_v3_plus import DeepLabV3PlusResNet
 from fastcv.recipes._device import device_named
 
 WEIGHTS = "model.safetensors"
-EPOCHS = 5
-LENGTHS = {"train": 4000, "val": 60, "test": 500}
+EPOCHS = 6
+LENGTHS = {"train": 6000, "val": 60, "test": 500}
+
+# Photographs are few; in other colours and another light they are more.
+AUGMENT = augment.Compose(
+    augment.Vary(augment.brightness, 0.7, 1.3),
+    augment.Vary(augment.contrast, 0.7, 1.3),
+    augment.Vary(augment.saturation, 0.5, 1.5),
+)
 
 
 def scenes(split: str) -> LabelMaps:
@@ -31,10 +40,10 @@ def scenes(split: str) -> LabelMaps:
     return LabelMaps(
         DrawnDigits(
             split,
-            size=(128, 128),
+            size=(64, 64),
             length=LENGTHS[split],
-            max_digits=4,
-            digit_size=(24, 64),
+            max_digits=3,
+            digit_size=(24, 42),
         )
     )
 
@@ -42,7 +51,14 @@ def scenes(split: str) -> LabelMaps:
 def build() -> Segmenter:
     """The model with random weights."""
     classes = len(DrawnDigits.classes)
-    model = DeepLabV3PlusResNet(18, num_classes=classes, width=32, decoder_channels=64)
+    model = DeepLabV3PlusResNet(
+        18,
+        num_classes=classes,
+        output_stride=8,
+        atrous_rates=(2, 4, 6),  # of maps of 8 x 8
+        decoder_channels=64,
+        width=32,
+    )
     model.classes = DrawnDigits.classes
     model.loss_terms = ("cross_entropy", "dice")  # digits are small beside the background
     return model
@@ -61,7 +77,7 @@ def train(
     Args:
         out: folder for the run; ``model.safetensors`` in it is the result.
         seed: of weights and order.
-        epochs: passes over the 4000 scenes; by default 5.
+        epochs: passes over the 6000 scenes; by default 6.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         workers: processes that draw scenes.
 
@@ -73,8 +89,9 @@ def train(
     fit(
         model,
         scenes("train"),
+        collate_fn=classifier_batches(model, AUGMENT),
         epochs=epochs or EPOCHS,
-        batch_size=8,
+        batch_size=16,
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.05),
         scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=2e-3, total_steps=steps, pct_start=0.2

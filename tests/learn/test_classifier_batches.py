@@ -25,6 +25,14 @@ def test_normalised_as_predict_does():
     assert labels.tolist() == [2, 2, 2, 2]
 
 
+def test_segmenters_of_caffes_channel_order():
+    model = create_model("fcn32s_vgg16", num_classes=3, width=1)
+    images, labels = torch.rand(2, 3, 8, 8), torch.zeros(8, 8, dtype=torch.int64)
+    batch, maps = classifier_batches(model)([(image, labels) for image in images])
+    torch.testing.assert_close(batch, model.prepare(list(images)), atol=1e-3, rtol=1e-5)
+    assert maps.shape == (2, 8, 8)
+
+
 def test_augmented_before_it_is_normalised():
     seen = []
 

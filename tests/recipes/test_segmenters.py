@@ -47,7 +47,7 @@ def test_few_pixels(tmp_path):
 def test_digits_segmenter(tmp_path, monkeypatch):
     """A little of it: the level that its docstring states takes minutes."""
     monkeypatch.setattr(digits_segmenter, "LENGTHS", {"train": 200, "val": 4, "test": 20})
-    found = digits_segmenter.train(tmp_path, epochs=1, device="cpu")
+    found = digits_segmenter.train(tmp_path, epochs=3, device="cpu")
     assert len(found["iou_by_class"]) == len(DrawnDigits.classes)
     assert found["acc_by_class"][0] > 0.5
     weights = tmp_path / "model.safetensors"
