@@ -23,18 +23,7 @@ std::vector<CrfKernel> crf_kernels(const DenseCrfOptions& o, int64_t image_chann
 namespace {
 
 double reach_of(int64_t dimensions) {
-  switch (dimensions) {
-    case 2:
-      return lattice_reach<2>();
-    case 3:
-      return lattice_reach<3>();
-    case 4:
-      return lattice_reach<4>();
-    case 5:
-      return lattice_reach<5>();
-    default:
-      return lattice_reach<6>();
-  }
+  return with_dimensions(dimensions, [](auto d) { return lattice_reach<d>(); });
 }
 
 void check_scale(double value, const char* name) {

@@ -92,18 +92,8 @@ LatticeCpu<Acc> lattice_of(const at::Tensor& image, const CrfKernel& kernel) {
 
 template <typename Acc>
 LatticeCpu<Acc> lattice_of(const at::Tensor& image, const CrfKernel& kernel) {
-  switch (kernel.channels) {
-    case 0:
-      return lattice_of<2, Acc>(image, kernel);
-    case 1:
-      return lattice_of<3, Acc>(image, kernel);
-    case 2:
-      return lattice_of<4, Acc>(image, kernel);
-    case 3:
-      return lattice_of<5, Acc>(image, kernel);
-    default:
-      return lattice_of<6, Acc>(image, kernel);
-  }
+  return with_dimensions(kernel.channels + 2,
+                         [&](auto d) { return lattice_of<d, Acc>(image, kernel); });
 }
 
 // The compatibility's rows, or its columns, each padded to whole blocks; null where there is none.

@@ -113,23 +113,6 @@ inline dim3 blocks_of_256(int64_t count) {
   return dim3(static_cast<unsigned>((count + 255) / 256));
 }
 
-// f(std::integral_constant<int, d>) for d = 2 to 6.
-template <typename F>
-void with_dimensions(int d, F f) {
-  switch (d) {
-    case 2:
-      return f(std::integral_constant<int, 2>());
-    case 3:
-      return f(std::integral_constant<int, 3>());
-    case 4:
-      return f(std::integral_constant<int, 4>());
-    case 5:
-      return f(std::integral_constant<int, 5>());
-    default:
-      return f(std::integral_constant<int, 6>());
-  }
-}
-
 template <typename Acc>
 void launch_lattice_points(int dimensions, const Acc* image, int64_t height, int64_t width,
                            double sxy, double srgb, int64_t* key, Acc* weight,

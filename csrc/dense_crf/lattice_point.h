@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "common/geometry.h"
 
@@ -37,6 +38,23 @@ struct LatticeKey {
     return key + d;
   }
 };
+
+// f(std::integral_constant<int, d>) for d = 2 to 6: two of a pixel's place, and its channels.
+template <typename F>
+decltype(auto) with_dimensions(int64_t d, F f) {
+  switch (d) {
+    case 2:
+      return f(std::integral_constant<int, 2>());
+    case 3:
+      return f(std::integral_constant<int, 3>());
+    case 4:
+      return f(std::integral_constant<int, 4>());
+    case 5:
+      return f(std::integral_constant<int, 5>());
+    default:
+      return f(std::integral_constant<int, 6>());
+  }
+}
 
 // The largest distance of a point from the origin, in feature units, whose vertices have keys: a
 // step along an axis from there included.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import Dataset
 
 from fastcv.data import DrawnDigits
 from fastcv.learn import evaluate_detector, fit
@@ -26,6 +27,7 @@ def train_on_digits(
     workers: int,
     lr: float = 1e-3,
     clip_norm: float = 10.0,
+    scenes: Callable[[Dataset[Any]], Dataset[Any]] | None = None,
 ) -> dict[str, Any]:
     """Train from nothing on the 4000 scenes; a run that was stopped goes on.
 
@@ -39,15 +41,17 @@ def train_on_digits(
         workers: processes that draw scenes.
         lr: the greatest learning rate.
         clip_norm: the greatest norm of the gradient.
+        scenes: what becomes of the training scenes, such as ``WithProposals``.
 
     Returns:
         what ``evaluate_on_digits`` found.
     """
     torch.manual_seed(seed)
     model = build()
+    drawn = DrawnDigits("train")
     fit(
         model,
-        DrawnDigits("train"),
+        drawn if scenes is None else scenes(drawn),
         epochs=epochs,
         batch_size=8,
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=lr, weight_decay=0.05),

@@ -7,17 +7,12 @@ the width up to its third stage, on scenes twice as large. Schedule: AdamW, one 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
-import torch
-
 from fastcv.data import DrawnDigits, WithProposals
-from fastcv.learn import evaluate_detector, fit
-from fastcv.models import System, create_model, load_model, save_model
-from fastcv.recipes._device import device_named
+from fastcv.models import System, create_model
+from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
 
-WEIGHTS = "digits_fast_rcnn.safetensors"
 EPOCHS = 4
 
 
@@ -55,29 +50,16 @@ def train(
     Returns:
         what ``evaluate`` found on the test scenes.
     """
-    torch.manual_seed(seed)
-    model = build()
-    fit(
-        model,
-        WithProposals(DrawnDigits("train")),
-        epochs=epochs or EPOCHS,
-        batch_size=8,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.05),
-        scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.1
-        ),
-        clip_norm=10.0,
-        ema_decay=0.998,
-        val_data=DrawnDigits("val", length=100),
-        evaluate=evaluate_detector,
-        out=out,
+    return train_on_digits(
+        build,
+        "digits_fast_rcnn",
+        out,
         seed=seed,
-        devices=device,
+        epochs=epochs or EPOCHS,
+        device=device,
         workers=workers,
+        scenes=WithProposals,
     )
-    weights = Path(out) / WEIGHTS
-    save_model(weights, model, half=True)
-    return evaluate(weights, device=device)
 
 
 def evaluate(
@@ -92,6 +74,4 @@ def evaluate(
     Raises:
         ValueError: no weights; none ship.
     """
-    if weights is None:
-        raise ValueError("weights must be a file that train() wrote: none ship with this recipe")
-    return evaluate_detector(load_model(weights).to(device_named(device)), DrawnDigits("test"))
+    return evaluate_on_digits(weights, device=device)

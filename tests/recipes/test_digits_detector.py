@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from fastcv.data import DrawnDigits
 from fastcv.models import load_model
-from fastcv.recipes import digits_detector
+from fastcv.recipes import _digits, digits_detector
 from fastcv.recipes.digits_detector import _demo, recipe
 from fastcv.results import Detections
 
@@ -36,7 +36,7 @@ def test_reaches_its_level():
 def test_trains(tmp_path, monkeypatch):
     small = functools.partial(DrawnDigits, length=16)
     small.classes = DrawnDigits.classes
-    monkeypatch.setattr(recipe, "DrawnDigits", small)
+    monkeypatch.setattr(_digits, "DrawnDigits", small)
     metrics = digits_detector.train(tmp_path, epochs=1, device="cpu")
     assert 0 <= metrics["AP50"] < 0.5  # two steps teach little
     model = load_model(tmp_path / "digits_detector.safetensors")

@@ -176,6 +176,7 @@ class DeepLabV2(Segmenter):
 
 
 def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Maps or images ``[B, C, h, w]`` interpolated to a height and width."""
     return F.interpolate(maps, list(size), mode="bilinear", align_corners=False)
 
 

@@ -21,6 +21,7 @@ RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
 
 
 def check_output_stride(output_stride: int) -> None:
+    """Raises a ValueError for an output stride that is neither 8 nor 16."""
     if output_stride not in DILATED_STAGES:
         raise ValueError(
             f"output_stride must be one of {', '.join(map(str, DILATED_STAGES))}, "

@@ -11,12 +11,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fastcv.data import DrawnDigits
-from fastcv.learn import evaluate_detector, fit
-from fastcv.models import System, create_model, load_model, save_model
-from fastcv.recipes._device import device_named
+from fastcv.models import System, create_model
+from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
 
 WEIGHTS = Path(__file__).parent / "digits_detector.safetensors"
 EPOCHS = 4
@@ -59,29 +56,15 @@ def train(
     Returns:
         what ``evaluate`` found on the test scenes.
     """
-    torch.manual_seed(seed)
-    model = build()
-    fit(
-        model,
-        DrawnDigits("train"),
-        epochs=epochs or EPOCHS,
-        batch_size=8,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.05),
-        scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.1
-        ),
-        clip_norm=10.0,
-        ema_decay=0.998,
-        val_data=DrawnDigits("val", length=100),
-        evaluate=evaluate_detector,
-        out=out,
+    return train_on_digits(
+        build,
+        "digits_detector",
+        out,
         seed=seed,
-        devices=device,
+        epochs=epochs or EPOCHS,
+        device=device,
         workers=workers,
     )
-    weights = Path(out) / WEIGHTS.name
-    save_model(weights, model, half=True)
-    return evaluate(weights, device=device)
 
 
 def evaluate(
@@ -93,5 +76,4 @@ def evaluate(
         weights: a file that ``train`` wrote; None: the one that ships.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     """
-    model = load_model(weights or WEIGHTS)
-    return evaluate_detector(model.to(device_named(device)), DrawnDigits("test"))
+    return evaluate_on_digits(weights or WEIGHTS, device=device)
