@@ -2,6 +2,7 @@
 #   make test [TORCH=2.11.0]   build and test       make demo    a detector at work, as a picture
 #   make bench                 against the peers    make lint    ruff, clang-format, mypy
 #   make docs                  the site             make asan    the suite under ASan and UBSan
+#   make kernels               what the CUDA kernels take of an SM, read off the built extension
 #   make gpu PYTHON=python3    on a machine with a GPU, with its own torch: no venv, no network
 PYTHON ?= python3
 TORCH ?= 2.14.1
@@ -15,7 +16,7 @@ venv := $(if $(filter 2.14.1,$(TORCH)),.venv,.venv-$(TORCH))
 python := $(venv)/bin/python
 installed := $(venv)/.installed-$(TORCH)
 
-.PHONY: test test-cpu-torch demo bench lint format docs asan gpu build clean
+.PHONY: test test-cpu-torch demo bench lint format docs asan kernels gpu build clean
 
 $(installed): requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fastcv needs Python >= 3.10")'
@@ -59,6 +60,9 @@ asan: $(installed)
 	FASTCV_SANITIZE=1 FASTCV_CUDA=0 $(python) setup.py -q build_ext --build-lib build/asan
 	cp -r fastcv/*.py fastcv/ops build/asan/fastcv/
 	$(python) tests/run_sanitized.py build/asan $(PYTEST_ARGS)
+
+kernels: build
+	$(python) benchmarks/kernel_resources.py
 
 gpu:
 	$(PYTHON) benchmarks/gpu.py $(PART)

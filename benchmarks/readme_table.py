@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- op table -->", "<!-- end of op table -->"
 
 
 def measured(folder: Path) -> dict:
@@ -67,18 +66,19 @@ def duration(ms: float) -> str:
     return f"{ms:.3g} ms" if ms < 999.5 else f"{ms / 1000:.3g} s"
 
 
-def put_into(text: str, new: str) -> str:
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{new}\n{END}{rest.split(END)[1]}"
+def put_into(text: str, name: str, new: str) -> str:
+    """What stands between the comments ``<!-- name -->`` and ``<!-- end of name -->`` anew."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{new}\n{end}{rest.split(end)[1]}"
 
 
-def main() -> None:
+def write_readme(name: str, new: str) -> None:
     readme = ROOT / "README.md"
-    run = measured(ROOT / "benchmarks" / "results")
     temporary = readme.with_suffix(".tmp")
-    temporary.write_text(put_into(readme.read_text(), table(run)))
+    temporary.write_text(put_into(readme.read_text(), name, new))
     temporary.replace(readme)
 
 
 if __name__ == "__main__":
-    main()
+    write_readme("op table", table(measured(ROOT / "benchmarks" / "results")))

@@ -54,8 +54,8 @@ def test_a_peer_for_scale_is_no_ratio():
 
 
 def test_only_the_marked_part_changes():
-    text = f"before\n{readme_table.BEGIN}\nold\n{readme_table.END}\nafter\n"
-    new = readme_table.put_into(text, "new")
+    text = "before\n<!-- op table -->\nold\n<!-- end of op table -->\nafter\n"
+    new = readme_table.put_into(text, "op table", "new")
     assert new == text.replace("old", "new")
 
 

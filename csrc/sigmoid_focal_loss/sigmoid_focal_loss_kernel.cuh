@@ -66,8 +66,7 @@ __device__ __forceinline__ void for_each_pack(const SigmoidFocalArguments<T, Tar
   for (int k = 0; k < sigmoid_focal::elements; k += sigmoid_focal::threads * pack) {
     const int64_t i = begin + k + static_cast<int>(threadIdx.x) * pack;
     if (i + pack <= a.n) {
-      f(i, *reinterpret_cast<const Pack<T, pack>*>(a.x + i),
-        *reinterpret_cast<const Pack<Target, pack>*>(a.targets + i), pack);
+      f(i, load_pack<pack>(a.x + i), load_pack<pack>(a.targets + i), pack);
     } else if (i < a.n) {
       Pack<T, pack> x = {};
       Pack<Target, pack> t = {};

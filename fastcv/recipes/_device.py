@@ -1,4 +1,4 @@
-"""Where a recipe's model is evaluated."""
+"""Where a recipe's model is trained and evaluated, and in which precision."""
 
 from __future__ import annotations
 
@@ -10,3 +10,12 @@ def device_named(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name
+
+
+def precision_on(name: str) -> str:
+    """bfloat16 where the device multiplies it, some 1.7 times as fast; else float32."""
+    if device_named(name) == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported()
+    return "bf16-mixed" if native else "32-true"

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from fastcv.data import DrawnDigits
 from fastcv.learn import evaluate_detector, fit
 from fastcv.models import System, load_model, save_model
-from fastcv.recipes._device import device_named
+from fastcv.recipes._device import device_named, precision_on
 
 
 def train_on_digits(
@@ -27,9 +27,9 @@ def train_on_digits(
     workers: int,
     lr: float = 1e-3,
     clip_norm: float = 10.0,
-    scenes: Callable[[Dataset[Any]], Dataset[Any]] | None = None,
+    data: Dataset[Any] | None = None,
 ) -> dict[str, Any]:
-    """Train from nothing on the 4000 scenes; a run that was stopped goes on.
+    """Train from what ``build`` makes; a run that was stopped goes on.
 
     Args:
         build: makes the model.
@@ -41,23 +41,23 @@ def train_on_digits(
         workers: processes that draw scenes.
         lr: the greatest learning rate.
         clip_norm: the greatest norm of the gradient.
-        scenes: what becomes of the training scenes, such as ``WithProposals``.
+        data: by default the 4000 training scenes.
 
     Returns:
         what ``evaluate_on_digits`` found.
     """
     torch.manual_seed(seed)
     model = build()
-    drawn = DrawnDigits("train")
     fit(
         model,
-        drawn if scenes is None else scenes(drawn),
+        DrawnDigits("train") if data is None else data,
         epochs=epochs,
         batch_size=8,
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=lr, weight_decay=0.05),
         scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=lr, total_steps=steps, pct_start=0.1
         ),
+        precision=precision_on(device),
         clip_norm=clip_norm,
         ema_decay=0.998,
         val_data=DrawnDigits("val", length=100),

@@ -16,7 +16,7 @@ from fastcv.models import System, create_model, load_model
 from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
 from fastcv.recipes.digits_detector import recipe as digits_detector
 
-EPOCHS = 20
+SCENES, EPOCHS = 8000, 6
 
 
 def build() -> System:
@@ -61,7 +61,8 @@ def train(
         epochs=epochs or EPOCHS,
         device=device,
         workers=workers,
-        lr=5e-4,
+        data=DrawnDigits("train", length=SCENES),
+        lr=2e-4,
         clip_norm=0.1,
     )
 

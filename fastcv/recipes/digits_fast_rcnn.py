@@ -58,7 +58,7 @@ def train(
         epochs=epochs or EPOCHS,
         device=device,
         workers=workers,
-        scenes=WithProposals,
+        data=WithProposals(DrawnDigits("train")),
     )
 
 

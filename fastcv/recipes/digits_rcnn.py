@@ -17,7 +17,7 @@ from fastcv.data import DrawnDigits, WithProposals
 from fastcv.learn import evaluate_detector, fit
 from fastcv.models import create_model, load_model, save_model
 from fastcv.models.detection.rcnn import RCNN
-from fastcv.recipes._device import device_named
+from fastcv.recipes._device import device_named, precision_on
 
 WEIGHTS = "digits_rcnn.safetensors"
 SCENES = {"network": 600, "svms": 200}
@@ -63,6 +63,7 @@ def train(
         scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.1
         ),
+        precision=precision_on(device),
         clip_norm=10.0,
         out=out,
         seed=seed,
