@@ -4,17 +4,13 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
-import fastcv
 from fastcv.data import DrawnDigits
 from fastcv.learn import evaluate_detector
 from fastcv.models import create_model
 from fastcv.models.detection._dense_detector import DenseOutput
 from fastcv.nn.detection_transform import ImageBatch
 from fastcv.recipes import digits_ssd
-
-LOSSES = {"classification", "bbox_regression"}
 
 
 def tiny(**options):
@@ -152,24 +148,6 @@ def test_at_most_400_of_a_class_are_decoded():
     assert found.boxes[first][:, 0].tolist() == [20.0 * i for i in range(449, 49, -1)]
 
 
-def test_every_parameter_learns():
-    model = tiny()
-    output = model([torch.rand(3, 60, 80), torch.rand(3, 70, 50)])
-    losses = model.loss(output, [target([5.0, 5, 40, 50]), target([10.0, 10, 40, 60], label=2)])
-    assert set(losses) == LOSSES and all(loss.ndim == 0 for loss in losses.values())
-    sum(losses.values()).backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-
-
-def test_crowds_teach_nothing():
-    model = tiny().eval()
-    output = model([torch.rand(3, 60, 80)])
-    one, both = target([5.0, 5, 40, 50]), target([5.0, 5, 40, 50], [50.0, 10, 70, 30])
-    crowd = {**both, "iscrowd": torch.tensor([False, True])}
-    losses = [sum(model.loss(output, [wanted]).values()) for wanted in (one, crowd, both)]
-    assert losses[0] == losses[1] != losses[2]
-
-
 @pytest.mark.parametrize("layers", range(6))
 def test_trainable_layers(layers):
     with torch.device("meta"):
@@ -186,85 +164,11 @@ def test_trainable_layers(layers):
         assert parameter.requires_grad == (not name.startswith(frozen or ("none",))), name
 
 
-@pytest.mark.parametrize(
-    ("targets", "message"),
-    [
-        ([], "one entry for each image, got 0 for 1 images"),
-        ([target([9.0, 2, 4, 8])], r"targets\[0\]: box 0 must have x1 < x2"),
-        ([target([1.0, 2, 4, 8], label=3)], r"targets\[0\]: the label of box 0 must be 1 to 2"),
-    ],
-)
-def test_wrong_targets(targets, message):
-    model = tiny()
-    with pytest.raises(ValueError, match=message):
-        model.loss(model([torch.rand(3, 60, 80)]), targets)
-
-
-def test_wrong_images_and_options():
-    with pytest.raises(TypeError, match="divide uint8 by 255"):
-        tiny()([torch.zeros(3, 60, 80, dtype=torch.uint8)])
-    with pytest.raises(ValueError, match="num_classes must be at least 2, with the background"):
-        tiny(num_classes=1)
+def test_wrong_options():
     with pytest.raises(ValueError, match="dataset must be 'coco' or 'voc', got 'imagenet'"):
         create_model("ssd300_vgg16", dataset="imagenet")
     with pytest.raises(ValueError, match="trainable_layers must be 0 to 5, got 6"):
         create_model("ssd300_vgg16", trainable_layers=6)
-
-
-def settled(model):
-    """Running statistics that fit the weights."""
-    with torch.no_grad():
-        for _ in range(20):
-            model([torch.rand(3, 96, 96) for _ in range(2)])
-    return model.eval()
-
-
-def test_optimized_finds_the_same():
-    model = settled(tiny())
-    images = [torch.rand(3, 60, 80), torch.rand(3, 64, 64)]
-    fast = fastcv.optimize(model)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in fast.modules())
-    with torch.inference_mode():
-        wanted, found = model(images), fast(images)
-    for a, b in zip([*found.logits, *found.deltas], [*wanted.logits, *wanted.deltas], strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
-    for a, b in zip(fast.postprocess(found), model.postprocess(wanted), strict=True):
-        assert len(a) == len(b) > 5
-        torch.testing.assert_close(a.scores, b.scores, rtol=1e-3, atol=1e-4)
-
-
-def test_exports():
-    model = tiny().eval()
-
-    class Dense(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = model
-
-        def forward(self, batch):
-            return self.model.dense(batch)
-
-    batch = torch.rand(1, 3, 96, 96)
-    with torch.no_grad():
-        exported = torch.export.export(Dense(), (batch,)).module()
-        for mine, theirs in zip(exported(batch), model.dense(batch), strict=True):
-            assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
-
-
-@pytest.mark.parametrize("how", ["bfloat16 model", "bfloat16 autocast", "float64 model"])
-def test_other_precisions(how):
-    """Boxes and losses stay in float32 where the network is in less."""
-    model = tiny()
-    dtype = {"bfloat16 model": torch.bfloat16, "float64 model": torch.float64}.get(how)
-    full = torch.float64 if how == "float64 model" else torch.float32
-    images = [torch.rand(3, 60, 80).to(dtype or torch.float32)]
-    model.to(dtype or torch.float32)
-    with torch.autocast("cpu", torch.bfloat16, enabled=dtype is None):
-        losses = model.loss(model(images), [target([5.0, 5, 40, 50])])
-        sum(losses.values()).backward()
-        assert all(loss.dtype == full and loss.isfinite() for loss in losses.values())
-        (found,) = model.predict(images, score_threshold=0.0)
-    assert len(found) > 0 and found.boxes.dtype == full
 
 
 @pytest.mark.slow

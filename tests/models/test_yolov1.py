@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-import fastcv
 from fastcv.data import DrawnDigits
 from fastcv.learn import evaluate_detector
 from fastcv.models import create_model
@@ -15,7 +14,6 @@ from fastcv.models.detection._darknet import read_darknet
 from fastcv.nn.locally_connected import LocallyConnected2d
 
 TINY = {"num_classes": 3, "grid": 2, "width": 4, "hidden": 16}
-TERMS = ["loss_xy", "loss_wh", "loss_object", "loss_no_object", "loss_class"]
 
 
 def tiny(**options):
@@ -116,43 +114,6 @@ def test_images_are_squashed_to_a_square():
     torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_every_parameter_learns():
-    model = tiny(batch_norm=True, width=8)
-    output = model([torch.rand(3, 60, 80), torch.rand(3, 70, 50)])
-    losses = model.loss(output, [target([5.0, 5, 40, 50]), target([10.0, 10, 40, 60], label=2)])
-    assert list(losses) == TERMS and all(loss.ndim == 0 for loss in losses.values())
-    sum(losses.values()).backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-
-
-def test_crowds_teach_nothing():
-    model = tiny().eval()
-    output = model([torch.rand(3, 60, 80)])
-    crowd = {**target([5.0, 5, 40, 50]), "iscrowd": torch.tensor([True])}
-    assert model.loss(output, [crowd]) == model.loss(output, [target()])
-
-
-@pytest.mark.parametrize(
-    ("targets", "message"),
-    [
-        ([], "one entry for each image, got 0 for 1 images"),
-        ([target([9.0, 2, 4, 8])], r"targets\[0\]: box 0 must have x1 < x2"),
-        ([target([1.0, 2, 4, 8], label=3)], r"targets\[0\]: the label of box 0 must be 1 to 2"),
-    ],
-)
-def test_wrong_targets(targets, message):
-    model = tiny()
-    with pytest.raises(ValueError, match=message):
-        model.loss(model([torch.rand(3, 60, 80)]), targets)
-
-
-def test_wrong_images():
-    with pytest.raises(TypeError, match="divide uint8 by 255"):
-        tiny()([torch.zeros(3, 60, 80, dtype=torch.uint8)])
-    with pytest.raises(ValueError, match="num_classes must be at least 2, with the background"):
-        tiny(num_classes=1)
-
-
 def write_darknet(path, layers, version=(0, 2, 0), seen="<q"):
     """As darknet's save_weights: bias, then scales, means and variances, then weights."""
     with path.open("wb") as file:
@@ -216,45 +177,6 @@ def test_a_local_layers_numbers(tmp_path):
     state = read_darknet(path, model)
     assert state["0.bias"].flatten().tolist() == list(range(12))
     assert state["0.weight"][1, 2, 5] == 12 + (1 * 3 + 2) * 18 + 5
-
-
-@pytest.mark.parametrize("how", ["bfloat16 model", "bfloat16 autocast", "float64 model"])
-def test_other_precisions(how):
-    model = tiny(batch_norm=True)
-    dtype = {"bfloat16 model": torch.bfloat16, "float64 model": torch.float64}.get(how)
-    full = torch.float64 if how == "float64 model" else torch.float32
-    images = [torch.rand(3, 60, 80).to(dtype or torch.float32) for _ in range(2)]
-    model.to(dtype or torch.float32)
-    with torch.autocast("cpu", torch.bfloat16, enabled=dtype is None):
-        losses = model.loss(model(images), [target([5.0, 5, 40, 50])] * 2)
-        sum(losses.values()).backward()
-        assert all(loss.dtype == full and loss.isfinite() for loss in losses.values())
-        found = model.predict(images, score_threshold=-1.0, batch_size=2)
-    assert all(f.boxes.dtype == full for f in found)
-
-
-def test_optimize_says_the_same():
-    model = tiny(batch_norm=True).eval()
-    image = torch.rand(3, 60, 80)
-    with torch.no_grad():
-        want, found = model([image]), fastcv.optimize(model)([image])
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in fastcv.optimize(model).modules())
-    torch.testing.assert_close(found.predictions, want.predictions, rtol=1e-4, atol=1e-5)
-
-
-def test_dense_part_exports():
-    class Dense(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = tiny().eval()
-
-        def forward(self, tensors):
-            return self.model.dense(tensors)
-
-    tensors, module = torch.rand(2, 3, 128, 128), Dense()
-    exported = torch.export.export(module, (tensors,)).module()
-    with torch.no_grad():
-        torch.testing.assert_close(exported(tensors), module(tensors))
 
 
 class Some(list):
