@@ -66,6 +66,7 @@ PROGRAMS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("examples/selective_search.py", "--out", "{folder}/selective_search.png"): (
         "selective_search.png",
     ),
+    ("examples/roi_pooling.py", "--out", "{folder}/roi_pooling.png"): ("roi_pooling.png",),
     ("examples/rcnn_crops.py", "--out", "{folder}/rcnn_crops.png"): ("rcnn_crops.png",),
     ("examples/hog_faces.py", "--out", "{folder}/hog_faces.png"): ("hog_faces.png",),
     ("examples/fcn_strides.py", "--out", "{folder}/fcn_strides.png"): ("fcn_strides.png",),
