@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 
 from fastcv._extras import need
 from fastcv.data import DrawnDigits
-from fastcv.learn import classifier_batches, evaluate_classifier
-from fastcv.learn.classifier_batches import Augmentation
+from fastcv.learn import evaluate_classifier, normalised_batches
+from fastcv.learn.normalised_batches import Augmentation
 from fastcv.models import System
 from fastcv.models.classification._classifier import Classifier
 from fastcv.nn.resnet import BasicBlock
@@ -138,7 +138,7 @@ def fit_options(
     return {
         "optimizer": lambda parameters: adamw(parameters, lr),
         "scheduler": one_cycle,
-        "collate_fn": classifier_batches(model, augment),
+        "collate_fn": normalised_batches(model, augment),
         "devices": device,
         "workers": workers,
     }

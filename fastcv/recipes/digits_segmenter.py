@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from fastcv import augment
 from fastcv.data import DrawnDigits, LabelMaps
-from fastcv.learn import classifier_batches, evaluate_segmenter, fit
+from fastcv.learn import evaluate_segmenter, fit, normalised_batches
 from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.models.segmentation.deeplab_v3_plus import DeepLabV3PlusResNet
 from fastcv.recipes._device import device_named
@@ -89,7 +89,7 @@ def train(
     fit(
         model,
         scenes("train"),
-        collate_fn=classifier_batches(model, AUGMENT),
+        collate_fn=normalised_batches(model, AUGMENT),
         epochs=epochs or EPOCHS,
         batch_size=16,
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.05),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fastcv.learn import Distillation, classifier_batches, distillation_loss, fit
+from fastcv.learn import Distillation, distillation_loss, fit, normalised_batches
 from fastcv.models import create_model
 
 pytestmark = pytest.mark.usefixtures("quick_curves")
@@ -93,7 +93,7 @@ def test_fit(tmp_path, label_weight):
             epochs=epochs,
             batch_size=8,
             optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=0.02),
-            collate_fn=classifier_batches(model),
+            collate_fn=normalised_batches(model),
             out=folder,
             devices="cpu",
             progress=False,

@@ -12,9 +12,9 @@ from torch import nn
 from fastcv.learn import (
     PseudoLabelled,
     add_noise,
-    classifier_batches,
     confident_and_balanced,
     evaluate_classifier,
+    normalised_batches,
     self_train,
 )
 from fastcv.models import create_model
@@ -122,7 +122,7 @@ def make(number, models=None):
         epochs=3,
         batch_size=4,
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=0.01),
-        collate_fn=classifier_batches(model),
+        collate_fn=normalised_batches(model),
         devices="cpu",
         tensorboard=False,
     )

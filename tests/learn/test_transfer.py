@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fastcv.learn import classifier_batches, fit, freeze, new_head, two_rates, unfreeze
+from fastcv.learn import fit, freeze, new_head, normalised_batches, two_rates, unfreeze
 from fastcv.models import create_model, load_model, save_model
 
 pytestmark = pytest.mark.usefixtures("quick_curves")
@@ -26,7 +26,7 @@ def train(model, out, optimizer, **options):
         model,
         data(),
         optimizer=optimizer,
-        collate_fn=classifier_batches(model),
+        collate_fn=normalised_batches(model),
         out=out,
         **{**given, **options},
     )
@@ -94,7 +94,7 @@ def test_two_rates(trained, tmp_path):
         batch_size=16,
     )
     before.train()
-    images, labels = classifier_batches(before)(list(data()))
+    images, labels = normalised_batches(before)(list(data()))
     before.loss(before(images), labels)["cross_entropy"].backward()
     for (name, old), new in zip(before.named_parameters(), model.parameters(), strict=True):
         rate = 0.1 if name.startswith("fc.") else 0.001

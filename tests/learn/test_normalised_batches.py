@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fastcv.augment import Compose, MixUp, RandAugment
-from fastcv.learn import classifier_batches, fit
+from fastcv.learn import fit, normalised_batches
 from fastcv.models import create_model
 
 pytestmark = pytest.mark.usefixtures("quick_curves")
@@ -20,7 +20,7 @@ def make():
 def test_normalised_as_predict_does():
     model = make()
     images = torch.rand(4, 3, 32, 32)
-    batch, labels = classifier_batches(model)([(image, 2) for image in images])
+    batch, labels = normalised_batches(model)([(image, 2) for image in images])
     torch.testing.assert_close(batch, model.prepare(list(images)), atol=1e-5, rtol=0)
     assert labels.tolist() == [2, 2, 2, 2]
 
@@ -28,7 +28,7 @@ def test_normalised_as_predict_does():
 def test_segmenters_of_caffes_channel_order():
     model = create_model("fcn32s_vgg16", num_classes=3, width=1)
     images, labels = torch.rand(2, 3, 8, 8), torch.zeros(8, 8, dtype=torch.int64)
-    batch, maps = classifier_batches(model)([(image, labels) for image in images])
+    batch, maps = normalised_batches(model)([(image, labels) for image in images])
     torch.testing.assert_close(batch, model.prepare(list(images)), atol=1e-3, rtol=1e-5)
     assert maps.shape == (2, 8, 8)
 
@@ -40,7 +40,7 @@ def test_augmented_before_it_is_normalised():
         seen.append((images.min() >= 0, images.max() <= 1))
         return images * 0, 1 - targets
 
-    batch, labels = classifier_batches(make(), darken)([(torch.rand(3, 4, 4), 1)])
+    batch, labels = normalised_batches(make(), darken)([(torch.rand(3, 4, 4), 1)])
     assert seen == [(True, True)] and labels.tolist() == [0]
     black = -torch.tensor([0.485, 0.456, 0.406]) / torch.tensor([0.229, 0.224, 0.225])
     torch.testing.assert_close(batch[0, :, 2, 2], black)
@@ -59,7 +59,7 @@ def test_augmentation_is_the_same_with_workers_and_after_a_stop(tmp_path):
             epochs=epochs,
             batch_size=8,
             optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.05),
-            collate_fn=classifier_batches(model, augment),
+            collate_fn=normalised_batches(model, augment),
             out=tmp_path / folder,
             workers=workers,
             devices="cpu",

@@ -16,12 +16,11 @@ Augmentation = Callable[[Tensor, Any], tuple[Tensor, Any]]
 Collate = Callable[[Sequence[tuple[Tensor, Any]]], tuple[Tensor, Any]]
 
 
-def classifier_batches(model: System, augment: Augmentation | None = None) -> Collate:
-    """A ``collate_fn`` for ``fit``: images in [0, 1] to the normalised batches of a classifier.
+def normalised_batches(model: System, augment: Augmentation | None = None) -> Collate:
+    """A ``collate_fn`` for ``fit``: images in [0, 1] to what a classifier or segmenter takes.
 
-    Segmenters take the same; there targets are label maps, and ``augment`` must leave places alone.
-    Validation needs none: ``evaluate_classifier`` and ``evaluate_segmenter`` prepare images
-    themselves.
+    A segmenter's targets are label maps, and ``augment`` must leave places alone there. Validation
+    needs none: ``evaluate_classifier`` and ``evaluate_segmenter`` prepare images themselves.
 
     Args:
         model: has ``preprocessing`` with ``mean`` and ``std``, and maybe ``channel_order``.
@@ -35,10 +34,10 @@ def classifier_batches(model: System, augment: Augmentation | None = None) -> Co
 
     Example:
         >>> import torch
-        >>> from fastcv.learn import classifier_batches
+        >>> from fastcv.learn import normalised_batches
         >>> from fastcv.models import create_model
         >>> model = create_model("resnet18", num_classes=2, width=8)
-        >>> collate = classifier_batches(model)
+        >>> collate = normalised_batches(model)
         >>> images, labels = collate([(torch.rand(3, 8, 8), 0), (torch.rand(3, 8, 8), 1)])
         >>> images.shape, labels
         (torch.Size([2, 3, 8, 8]), tensor([0, 1]))
