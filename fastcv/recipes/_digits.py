@@ -15,6 +15,11 @@ from fastcv.learn import evaluate_detector, fit
 from fastcv.models import System, load_model, save_model
 from fastcv.recipes._device import device_named, precision_on
 
+NO_WEIGHTS = (
+    "no weights of this recipe ship: train first, then pass the .safetensors that it wrote as "
+    "weights"
+)
+
 
 def train_on_digits(
     build: Callable[[], System],
@@ -79,9 +84,6 @@ def evaluate_on_digits(weights: str | os.PathLike[str] | None, *, device: str) -
         ValueError: no weights: none ship.
     """
     if weights is None:
-        raise ValueError(
-            "no weights of this recipe ship: train first, then pass the .safetensors that it wrote "
-            "as weights"
-        )
+        raise ValueError(NO_WEIGHTS)
     model = load_model(weights)
     return evaluate_detector(model.to(device_named(device)), DrawnDigits("test"))

@@ -1,7 +1,7 @@
 """A small Fast R-CNN that finds handwritten digits on photographs, in boxes of selective search.
 
 Data: ``DrawnDigits``, 4000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: ResNet-18 of half
-the width up to its third stage, on scenes twice as large. Schedule: AdamW, one cycle, four passes.
+the width up to its third stage, on scenes twice as large. Schedule: AdamW, one cycle, three passes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fastcv.data import DrawnDigits, WithProposals
 from fastcv.models import System, create_model
 from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
 
-EPOCHS = 4
+EPOCHS = 3
 
 
 def build() -> System:
@@ -43,7 +43,7 @@ def train(
     Args:
         out: folder for the run; ``digits_fast_rcnn.safetensors`` in it is the result.
         seed: of weights, order and sampling.
-        epochs: passes over the 4000 scenes; by default 4.
+        epochs: passes over the 4000 scenes; by default 3.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         workers: processes that draw scenes and search them.
 

@@ -18,6 +18,7 @@ from fastcv.learn import evaluate_detector, fit
 from fastcv.models import create_model, load_model, save_model
 from fastcv.models.detection.rcnn import RCNN
 from fastcv.recipes._device import device_named, precision_on
+from fastcv.recipes._digits import NO_WEIGHTS
 
 WEIGHTS = "digits_rcnn.safetensors"
 SCENES = {"network": 600, "svms": 200}
@@ -90,6 +91,6 @@ def evaluate(
         ValueError: no weights; none ship.
     """
     if weights is None:
-        raise ValueError("weights must be a file that train() wrote: none ship with this recipe")
+        raise ValueError(NO_WEIGHTS)
     model = load_model(weights).to(device_named(device))
     return evaluate_detector(model, DrawnDigits("test", length=100), score_threshold=0.3)
