@@ -12,6 +12,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from made_boxes import rpn_like, spread
 
 import fastcv.ops as ops
 
@@ -32,25 +33,6 @@ ONNX = ("ONNX Runtime", ("onnxruntime", "onnx"))
 OPENVINO = ("OpenVINO", ("openvino",))
 NMS_PEERS = installed(OPENVINO, ONNX, ("lsnms", ("lsnms",)))
 ROI_ALIGN_PEERS = installed(OPENVINO, ONNX)
-
-
-def rpn_like(n, width=1333, height=800):
-    """Proposals in heaps about 40 objects, as in bench_nms.py."""
-    g = torch.Generator().manual_seed(0)
-    objects = torch.rand(40, 2, generator=g) * torch.tensor([width, height])
-    centre = objects[torch.randint(0, 40, (n,), generator=g)] + torch.randn(n, 2, generator=g) * 60
-    side = (4 + 5 * torch.rand(n, generator=g)).exp2()
-    aspect = (torch.randn(n, generator=g) * 0.5).exp2()
-    size = torch.stack([side * aspect, side / aspect], 1)
-    limit = torch.tensor([width, height, width, height])
-    boxes = torch.cat([centre - size / 2, centre + size / 2], 1).clamp(min=0).minimum(limit)
-    return boxes, torch.rand(n, generator=g)
-
-
-def spread(n, extent=20000):
-    g = torch.Generator().manual_seed(0)
-    centre, size = torch.rand(n, 2, generator=g) * extent, 10 + 90 * torch.rand(n, 2, generator=g)
-    return torch.cat([centre - size / 2, centre + size / 2], 1), torch.rand(n, generator=g)
 
 
 def onnx_session(op, inputs, outputs, threads, **attributes):

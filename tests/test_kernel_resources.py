@@ -1,19 +1,12 @@
 """The table of CUDA kernels: every kernel is in it, and its arithmetic is that of the hardware."""
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
+import kernel_resources
 import pytest
 
 ROOT = Path(__file__).parents[1]
-spec = importlib.util.spec_from_file_location(
-    "kernel_resources", ROOT / "benchmarks" / "kernel_resources.py"
-)
-kernel_resources = importlib.util.module_from_spec(spec)
-sys.modules[spec.name] = kernel_resources  # a dataclass looks its module up
-spec.loader.exec_module(kernel_resources)
 Kernel = kernel_resources.Kernel
 
 

@@ -1,22 +1,10 @@
 """README's table says what the results file says, and the file what was measured last."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-readme_table, report = load("readme_table"), load("report")
+import readme_table
+import report
 
 
 def row(op, threads, ratio, ours):
