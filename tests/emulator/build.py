@@ -65,6 +65,8 @@ class Library:
 
     def guard(self, tensor: torch.Tensor, name: str = "a tensor") -> torch.Tensor:
         """A copy of a dense tensor, in any order, that a kernel leaves at its peril."""
+        if tensor.numel() == 0:
+            return tensor.clone()  # has no address: whoever reads it reads 0
         memory = torch.full((tensor.nbytes + 2 * GUARD,), UNWRITTEN, dtype=torch.uint8)
         inside = memory[GUARD : GUARD + tensor.nbytes].view(tensor.dtype)
         copy = inside.as_strided(tensor.size(), tensor.stride(), inside.storage_offset())

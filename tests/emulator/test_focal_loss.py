@@ -34,7 +34,7 @@ class Call:
 
     def inside(self, t, name):
         # An empty tensor has no memory to guard.
-        return t if t is None or t.numel() == 0 else self.library.guard(t, name)
+        return t if t is None else self.library.guard(t, name)
 
     @staticmethod
     def pointer(t):
