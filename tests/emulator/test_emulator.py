@@ -170,12 +170,6 @@ def test_a_guarded_copy_has_the_same_layout(races):
     races.forget_guards()
 
 
-def test_an_empty_tensor_needs_no_guard(races):
-    empty = torch.empty(0, 4)
-    copy = races.guard(empty)
-    assert copy.shape == (0, 4) and copy is not empty
-
-
 def test_a_misaligned_vector(races, emulator):
     memory, out = torch.zeros(8), torch.zeros(4)
     races.load_vector(pointer(memory), pointer(out))
