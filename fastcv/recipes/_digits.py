@@ -12,8 +12,10 @@ from torch.utils.data import Dataset
 
 from fastcv.data import DrawnDigits
 from fastcv.learn import evaluate_detector, fit
+from fastcv.learn._player import MakeOptimizer
 from fastcv.models import System, load_model, save_model
 from fastcv.recipes._device import device_named, precision_on
+from fastcv.recipes._small import adamw
 
 NO_WEIGHTS = (
     "no weights of this recipe ship: train first, then pass the .safetensors that it wrote as "
@@ -30,7 +32,7 @@ def train_on_digits(
     epochs: int,
     device: str,
     workers: int,
-    lr: float = 1e-3,
+    optimizer: MakeOptimizer = adamw,
     clip_norm: float = 10.0,
     data: Dataset[Any] | None = None,
 ) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def train_on_digits(
         epochs: passes over the scenes.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         workers: processes that draw scenes.
-        lr: the greatest learning rate.
+        optimizer: each group's learning rate is the greatest of its cycle.
         clip_norm: the greatest norm of the gradient.
         data: by default the 4000 training scenes.
 
@@ -58,9 +60,9 @@ def train_on_digits(
         DrawnDigits("train") if data is None else data,
         epochs=epochs,
         batch_size=8,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=lr, weight_decay=0.05),
+        optimizer=optimizer,
         scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=lr, total_steps=steps, pct_start=0.1
+            optimizer, [g["lr"] for g in optimizer.param_groups], steps, pct_start=0.1
         ),
         precision=precision_on(device),
         clip_norm=clip_norm,

@@ -14,6 +14,7 @@ from typing import Any
 from fastcv.data import DrawnDigits
 from fastcv.models import System, create_model, load_model
 from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
+from fastcv.recipes._small import adamw
 from fastcv.recipes.digits_detector import recipe as digits_detector
 
 SCENES, EPOCHS = 8000, 6
@@ -62,7 +63,7 @@ def train(
         device=device,
         workers=workers,
         data=DrawnDigits("train", length=SCENES),
-        lr=2e-4,
+        optimizer=lambda parameters: adamw(parameters, 2e-4),
         clip_norm=0.1,
     )
 

@@ -73,6 +73,13 @@ class FirstLayers(nn.Module):
         return {"loss_class": F.cross_entropy(output.float(), labels)}
 
 
+def two_rates(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """A fifth for the connected layers: 1e-3 on each of 9216 weights moves a sum by several."""
+    connected = [p for p in parameters if p.ndim == 2]
+    rest = [p for p in parameters if p.ndim != 2]
+    return adamw([{"params": rest, "lr": 1e-3}, {"params": connected, "lr": 2e-4}])
+
+
 def build() -> System:
     """The model with random weights."""
     model = create_model(
@@ -131,7 +138,7 @@ def train(
         epochs=epochs or EPOCHS,
         device=device,
         workers=workers,
-        lr=2e-4,  # a step of 1e-3 in each of 9216 inputs moves a hidden number by several
+        optimizer=two_rates,
         data=DrawnDigits("train", length=SCENES),
     )
 
