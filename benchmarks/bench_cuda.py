@@ -1,192 +1,430 @@
-"""On a GPU (`make gpu`): ours against torchvision's, each call waited for."""
+"""On a GPU (`make gpu`): ours against its peer and against what the GPU can do at best."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from bench_rotated import rotated_boxes, torch_nms
+from bench_soft_nms import boxes_and_scores, torch_soft_nms
+from cuda_timing import Floors, extra_memory_mib, measure_floors, milliseconds, rotation
+from torch.nn import functional as F
 
 import fastcv.ops as ops
 
 torchvision = pytest.importorskip("torchvision")
 pytestmark = pytest.mark.cuda
 
+SECONDS, ROUNDS = 3.0, (3, 50)  # of a comparison
+CHANNELS_LAST, NCHW = torch.channels_last, torch.contiguous_format
 
-def waiting(call):
-    def run():
-        result = call()
-        torch.cuda.synchronize()
-        return result
+
+@pytest.fixture(scope="session")
+def floors() -> Floors:
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return measure_floors()
+
+
+@pytest.fixture
+def race(benchmark, floors) -> Callable[..., None]:
+    """Time ours and the peer's in turn, and say what is between ours and the floor.
+
+    ``make()`` gives one set of inputs, which both take. ``moved`` are the bytes that must be read
+    and written, ``flops`` the operations of a matrix product in ``dtype``: where they are given the
+    row has ``of_floor``, our time over the least possible.
+    """
+
+    def run(
+        op: str,
+        work: str,
+        make: Callable[[], tuple[Any, ...]],
+        ours: Callable[..., Any],
+        peer: Callable[..., Any],
+        *,
+        peer_name: str = "torchvision",
+        target: float | None = None,
+        moved: int | None = None,
+        flops: float = 0.0,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        sets = rotation(make)
+        memory = extra_memory_mib(ours, sets[0])
+        peer_memory = extra_memory_mib(peer, sets[0])
+        once = (milliseconds(ours, sets) + milliseconds(peer, sets)) * len(sets) / 1e3
+        rounds = int(min(max(SECONDS / once, ROUNDS[0]), ROUNDS[1]))
+        ours_ms: list[float] = []
+        peer_ms: list[float] = []
+        turn = itertools.count()
+
+        def peers_turn() -> None:  # peer, ours, ours, peer, ...
+            i = next(turn)
+            for _ in range(0 if i % 2 else min(i + 1, 2)):
+                peer_ms.append(milliseconds(peer, sets))
+
+        benchmark.pedantic(
+            lambda: ours_ms.append(milliseconds(ours, sets)), setup=peers_turn, rounds=rounds
+        )
+        mine, theirs = statistics.median(ours_ms), statistics.median(peer_ms)
+        benchmark.extra_info.update(
+            op=op,
+            work=work,
+            peer=peer_name,
+            target=target,
+            ratio=round(theirs / mine, 3),
+            ours_median_ms=round(mine, 5),
+            ours_range_ms=[round(min(ours_ms), 5), round(max(ours_ms), 5)],
+            peer_median_ms=round(theirs, 5),
+            peer_range_ms=[round(min(peer_ms), 5), round(max(peer_ms), 5)],
+            extra_memory_mib=memory,
+            peer_extra_memory_mib=peer_memory,
+            sets=len(sets),
+        )
+        if moved is not None:
+            least = floors.milliseconds(moved, flops, name_of(dtype))
+            benchmark.extra_info.update(floor_ms=round(least, 5), of_floor=round(mine / least, 3))
 
     return run
 
 
+def name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def order_of(memory_format: torch.memory_format) -> str:
+    return "channels_last" if memory_format == CHANNELS_LAST else "NCHW"
+
+
+def random(*shape: int, dtype: torch.dtype = torch.float32, fmt: Any = NCHW) -> torch.Tensor:
+    x = torch.randn(shape, device="cuda").to(dtype)
+    return x.contiguous(memory_format=fmt) if x.ndim == 4 else x
+
+
+def test_floors(benchmark, floors):
+    benchmark.pedantic(lambda: None, rounds=1)
+    benchmark.extra_info.update(
+        op="floor",
+        gb_per_s=round(floors.bytes_per_ms / 1e6, 1),
+        tflop_per_s={k: round(v / 1e9, 1) for k, v in floors.flops_per_ms.items()},
+    )
+
+
+def boxes_on_an_image(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    centre = torch.rand(n, 2, device="cuda") * torch.tensor([1333.0, 800.0], device="cuda")
+    size = 8 + 200 * torch.rand(n, 2, device="cuda")
+    boxes = torch.cat([centre - size / 2, centre + size / 2], 1)
+    return boxes, torch.rand(n, device="cuda")
+
+
 @pytest.mark.parametrize("n, target", [(1000, 2), (10_000, 3), (100_000, 10)])
-def test_nms(compare, n, target):
-    g = torch.Generator().manual_seed(0)
-    centre = torch.rand(n, 2, generator=g) * torch.tensor([1333.0, 800.0])
-    size = 8 + 200 * torch.rand(n, 2, generator=g)
-    boxes = torch.cat([centre - size / 2, centre + size / 2], 1).cuda()
-    scores = torch.rand(n, generator=g).cuda()
-    compare(
+def test_nms(race, n, target):
+    race(
         "nms",
-        f"CUDA, n={n}",
-        waiting(lambda: ops.nms(boxes, scores, 0.7)),
-        waiting(lambda: torchvision.ops.nms(boxes, scores, 0.7)),
+        f"n={n}",
+        lambda: boxes_on_an_image(n),
+        lambda boxes, scores: ops.nms(boxes, scores, 0.7),
+        lambda boxes, scores: torchvision.ops.nms(boxes, scores, 0.7),
         target=target,
     )
 
 
-def pyramid_level(dtype, memory_format):
-    g = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 256, 200, 272, generator=g).to(dtype).cuda()
-    low = torch.rand(1000, 2, generator=g) * torch.tensor([900.0, 600.0])
-    high = low + 16 + 200 * torch.rand(1000, 2, generator=g)
-    rois = torch.cat([torch.randint(0, 2, (1000, 1), generator=g), low, high], 1).cuda()
-    return x.contiguous(memory_format=memory_format), rois
+def test_a_million_boxes(race):
+    """Theirs cannot: its mask would have 125 GB."""
+
+    def spread():
+        boxes, scores = boxes_on_an_image(1_000_000)
+        return boxes + torch.rand(1_000_000, 1, device="cuda") * 1e5, scores
+
+    race(
+        "nms",
+        "n=1000000, spread",
+        spread,
+        lambda boxes, scores: ops.nms(boxes, scores, 0.7),
+        lambda _, scores: scores.sort(),
+        peer_name="torch.sort of the scores",
+    )
+
+
+def test_batched_nms(race):
+    def make():
+        return *boxes_on_an_image(20_000), torch.arange(20_000, device="cuda") % 80
+
+    race(
+        "batched_nms",
+        "20000 boxes, 80 classes",
+        make,
+        lambda *a: ops.batched_nms(*a, 0.5),
+        lambda *a: torchvision.ops.batched_nms(*a, 0.5),
+        target=3,
+    )
+
+
+def test_soft_nms(race):
+    def make():
+        return tuple(t.cuda() for t in boxes_and_scores(1000))
+
+    race(
+        "soft_nms",
+        "linear, n=1000",
+        make,
+        lambda boxes, scores: ops.soft_nms(boxes, scores, "linear"),
+        lambda boxes, scores: torch_soft_nms(boxes, scores, "linear"),
+        peer_name="vectorised torch",
+        target=3,
+    )
+
+
+def test_nms_rotated(race):
+    def make():
+        return tuple(t.cuda() for t in rotated_boxes(2000))
+
+    race(
+        "nms_rotated",
+        "n=2000",
+        make,
+        lambda boxes, scores: ops.nms_rotated(boxes, scores, 0.5),
+        lambda boxes, scores: torch_nms(boxes, scores, 0.5),
+        peer_name="vectorised torch",
+        target=3,
+    )
+
+
+def pyramid_level(dtype, fmt):
+    x = random(2, 256, 200, 272, dtype=dtype, fmt=fmt)
+    low = torch.rand(1000, 2, device="cuda") * torch.tensor([900.0, 600.0], device="cuda")
+    high = low + 16 + 200 * torch.rand(1000, 2, device="cuda")
+    image = torch.randint(0, 2, (1000, 1), device="cuda")
+    return x, torch.cat([image, low, high], 1).to(dtype)
 
 
 @pytest.mark.parametrize(
-    "dtype, memory_format, target",
-    [(torch.float32, torch.contiguous_format, 1.5), (torch.float16, torch.channels_last, 3)],
-    ids=["fp32-nchw", "fp16-channels_last"],
+    "dtype, fmt, target", [(torch.float32, NCHW, 1.5), (torch.float16, CHANNELS_LAST, 3)]
 )
-def test_roi_align(compare, dtype, memory_format, target):
-    x, rois = pyramid_level(dtype, memory_format)
-    compare(
+def test_roi_align(race, dtype, fmt, target):
+    race(
         "roi_align",
-        f"CUDA, forward, {dtype}, {memory_format}",
-        waiting(lambda: ops.roi_align(x, rois, 7, 0.25, 2, True)),
-        waiting(lambda: torchvision.ops.roi_align(x, rois.to(dtype), 7, 0.25, 2, True)),
+        f"forward, {name_of(dtype)}, {order_of(fmt)}",
+        lambda: pyramid_level(dtype, fmt),
+        lambda x, rois: ops.roi_align(x, rois, 7, 0.25, 2, True),
+        lambda x, rois: torchvision.ops.roi_align(x, rois, 7, 0.25, 2, True),
         target=target,
     )
 
 
-def test_roi_align_backward(compare):
-    x, rois = pyramid_level(torch.float32, torch.contiguous_format)
-    grad = torch.randn(1000, 256, 7, 7, device="cuda")
-    arguments = (grad, rois, 0.25, 7, 7, *x.shape, 2, True)
-    compare(
+def test_roi_align_backward(race):
+    def make():
+        x, rois = pyramid_level(torch.float32, NCHW)
+        return random(1000, 256, 7, 7), rois, 0.25, 7, 7, *x.shape, 2, True
+
+    race(
         "roi_align",
-        "CUDA, backward, float32",
-        waiting(lambda: torch.ops.fastcv._roi_align_backward(*arguments)),
-        waiting(lambda: torch.ops.torchvision._roi_align_backward(*arguments)),
+        "backward, float32",
+        make,
+        torch.ops.fastcv._roi_align_backward,
+        torch.ops.torchvision._roi_align_backward,
         target=2,
     )
 
 
+DEFORM_CASES = pytest.mark.parametrize(
+    "dtype, fmt",
+    [
+        (torch.float16, CHANNELS_LAST),
+        (torch.bfloat16, CHANNELS_LAST),
+        (torch.float16, NCHW),
+        (torch.float32, NCHW),
+    ],
+)
+
+
+def deform_arguments(dtype, fmt):
+    """3 x 3 taps, padded, offsets of some pixels."""
+    x = random(8, 256, 64, 64, dtype=dtype, fmt=fmt)
+    offset = random(8, 18, 64, 64, dtype=dtype) * 2
+    mask = torch.rand(8, 9, 64, 64, device="cuda").to(dtype)
+    return x, offset, random(256, 256, 3, 3, dtype=dtype) / 48, mask
+
+
+def deformed(module, x, offset, weight, mask):
+    if module is torchvision.ops and x.dtype == torch.bfloat16:  # which it does not have
+        x, offset, weight, mask = (t.float() for t in (x, offset, weight, mask))
+    return module.deform_conv2d(x, offset, weight, None, 1, 1, 1, mask)
+
+
+@DEFORM_CASES
+def test_deform_conv2d(race, dtype, fmt):
+    race(
+        "deform_conv2d",
+        f"forward, {name_of(dtype)}, {order_of(fmt)}",
+        lambda: deform_arguments(dtype, fmt),
+        lambda *a: deformed(ops, *a),
+        lambda *a: deformed(torchvision.ops, *a),
+        target=4,
+    )
+
+
+@DEFORM_CASES
+def test_deform_conv2d_against_a_plain_convolution(race, dtype, fmt):
+    race(
+        "deform_conv2d",
+        f"forward, {name_of(dtype)}, {order_of(fmt)}",
+        lambda: deform_arguments(dtype, fmt),
+        lambda *a: deformed(ops, *a),
+        lambda x, offset, weight, mask: F.conv2d(x, weight, padding=1),
+        peer_name="cuDNN's conv2d",
+        target=round(1 / 1.5, 2),
+    )
+
+
+@DEFORM_CASES
+def test_deform_conv2d_backward(race, dtype, fmt):
+    def gradients(module):
+        def run(*tensors):
+            leaves = [t.detach().requires_grad_() for t in tensors]
+            return torch.autograd.grad(deformed(module, *leaves).float().sum(), leaves)
+
+        return run
+
+    race(
+        "deform_conv2d",
+        f"forward and backward, {name_of(dtype)}, {order_of(fmt)}",
+        lambda: deform_arguments(dtype, fmt),
+        gradients(ops),
+        gradients(torchvision.ops),
+        target=3,
+    )
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_sigmoid_focal_loss(compare, dtype):
-    g = torch.Generator().manual_seed(0)
-    logits = (torch.randn(200_000, 80, generator=g) - 2).to(dtype).cuda().requires_grad_()
-    targets = (torch.rand(200_000, 80, generator=g) > 0.999).to(dtype).cuda()
+def test_sigmoid_focal_loss(race, dtype):
+    def make():
+        targets = torch.rand(200_000, 80, device="cuda") > 0.999
+        return random(200_000, 80, dtype=dtype) - 2, targets.to(dtype)
 
     def both(op):
-        return torch.autograd.grad(op(logits, targets, reduction="sum"), logits)
+        def run(logits, targets):
+            leaf = logits.detach().requires_grad_()
+            return torch.autograd.grad(op(leaf, targets, reduction="sum"), leaf)
 
-    compare(
+        return run
+
+    size = 200_000 * 80 * torch.empty((), dtype=dtype).element_size()
+    race(
         "sigmoid_focal_loss",
-        f"CUDA, forward and backward, 200k anchors x 80, {dtype}",
-        waiting(lambda: both(ops.sigmoid_focal_loss)),
-        waiting(lambda: both(torchvision.ops.sigmoid_focal_loss)),
+        f"forward and backward, 200k anchors x 80, {name_of(dtype)}",
+        make,
+        both(ops.sigmoid_focal_loss),
+        both(torchvision.ops.sigmoid_focal_loss),
         target=5,
+        moved=5 * size,  # logits and targets twice, the gradient
     )
 
 
 @pytest.mark.parametrize("channels, side", [(64, 256), (256, 128), (512, 64)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_gram_matrix(compare, channels, side, dtype):
-    x = torch.randn(4, channels, side, side, device="cuda").to(dtype)
-    f = x.flatten(2)
-    compare(
+def test_gram_matrix(race, channels, side, dtype):
+    def by_bmm(x):
+        f = x.flatten(2)
+        return torch.bmm(f, f.mT) / f[0].numel()
+
+    x = torch.empty(4, channels, side, side, dtype=dtype, device="meta")
+    race(
         "gram_matrix",
-        f"CUDA, 4 x {channels} x {side}^2, {dtype}",
-        waiting(lambda: ops.gram_matrix(x)),
-        waiting(lambda: torch.bmm(f, f.mT) / f[0].numel()),
+        f"4 x {channels} x {side}^2, {name_of(dtype)}",
+        lambda: (random(*x.shape, dtype=dtype),),
+        ops.gram_matrix,
+        by_bmm,
         peer_name="torch.bmm",
         target=1.3 if channels >= 256 and dtype == torch.float32 else 1,
+        moved=x.nbytes,
+        flops=4 * channels * (channels + 1) * side**2,  # one triangle
+        dtype=dtype,
     )
 
 
 @pytest.mark.parametrize("direction, dim", [("bottom", 2), ("right", 3)])
-def test_corner_pool(compare, direction, dim):
-    x = torch.randn(8, 128, 128, 128, device="cuda")
-    compare(
+def test_corner_pool(race, direction, dim):
+    race(
         "corner_pool",
-        f"CUDA, {direction}, 8 x 128 x 128^2",
-        waiting(lambda: ops.corner_pool(x, direction)),
-        waiting(lambda: x.cummax(dim)),
+        f"{direction}, 8 x 128 x 128^2",
+        lambda: (random(8, 128, 128, 128),),
+        lambda x: ops.corner_pool(x, direction),
+        lambda x: x.cummax(dim),
         peer_name="torch.cummax",
         target=2,
+        moved=2 * 8 * 128**3 * 4,
     )
 
 
-def test_hog(compare):
+def test_hog(race):
     images = torch.rand(8, 3, 480, 640)
-    on_gpu = images.cuda()
-    compare(
+    race(
         "hog",
-        "CUDA, 8 x 640 x 480, RGB",
-        waiting(lambda: ops.hog(on_gpu)),
-        lambda: ops.hog(images),
+        "8 x 640 x 480, RGB",
+        lambda: (torch.rand(8, 3, 480, 640, device="cuda"),),
+        ops.hog,
+        lambda _: ops.hog(images),
         peer_name="our CPU",
         target=20,
     )
 
 
-def test_dense_crf(compare):
-    g = torch.Generator().manual_seed(0)
-    unary = torch.rand(1, 21, 24, 32, generator=g) * 4
-    unary = torch.nn.functional.interpolate(unary, (375, 500), mode="bilinear")
-    image = torch.rand(1, 3, 24, 32, generator=g)
-    image = torch.nn.functional.interpolate(image, (375, 500), mode="bilinear")
-    on_gpu = unary.cuda(), image.cuda()
-    compare(
+def test_dense_crf(race):
+    unary = F.interpolate(torch.rand(1, 21, 24, 32) * 4, (375, 500), mode="bilinear")
+    image = F.interpolate(torch.rand(1, 3, 24, 32), (375, 500), mode="bilinear")
+    race(
         "dense_crf",
-        "CUDA, 500 x 375, 21 labels, 10 iterations",
-        waiting(lambda: ops.dense_crf(*on_gpu)),
-        lambda: ops.dense_crf(unary, image),
+        "500 x 375, 21 labels, 10 iterations",
+        lambda: (unary.cuda(), image.cuda()),
+        ops.dense_crf,
+        lambda *_: ops.dense_crf(unary, image),
         peer_name="our CPU",
         target=20,
     )
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("fmt", [NCHW, CHANNELS_LAST])
 @pytest.mark.parametrize(
-    "shape, weight_shape, stride, groups, target",
+    "shape, weight_shape, stride, padding, groups, target",
     [
-        ((8, 256, 64, 64), (256, 128, 2, 2), 2, 1, 1.5),
-        ((8, 21, 16, 16), (21, 1, 64, 64), 32, 21, 5),
+        ((8, 256, 64, 64), (256, 128, 2, 2), 2, 0, 1, 1.5),
+        ((8, 256, 64, 64), (256, 128, 4, 4), 2, 1, 1, 1),
+        ((8, 21, 16, 16), (21, 1, 64, 64), 32, 0, 21, 5),
     ],
-    ids=["k2s2", "k64s32g21"],
+    ids=["k2s2", "k4s2", "k64s32g21"],
 )
-def test_conv_transpose2d(compare, shape, weight_shape, stride, groups, target, memory_format):
-    x = torch.randn(shape, device="cuda", dtype=torch.float16)
-    x = x.contiguous(memory_format=memory_format)
-    arguments = (x, torch.randn(weight_shape, device="cuda").half(), None, stride, 0, 0, groups)
-    compare(
+def test_conv_transpose2d(race, shape, weight_shape, stride, padding, groups, target, fmt):
+    def make():
+        half = torch.float16
+        return random(*shape, dtype=half, fmt=fmt), random(*weight_shape, dtype=half)
+
+    race(
         "conv_transpose2d",
-        f"CUDA, {list(shape)}, {list(weight_shape)}, stride {stride}, fp16, {memory_format}",
-        waiting(lambda: ops.conv_transpose2d(*arguments)),
-        waiting(lambda: torch.nn.functional.conv_transpose2d(*arguments)),
+        f"{list(shape)}, {list(weight_shape)}, stride {stride}, float16, {order_of(fmt)}",
+        make,
+        lambda x, w: ops.conv_transpose2d(x, w, None, stride, padding, 0, groups),
+        lambda x, w: F.conv_transpose2d(x, w, None, stride, padding, 0, groups),
         peer_name="cuDNN",
         target=target,
     )
 
 
 @pytest.mark.parametrize("rate", [6, 12])
-def test_atrous_separable_conv2d(compare, rate):
-    conv2d = torch.nn.functional.conv2d
-    x = torch.randn(8, 256, 129, 129, device="cuda").half()
-    x = x.contiguous(memory_format=torch.channels_last)
-    depthwise = torch.randn(256, 1, 3, 3, device="cuda").half()
-    pointwise = torch.randn(256, 256, 1, 1, device="cuda").half() / 16
-    compare(
+def test_atrous_separable_conv2d(race, rate):
+    def make():
+        half = torch.float16
+        x = random(8, 256, 129, 129, dtype=half, fmt=CHANNELS_LAST)
+        return x, random(256, 1, 3, 3, dtype=half), random(256, 256, 1, 1, dtype=half) / 16
+
+    race(
         "atrous_separable_conv2d",
-        f"CUDA, 8 x 256 -> 256, 129^2, rate {rate}, fp16 channels_last",
-        waiting(
-            lambda: ops.atrous_separable_conv2d(
-                x, depthwise, pointwise, padding=rate, dilation=rate
-            )
-        ),
-        waiting(lambda: conv2d(conv2d(x, depthwise, None, 1, rate, rate, 256), pointwise)),
+        f"8 x 256 -> 256, 129^2, rate {rate}, float16, channels_last",
+        make,
+        lambda *a: ops.atrous_separable_conv2d(*a, padding=rate, dilation=rate),
+        lambda x, dw, pw: F.conv2d(F.conv2d(x, dw, None, 1, rate, rate, 256), pw),
         peer_name="cuDNN depthwise + 1x1",
         target=2,
     )

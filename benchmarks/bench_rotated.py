@@ -43,7 +43,7 @@ def torch_iou(a, b):
 def torch_nms(boxes, scores, threshold):
     order = scores.argsort(descending=True)
     above = torch_iou(boxes[order], boxes[order]) > threshold
-    alive = torch.ones(len(boxes), dtype=torch.bool)
+    alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
     for i in range(len(boxes)):
         if alive[i]:
             alive[i + 1 :] &= ~above[i, i + 1 :]

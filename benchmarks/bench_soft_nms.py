@@ -14,7 +14,7 @@ def boxes_and_scores(n, seed=0):
 
 
 def torch_soft_nms(boxes, scores, method):
-    index = torch.arange(len(scores))
+    index = torch.arange(len(scores), device=scores.device)
     keep, kept_scores = [], []
     while len(scores):
         best = scores.argmax()

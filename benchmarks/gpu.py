@@ -1,7 +1,8 @@
 """Everything a GPU can show: `make gpu PYTHON=python3 [PART=build|tests|sanitize|bench]`.
 
 Needs no network and no virtual environment: it builds in place for the GPU it finds, with the torch
-it runs under, and writes benchmarks/results/<gpu>-<date>.json.
+it runs under. What it finds is written after each part to benchmarks/results/<gpu>-<date>.json: the
+device, versions and commit; which tests passed; what compute-sanitizer said; every median.
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+import xml.etree.ElementTree
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("build", "tests", "sanitize", "bench")
+BUILD = ROOT / "build"
+TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
+
+Part = dict[str, Any]
 
 
 def run(*command: str, **env: str) -> int:
@@ -26,9 +34,14 @@ def run(*command: str, **env: str) -> int:
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **env}).returncode
 
 
-def build() -> int:
+def pytest(*arguments: str) -> int:
+    return run(sys.executable, "-m", "pytest", "-q", "-m", "cuda", *arguments)
+
+
+def build() -> Part:
+    """The extension, in place, for the GPU that is here."""
     major, minor = torch.cuda.get_device_capability()
-    return run(
+    code = run(
         sys.executable,
         "setup.py",
         "-q",
@@ -37,20 +50,41 @@ def build() -> int:
         FASTCV_CUDA="1",
         TORCH_CUDA_ARCH_LIST=f"{major}.{minor}",
     )
+    return {"ok": code == 0}
 
 
-def tests() -> int:
-    return run(sys.executable, "-m", "pytest", "-q", "-m", "cuda", "tests/ops")
+def tests() -> Part:
+    """Every op and every kind of model against the CPU."""
+    report = BUILD / "gpu-tests.xml"
+    code = pytest("tests", f"--junitxml={report}")
+    return {"ok": code == 0, **counts(report)}
 
 
-def sanitize() -> int:
+def counts(report: Path) -> Part:
+    """How many tests a JUnit file has, and the names of those that failed."""
+    if not report.exists():
+        return {}
+    cases = list(xml.etree.ElementTree.parse(report).iter("testcase"))
+    having = {
+        what: [f"{c.get('classname')}::{c.get('name')}" for c in cases if c.find(what) is not None]
+        for what in ("failure", "error", "skipped")
+    }
+    failed = having["failure"] + having["error"]
+    skipped = having["skipped"]
+    return {
+        "passed": len(cases) - len(set(failed + skipped)),
+        "failed": failed,
+        "skipped": skipped,
+    }
+
+
+def sanitize() -> Part:
     """Every tool of compute-sanitizer over every kernel, on small inputs."""
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer is None:
         sys.exit("fastcv: compute-sanitizer was not found: it comes with the CUDA toolkit.")
-    failed = 0
-    for tool in ("memcheck", "racecheck", "initcheck", "synccheck"):
-        failed |= run(
+    codes = {
+        tool: run(
             sanitizer,
             f"--tool={tool}",
             "--error-exitcode=1",
@@ -59,35 +93,71 @@ def sanitize() -> int:
             PYTORCH_NO_CUDA_MEMORY_CACHING="1",
             PYTHONPATH=str(ROOT),
         )
-    return failed
+        for tool in TOOLS
+    }
+    return {"ok": not any(codes.values()), "exit_codes": codes}
 
 
-def bench() -> int:
-    output = ROOT / "build" / "gpu.json"
-    output.parent.mkdir(exist_ok=True)
-    failed = run(
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "benchmarks",
-        "-m",
-        "cuda",
-        "--benchmark-only",
-        f"--benchmark-json={output}",
-    )
-    if failed:
-        return failed
-    result = json.loads(output.read_text())
-    name = re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name().lower()).strip("-")
-    result["machine_info"]["gpu"] = torch.cuda.get_device_name()
-    target = ROOT / "benchmarks" / "results" / f"{name}-{datetime.date.today()}.json"
-    target.parent.mkdir(exist_ok=True)
+def bench() -> Part:
+    """The benchmarks of bench_cuda.py."""
+    output = BUILD / "gpu-bench.json"
+    output.unlink(missing_ok=True)
+    code = pytest("benchmarks", "--benchmark-only", f"--benchmark-json={output}")
+    if not output.exists():
+        return {"ok": False}
+    measured = json.loads(output.read_text())["benchmarks"]
+    return {"ok": code == 0, "rows": [b["extra_info"] for b in measured]}
+
+
+PARTS: dict[str, Callable[[], Part]] = {
+    "build": build,
+    "tests": tests,
+    "sanitize": sanitize,
+    "bench": bench,
+}
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers are of."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        import torchvision
+
+        peer = torchvision.__version__
+    except ImportError:
+        peer = None
+    return {
+        "gpu": torch.cuda.get_device_name(),
+        "driver": first_line(query),
+        "cuda": torch.version.cuda,
+        "torch": torch.__version__,
+        "torchvision": peer,
+        "commit": first_line(["git", "describe", "--always", "--dirty"]),
+    }
+
+
+def first_line(command: list[str]) -> str | None:
+    """What a command says; None where it is missing or fails."""
+    try:
+        out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return out.strip().split("\n")[0]
+
+
+def results_file(gpu: str) -> Path:
+    name = re.sub(r"[^a-z0-9]+", "-", gpu.lower()).strip("-")
+    return ROOT / "benchmarks" / "results" / f"{name}-{datetime.date.today()}.json"
+
+
+def keep(target: Path, about: dict[str, Any], name: str, part: Part) -> None:
+    """Put a part into the file; those of another commit or machine go."""
+    old = json.loads(target.read_text()) if target.exists() else {}
+    parts = old["parts"] if old.get("machine") == about else {}
+    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".tmp")
-    temporary.write_text(json.dumps(result, indent=1))
+    temporary.write_text(json.dumps({"machine": about, "parts": {**parts, name: part}}, indent=1))
     temporary.replace(target)
-    print(f"written to {target}")
-    return 0
 
 
 def main(wanted: list[str]) -> int:
@@ -101,12 +171,20 @@ def main(wanted: list[str]) -> int:
             f"fastcv: torch {torch.__version__} sees no GPU here: `make gpu` needs an NVIDIA GPU, "
             "its driver, nvcc and a CUDA build of torch."
         )
-    parts = {"build": build, "tests": tests, "sanitize": sanitize, "bench": bench}
+    about = machine()
+    target = results_file(about["gpu"])
+    BUILD.mkdir(exist_ok=True)
+    failed = []
     for name in wanted or PARTS:
-        if parts[name]():
-            print(f"fastcv: {name} failed")
-            return 1
-    return 0
+        start = time.monotonic()
+        part = PARTS[name]()
+        keep(target, about, name, {**part, "seconds": round(time.monotonic() - start, 1)})
+        print(f"fastcv: {name} {'passed' if part['ok'] else 'failed'}: {target}", flush=True)
+        if not part["ok"]:
+            failed.append(name)
+        if failed == ["build"]:
+            break
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ import os
 from typing import Any
 
 from fastcv.data import DrawnDigits
-from fastcv.models import System, create_model, load_model
+from fastcv.models import System, create_model
 from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
 from fastcv.recipes._small import adamw
-from fastcv.recipes.digits_detector import recipe as digits_detector
+from fastcv.recipes.digits_detector.recipe import trained_body
 
 SCENES, EPOCHS = 8000, 6
 
@@ -38,10 +38,7 @@ def build() -> System:
         max_size=320,
     )
     model.classes = DrawnDigits.classes
-    trained = load_model(digits_detector.WEIGHTS)
-    model.get_submodule("backbone.0.body").load_state_dict(
-        trained.get_submodule("backbone.body").state_dict()
-    )
+    model.get_submodule("backbone.0.body").load_state_dict(trained_body())
     return model
 
 

@@ -11,8 +11,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from fastcv.data import DrawnDigits
-from fastcv.models import System, create_model
+from fastcv.models import System, create_model, load_model
 from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
 
 WEIGHTS = Path(__file__).parent / "digits_detector.safetensors"
@@ -34,6 +36,14 @@ def build() -> System:
     )
     model.classes = DrawnDigits.classes
     return model
+
+
+def trained_body() -> dict[str, Tensor]:
+    """The weights of the ResNet-18 in the detector that ships.
+
+    Other recipes start from them, where the papers start from a classifier of ImageNet.
+    """
+    return load_model(WEIGHTS).get_submodule("backbone.body").state_dict()
 
 
 def train(

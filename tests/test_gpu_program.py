@@ -1,0 +1,100 @@
+"""`make gpu` without a GPU: what it writes, what it refuses, and the arithmetic of its timing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cuda_timing
+import gpu
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.ops.test_nms" name="test_a"/>
+<testcase classname="tests.ops.test_nms" name="test_b"><failure message="no"/></testcase>
+<testcase classname="tests.ops.test_nms" name="test_c"><error message="no"/></testcase>
+<testcase classname="tests.ops.test_nms" name="test_d"><skipped message="one GPU"/></testcase>
+<testcase classname="tests.ops.test_roi" name="test_a"/>
+</testsuite></testsuites>"""
+
+
+def test_counts_of_a_report(tmp_path):
+    report = tmp_path / "report.xml"
+    assert gpu.counts(report) == {}
+    report.write_text(REPORT)
+    assert gpu.counts(report) == {
+        "passed": 2,
+        "failed": ["tests.ops.test_nms::test_b", "tests.ops.test_nms::test_c"],
+        "skipped": ["tests.ops.test_nms::test_d"],
+    }
+
+
+def test_parts_of_one_commit_are_kept_together(tmp_path):
+    target = tmp_path / "results" / "gpu.json"
+    gpu.keep(target, {"commit": "a"}, "build", {"ok": True})
+    gpu.keep(target, {"commit": "a"}, "tests", {"ok": False})
+    gpu.keep(target, {"commit": "a"}, "tests", {"ok": True})
+    found = json.loads(target.read_text())
+    assert found == {
+        "machine": {"commit": "a"},
+        "parts": {"build": {"ok": True}, "tests": {"ok": True}},
+    }
+    gpu.keep(target, {"commit": "b"}, "bench", {"ok": True})
+    assert json.loads(target.read_text())["parts"] == {"bench": {"ok": True}}
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_every_part_is_tried_and_a_failure_is_told(tmp_path, monkeypatch, capsys):
+    ran = []
+
+    def part(name, ok):
+        return lambda: ran.append(name) or {"ok": ok}
+
+    monkeypatch.setattr(gpu, "PARTS", {"build": part("build", True), "tests": part("tests", False)})
+    monkeypatch.setitem(gpu.PARTS, "bench", part("bench", True))
+    monkeypatch.setattr(gpu, "machine", lambda: {"gpu": "Some GPU 1"})
+    monkeypatch.setattr(gpu, "ROOT", tmp_path)
+    monkeypatch.setattr(gpu, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert gpu.main([]) == 1
+    assert ran == ["build", "tests", "bench"]
+    (target,) = (tmp_path / "benchmarks" / "results").glob("some-gpu-1-*.json")
+    parts = json.loads(target.read_text())["parts"]
+    assert {name: p["ok"] for name, p in parts.items()} == {
+        "build": True,
+        "tests": False,
+        "bench": True,
+    }
+    assert "fastcv: tests failed" in capsys.readouterr().out
+    monkeypatch.setitem(gpu.PARTS, "build", part("build", False))
+    ran.clear()
+    assert gpu.main([]) == 1 and ran == ["build"]  # the rest would be of another build
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["speed"], "PART must be one of build, tests, sanitize, bench, got speed"),
+        *([] if torch.cuda.is_available() else [([], "sees no GPU here: `make gpu` needs")]),
+    ],
+)
+def test_refusals(arguments, message):
+    command = [sys.executable, "benchmarks/gpu.py", *arguments]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 1 and message in found.stderr
+
+
+@pytest.mark.parametrize(("mib", "sets"), [(1, 32), (20, 13), (100, 3), (300, 2)])
+def test_no_cache_holds_the_next_inputs(mib, sets):
+    half = torch.empty(mib << 19, dtype=torch.uint8, device="meta")
+    found = cuda_timing.rotation(lambda: (half, {"more": [half]}, 7))
+    assert len(found) == sets
+
+
+def test_the_floor_is_the_longer_of_moving_and_multiplying():
+    floors = cuda_timing.Floors(1e9, {"float32": 1e10, "float16": 1e11})
+    assert floors.milliseconds(4e9) == 4
+    assert floors.milliseconds(4e9, 5e10) == 5
+    assert floors.milliseconds(4e9, 5e10, "float16") == 4
