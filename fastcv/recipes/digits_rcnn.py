@@ -1,7 +1,7 @@
 """A small R-CNN that finds handwritten digits on photographs, in boxes of selective search.
 
 Data: ``DrawnDigits``, 600 scenes of 192 x 192 pixels with 1 to 6 digits. Model: three convolutions
-on crops of 48 x 48 pixels. Schedule: AdamW, one cycle, six passes; then SVMs and box regressions,
+on crops of 48 x 48 pixels. Schedule: AdamW, one cycle, four passes; then SVMs and box regressions,
 of the first 200 scenes.
 """
 
@@ -22,7 +22,7 @@ from fastcv.recipes._digits import NO_WEIGHTS
 
 WEIGHTS = "digits_rcnn.safetensors"
 SCENES = {"network": 600, "svms": 200}
-EPOCHS = 6
+EPOCHS = 4
 
 
 def build() -> RCNN:
@@ -46,7 +46,7 @@ def train(
     Args:
         out: folder for the run and the features; ``digits_rcnn.safetensors`` in it is the result.
         seed: of weights, order, sampling and of the SVMs.
-        epochs: passes over the scenes; by default 6.
+        epochs: passes over the scenes; by default 4.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         workers: processes that draw scenes and search them.
 
