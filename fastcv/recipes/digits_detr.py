@@ -1,9 +1,11 @@
 """A small DETR that finds handwritten digits on photographs.
 
-Data: ``DrawnDigits``, 4000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: ResNet-18 of half
+Data: ``DrawnDigits``, 8000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: ResNet-18 of half
 the width with its last stage dilated (12 x 12 cells), two encoder and three decoder layers of 128
 channels, 20 queries. As in the paper the backbone's weights are those of another task, here of the
-Faster R-CNN that ships, and its norms stay as they are. Schedule: AdamW, one cycle, 20 passes.
+Faster R-CNN that ships, and its norms stay as they are. Schedule: AdamW, one cycle, six passes: too
+few, boxes come right and classes do not. Level: AP 0.015, AP50 0.027 on 500 scenes whose digits and
+photographs it never saw (seed 0, one run).
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ def train(
     device: str = "auto",
     workers: int = 0,
 ) -> dict[str, Any]:
-    """Train from nothing; see ``train_on_digits``. ``epochs``: by default 20."""
+    """Train from nothing; see ``train_on_digits``. ``epochs``: by default 6."""
     return train_on_digits(
         build,
         "digits_detr",

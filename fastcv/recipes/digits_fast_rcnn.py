@@ -3,6 +3,8 @@
 Data: ``DrawnDigits``, 4000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: ResNet-18 of half
 the width up to its third stage, on scenes twice as large. As in the paper the trunk's weights are
 those of another task, here of the Faster R-CNN that ships. Schedule: AdamW, one cycle, one pass.
+Level: AP 0.636, AP50 0.910 on 500 scenes whose digits and photographs it never saw (seed 0, one
+run).
 """
 
 from __future__ import annotations

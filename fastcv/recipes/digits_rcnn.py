@@ -2,7 +2,8 @@
 
 Data: ``DrawnDigits``, 600 scenes of 192 x 192 pixels with 1 to 6 digits. Model: three convolutions
 on crops of 48 x 48 pixels. Schedule: AdamW, one cycle, four passes; then SVMs and box regressions,
-of the first 200 scenes.
+of the first 200 scenes. Level: AP 0.417, AP50 0.544 on 100 scenes whose digits and photographs it
+never saw (seed 0, one run).
 """
 
 from __future__ import annotations
