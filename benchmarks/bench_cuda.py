@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +10,9 @@ import pytest
 import torch
 from bench_rotated import rotated_boxes, torch_nms
 from bench_soft_nms import boxes_and_scores, torch_soft_nms
-from cuda_timing import Floors, extra_memory_mib, measure_floors, milliseconds, rotation
+from cuda_timing import Floors, extra_memory_mib, measure_floors, milliseconds, name_of, rotation
 from torch.nn import functional as F
+from turns import peers_turn, rounds_within
 
 import fastcv.ops as ops
 
@@ -55,18 +55,12 @@ def race(benchmark, floors) -> Callable[..., None]:
         memory = extra_memory_mib(ours, sets[0])
         peer_memory = extra_memory_mib(peer, sets[0])
         once = (milliseconds(ours, sets) + milliseconds(peer, sets)) * len(sets) / 1e3
-        rounds = int(min(max(SECONDS / once, ROUNDS[0]), ROUNDS[1]))
+        rounds = rounds_within(SECONDS, once, ROUNDS)
         ours_ms: list[float] = []
         peer_ms: list[float] = []
-        turn = itertools.count()
-
-        def peers_turn() -> None:  # peer, ours, ours, peer, ...
-            i = next(turn)
-            for _ in range(0 if i % 2 else min(i + 1, 2)):
-                peer_ms.append(milliseconds(peer, sets))
-
+        setup = peers_turn(lambda: milliseconds(peer, sets), peer_ms)
         benchmark.pedantic(
-            lambda: ours_ms.append(milliseconds(ours, sets)), setup=peers_turn, rounds=rounds
+            lambda: ours_ms.append(milliseconds(ours, sets)), setup=setup, rounds=rounds
         )
         mine, theirs = statistics.median(ours_ms), statistics.median(peer_ms)
         benchmark.extra_info.update(
@@ -88,10 +82,6 @@ def race(benchmark, floors) -> Callable[..., None]:
             benchmark.extra_info.update(floor_ms=round(least, 5), of_floor=round(mine / least, 3))
 
     return run
-
-
-def name_of(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def order_of(memory_format: torch.memory_format) -> str:

@@ -13,18 +13,16 @@ torchvision = pytest.importorskip("torchvision")
 SHAPE, OUT_CHANNELS = (2, 256, 64, 64), 256
 
 
-def arguments(shape=SHAPE, device="cpu", dtype=torch.float32, fmt=torch.contiguous_format):
+def arguments(shape=SHAPE, fmt=torch.contiguous_format):
     """input, offset, weight, mask: 3 x 3 taps, padded, offsets of some pixels."""
     g = torch.Generator().manual_seed(0)
     batch, channels, height, width = shape
-    tensors = (
-        torch.randn(shape, generator=g),
+    return (
+        torch.randn(shape, generator=g).contiguous(memory_format=fmt),
         torch.randn(batch, 18, height, width, generator=g) * 2,
         torch.randn(OUT_CHANNELS, channels, 3, 3, generator=g) / 48,
         torch.rand(batch, 9, height, width, generator=g),
     )
-    x, *rest = (t.to(device, dtype) for t in tensors)
-    return x.contiguous(memory_format=fmt), *rest
 
 
 def call(module, x, offset, weight, mask):

@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import itertools
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from turns import peers_turn, rounds_within, seconds
 
 SECONDS = 4.0  # a comparison's budget, beyond the fewest rounds
 ROUNDS = (9, 200)
@@ -62,17 +61,12 @@ def compare(benchmark, request) -> Callable[..., float]:
         memory = extra_memory_mib(ours)  # also the warm-up
         peer_memory = extra_memory_mib(peer)
         once = seconds(peer) + seconds(ours)
-        rounds = int(min(max(SECONDS / once, ROUNDS[0]), ROUNDS[1]))
+        rounds = rounds_within(SECONDS, once, ROUNDS)
         peer_seconds: list[float] = []
         benchmark.group = f"{op}: {work}"
-        turn = itertools.count()
 
-        def peers_turn() -> None:  # peer, ours, ours, peer, peer, ours, ours, ...
-            i = next(turn)
-            for _ in range(0 if i % 2 else min(i + 1, 2)):
-                peer_seconds.append(seconds(peer))
-
-        benchmark.pedantic(ours, setup=peers_turn, rounds=rounds)
+        setup = peers_turn(lambda: seconds(peer), peer_seconds)
+        benchmark.pedantic(ours, setup=setup, rounds=rounds)
         ours_ms = statistics.median(benchmark.stats.stats.data) * 1e3
         peer_ms = statistics.median(peer_seconds) * 1e3
         benchmark.extra_info.update(
@@ -90,12 +84,6 @@ def compare(benchmark, request) -> Callable[..., float]:
         return peer_ms / ours_ms
 
     return run
-
-
-def seconds(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def extra_memory_mib(call: Callable[[], Any]) -> float | None:

@@ -21,6 +21,10 @@ Call = Callable[..., Any]
 Inputs = tuple[Any, ...]
 
 
+def name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def nbytes(value: Any) -> int:
     """Of all tensors in it."""
     return sum(x.nbytes for x in tree_leaves(value) if isinstance(x, torch.Tensor))
@@ -78,7 +82,7 @@ def measure_floors(side: int = 8192, copied: int = 1 << 30) -> Floors:
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         a, b = (torch.randn(side, side, device="cuda").to(dtype) for _ in range(2))
         product = median_ms(torch.mm, a, b)
-        rates[str(dtype).removeprefix("torch.")] = 2 * side**3 / product
+        rates[name_of(dtype)] = 2 * side**3 / product
     return Floors(2 * copied / copy, rates)
 
 

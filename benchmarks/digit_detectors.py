@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 from readme_table import ROOT, write_readme
+from turns import seconds
 
-from conftest import seconds
 from fastcv import recipes
 from fastcv._files import replacing
 from fastcv.data import DrawnDigits

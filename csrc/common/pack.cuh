@@ -1,6 +1,11 @@
 // Neighbouring elements that are read or written at once.
 #pragma once
 
+#include <cstdint>
+#include <cstring>
+
+#include "common/launch.cuh"
+
 namespace fastcv::cuda {
 
 template <typename T, int size>

@@ -52,7 +52,7 @@ def train(
     device: str = "auto",
     workers: int = 0,
 ) -> dict[str, Any]:
-    """Train from nothing; see ``train_on_digits``. ``epochs``: by default 6."""
+    """Train from the shipped trunk; see ``train_on_digits``. ``epochs``: by default 6."""
     return train_on_digits(
         build,
         "digits_detr",

@@ -19,7 +19,8 @@ from fastcv.learn import evaluate_detector, fit
 from fastcv.models import create_model, load_model, save_model
 from fastcv.models.detection.rcnn import RCNN
 from fastcv.recipes._device import device_named, precision_on
-from fastcv.recipes._digits import NO_WEIGHTS
+from fastcv.recipes._digits import NO_WEIGHTS, short_rise
+from fastcv.recipes._small import adamw
 
 WEIGHTS = "digits_rcnn.safetensors"
 SCENES = {"network": 600, "svms": 200}
@@ -61,10 +62,8 @@ def train(
         WithProposals(DrawnDigits("train", length=SCENES["network"])),
         epochs=epochs or EPOCHS,
         batch_size=4,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.05),
-        scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=1e-3, total_steps=steps, pct_start=0.1
-        ),
+        optimizer=adamw,
+        scheduler=short_rise,
         precision=precision_on(device),
         clip_norm=10.0,
         out=out,

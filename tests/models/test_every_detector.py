@@ -1,5 +1,7 @@
 """What holds for each detector that learns by gradients, whatever it is made of."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -183,3 +185,34 @@ def test_optimized_and_exported_say_the_same(name):
         torch.testing.assert_close(b, a)
         # Folding changes the order of additions, through some dozens of layers.
         torch.testing.assert_close(c, a, rtol=1e-4, atol=1e-4 * float(a.abs().max()))
+
+
+@pytest.mark.cuda
+@every_detector
+def test_on_a_gpu(name):
+    """It learns there, and its network says what it says on the CPU."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    model = make(name)
+    on_gpu = copy.deepcopy(model).cuda()
+    images = [torch.rand(3, 60, 80), torch.rand(3, 90, 50)]
+    cuda_images = [image.cuda() for image in images]
+    wanted = {key: value.cuda() for key, value in target([5.0, 5, 40, 50]).items()}
+    losses = on_gpu.loss(on_gpu(cuda_images), [wanted] * 2)
+    sum(losses.values()).backward()
+    assert all(loss.isfinite() for loss in losses.values())
+    assert all(p.grad.isfinite().all() for p in on_gpu.parameters() if p.grad is not None)
+    model.eval()
+    on_gpu.load_state_dict(model.state_dict())  # running statistics as they were
+    on_gpu.eval()
+    with torch.no_grad():
+        if name.startswith("detr"):
+            want, got = ((o.logits, o.boxes) for o in (model(images), on_gpu(cuda_images)))
+        else:  # which boxes are taken of what the network says may turn on a last bit
+            batch = model.transform(images).tensors
+            want, got = tree_leaves(model.dense(batch)), tree_leaves(on_gpu.dense(batch.cuda()))
+    assert len(want) == len(got) > 0
+    for a, b in zip(got, want, strict=True):  # layers add in other orders on a GPU
+        scale = float(b.abs().max())
+        torch.testing.assert_close(a.cpu(), b, rtol=1e-3, atol=1e-3 * max(scale, 1e-6))
+    found = on_gpu.predict(images, score_threshold=0.0)
+    assert all(f.boxes.is_cuda for f in found)
