@@ -19,7 +19,7 @@ import fastcv.ops as ops
 torchvision = pytest.importorskip("torchvision")
 pytestmark = pytest.mark.cuda
 
-SECONDS, ROUNDS = 3.0, (3, 50)  # of a comparison
+SECONDS, ROUNDS = 1.0, (3, 50)  # of a comparison
 CHANNELS_LAST, NCHW = torch.channels_last, torch.contiguous_format
 
 

@@ -1,6 +1,7 @@
 """`make gpu` without a GPU: what it writes, what it refuses, and the arithmetic of its timing."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,14 @@ def test_counts_of_a_report(tmp_path):
         "failed": ["tests.ops.test_nms::test_b", "tests.ops.test_nms::test_c"],
         "skipped": ["tests.ops.test_nms::test_d"],
     }
+
+
+def test_every_test_of_a_gpu_is_run():
+    uses_a_gpu = re.compile(r"(?m)mark\.cuda\b|^def test_\w+\((?:[^)]*\W)?device\b")
+    files = [p for p in (ROOT / "tests").rglob("test_*.py") if uses_a_gpu.search(p.read_text())]
+    chosen = [ROOT / p for p in gpu.TESTS]
+    left_out = {p for p in files if not any(p == c or c in p.parents for c in chosen)}
+    assert len(files) > 20 and not left_out
 
 
 def test_parts_of_one_commit_are_kept_together(tmp_path):

@@ -2,28 +2,47 @@
 
 Data: ``DrawnDigits``, 8000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: ResNet-18 of half
 the width with its last stage dilated (12 x 12 cells), two encoder and three decoder layers of 128
-channels, 20 queries. As in the paper the backbone's weights are those of another task, here of the
-Faster R-CNN that ships, and its norms stay as they are. Schedule: AdamW, one cycle, six passes: too
-few, boxes come right and classes do not. Level: AP 0.015, AP50 0.027 on 500 scenes whose digits and
-photographs it never saw (seed 0, one run).
+channels, 20 queries. As in the paper the trunk learns to classify first, here on 96000 pictures of
+one digit, and its norms stay as they are then. Schedule: AdamW, one cycle, nine passes. Level: AP
+TODO on 500 scenes whose digits and photographs it never saw (seed 0, one run).
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from fastcv.data import DrawnDigits
 from fastcv.models import System, create_model
+from fastcv.nn.detection_transform import DetectionTransform
+from fastcv.nn.resnet import ResNetTrunk
 from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
+from fastcv.recipes._one_digit import learn_to_classify
 from fastcv.recipes._small import adamw
-from fastcv.recipes.digits_detector.recipe import trained_body
 
-SCENES, EPOCHS = 8000, 6
+PICTURES = 96000
+SCENES, EPOCHS = 8000, 9
+LR, LR_TRUNK = 2e-4, 1e-4  # 5e-4 diverged
+
+
+class Trunk(nn.Module):
+    """The detector's ResNet, with norms that learn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transform = DetectionTransform(64, 64)
+        self.body = ResNetTrunk(18, width=32, replace_stride_with_dilation=(False, False, True))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.body(self.transform(images).tensors)[-1]
 
 
 def build() -> System:
-    """The model with random weights but for its backbone."""
+    """The model with random weights."""
     model = create_model(
         "detr_resnet18",
         dilated=True,
@@ -40,7 +59,6 @@ def build() -> System:
         max_size=320,
     )
     model.classes = DrawnDigits.classes
-    model.get_submodule("backbone.0.body").load_state_dict(trained_body())
     return model
 
 
@@ -52,9 +70,36 @@ def train(
     device: str = "auto",
     workers: int = 0,
 ) -> dict[str, Any]:
-    """Train from the shipped trunk; see ``train_on_digits``. ``epochs``: by default 6."""
+    """Train the trunk as a classifier, then all; a run that was stopped goes on.
+
+    Args:
+        out: folder for both runs; ``digits_detr.safetensors`` in it is the result.
+        seed: of weights and order.
+        epochs: passes over the scenes; by default 9.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        workers: processes that draw.
+
+    Returns:
+        what ``evaluate`` found on the test scenes.
+    """
+    torch.manual_seed(seed)
+    trunk, model = Trunk(), build()
+    learn_to_classify(
+        trunk,
+        trunk.body.out_channels[-1],
+        Path(out, "trunk"),
+        pictures=PICTURES,
+        enlarge=1,
+        seed=seed,
+        device=device,
+        workers=workers,
+    )
+    body = model.get_submodule("backbone.0.body")
+    body.load_state_dict(trunk.body.state_dict())
+    of_trunk = list(body.parameters())
+    others = [p for name, p in model.named_parameters() if "backbone" not in name]
     return train_on_digits(
-        build,
+        lambda: model,
         "digits_detr",
         out,
         seed=seed,
@@ -62,7 +107,12 @@ def train(
         device=device,
         workers=workers,
         data=DrawnDigits("train", length=SCENES),
-        optimizer=lambda parameters: adamw(parameters, 2e-4),
+        optimizer=lambda _: adamw(
+            [
+                {"params": others, "lr": LR},
+                {"params": of_trunk, "lr": LR_TRUNK},
+            ]
+        ),
         clip_norm=0.1,
     )
 

@@ -12,67 +12,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import Dataset
+from torch import nn
 
 from fastcv.data import DrawnDigits
-from fastcv.learn import fit
 from fastcv.models import System, create_model
-from fastcv.recipes._device import precision_on
 from fastcv.recipes._digits import evaluate_on_digits, train_on_digits
-from fastcv.recipes._small import adamw, one_cycle
+from fastcv.recipes._one_digit import learn_to_classify
+from fastcv.recipes._small import adamw
 
 PICTURES = 96000
-SCENES, EPOCHS = 24000, 1
-LR = 2e-4  # at 1e-3 the convolutions forgot the classes
+SCENES, EPOCHS = 72000, 1
+LR, LR_LAST = 2e-4, 1e-3  # at 1e-3 the first convolutions forgot the classes
 FIRST = 20 * 3 + 4  # modules: 20 convolutions with norm and activation, four pools
-
-
-class OneDigit(Dataset[tuple[Tensor, int]]):
-    """One digit on a photograph, 128 x 128 pixels, and which it is."""
-
-    def __init__(self, length: int) -> None:
-        self.scenes = DrawnDigits(
-            "train", size=(64, 64), length=length, max_digits=1, digit_size=(20, 42)
-        )
-
-    def __len__(self) -> int:
-        return len(self.scenes)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image, target = self.scenes[index]
-        while not len(target["labels"]):  # now and then a digit finds no room
-            index = (index + 1) % len(self)
-            image, target = self.scenes[index]
-        large = F.interpolate(image[None], scale_factor=2, mode="bilinear")[0]
-        return large, int(target["labels"][0]) - 1
-
-
-class FirstLayers(nn.Module):
-    """The first 20 convolutions, a mean over the map and a linear layer: a classifier.
-
-    Args:
-        features: of a YOLO v1 with norms; its layers are shared, not copied.
-    """
-
-    def __init__(self, features: nn.Sequential) -> None:
-        super().__init__()
-        self.features = features[:FIRST]
-        norm = self.features[-2]
-        assert isinstance(norm, nn.BatchNorm2d)
-        self.fc = nn.Linear(norm.num_features, len(DrawnDigits.classes) - 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """``[N, 3, H, W]`` in [0, 1] to logits ``[N, 10]``."""
-        return self.fc(self.features(images).mean(dim=(2, 3)))
-
-    def loss(self, output: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy."""
-        return {"loss_class": F.cross_entropy(output.float(), labels)}
+FIRST_CHANNELS = 256
 
 
 def build() -> System:
@@ -112,17 +67,15 @@ def train(
     """
     torch.manual_seed(seed)
     model = build()
-    fit(
-        FirstLayers(model.get_submodule("features")),  # type: ignore[arg-type]
-        OneDigit(PICTURES),
-        epochs=1,
-        batch_size=32,
-        optimizer=lambda parameters: adamw(parameters, 2e-3),
-        scheduler=one_cycle,
-        precision=precision_on(device),
-        out=Path(out, "first_layers"),
+    features = cast("nn.Sequential", model.get_submodule("features"))
+    learn_to_classify(
+        features[:FIRST],
+        FIRST_CHANNELS,
+        Path(out, "first_layers"),
+        pictures=PICTURES,
+        enlarge=2,
         seed=seed,
-        devices=device,
+        device=device,
         workers=workers,
     )
     return train_on_digits(
@@ -133,7 +86,13 @@ def train(
         epochs=epochs or EPOCHS,
         device=device,
         workers=workers,
-        optimizer=lambda parameters: adamw(parameters, LR),
+        optimizer=lambda _: adamw(
+            [
+                {"params": features[:FIRST].parameters(), "lr": LR},
+                {"params": features[FIRST:].parameters(), "lr": LR_LAST},
+                {"params": model.get_submodule("head").parameters(), "lr": LR},
+            ]
+        ),
         data=DrawnDigits("train", length=SCENES),
     )
 

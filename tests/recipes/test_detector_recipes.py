@@ -6,14 +6,14 @@ import torch
 from fastcv import recipes
 from fastcv.data import DrawnDigits
 from fastcv.models import load_model
-from fastcv.recipes import _digits
+from fastcv.recipes import _digits, _one_digit
 
 # What of a module is made small, beside the scenes.
 SMALL = {
     "digits_centernet": {},
     "digits_centernet_triplet": {},
     "digits_cornernet": {},
-    "digits_detr": {"SCENES": 16},
+    "digits_detr": {"SCENES": 16, "PICTURES": 96},
     "digits_fast_rcnn": {},
     "digits_rcnn": {"SCENES": {"network": 16, "svms": 16}},
     "digits_retinanet": {},
@@ -34,7 +34,7 @@ few.classes = DrawnDigits.classes
 @pytest.mark.parametrize("name", SMALL)
 def test_trains(name, tmp_path, monkeypatch):
     recipe = recipes.get(name)
-    for module in (_digits, recipe):
+    for module in (_digits, _one_digit, recipe):
         if hasattr(module, "DrawnDigits"):
             monkeypatch.setattr(module, "DrawnDigits", few)
     for constant, value in SMALL[name].items():
