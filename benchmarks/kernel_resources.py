@@ -38,7 +38,7 @@ BLOCK = {
     "greedy::chunk_mask_kernel": 256,
     "deform::columns_kernel": 256,
     "depthwise_kernel": 128,
-    "deform::forward_kernel": 256,
+    "deform::gradients_kernel": 256,
     "gather::gather_kernel": 256,
     "greedy::gather_kernel": 256,
     "gram_kernel": 64,
@@ -55,10 +55,8 @@ BLOCK = {
     "lines_one_by_one_kernel": 256,
     "lines_side_by_side_kernel": 256,
     "deform::ordered_scatter_kernel": 256,
-    "deform::position_gradients_kernel": 256,
     "greedy::resolve_kernel": 1024,
     "deform::samples_kernel": 256,
-    "deform::scatter_kernel": 256,
     "sigmoid_focal_loss_backward_kernel": 256,
     "sigmoid_focal_loss_kernel": 256,
     "sigmoid_focal_loss_sum_kernel": 256,
@@ -75,7 +73,8 @@ BLOCK = {
 HALVES = ("__half", "__nv_bfloat16")
 WIDE: dict[str, Callable[[list[str]], bool]] = {
     "bins_kernel": lambda a: a[0] != "1",
-    "deform::forward_kernel": lambda a: a[1] == "true",
+    "deform::columns_kernel": lambda a: a[1] != "1",
+    "deform::gradients_kernel": lambda a: a[1] != "1" and a[0] not in HALVES,
     "gram_kernel": lambda a: a[1] != "1",
     "gram_mma_kernel": lambda a: a[1] != "1",
     "sigmoid_focal_loss_backward_kernel": lambda a: a[2] != "1",
@@ -84,7 +83,6 @@ WIDE: dict[str, Callable[[list[str]], bool]] = {
     "tile_product_kernel": lambda a: True,
 }
 TENSOR_CORES: dict[str, Callable[[list[str]], bool]] = {
-    "deform::forward_kernel": lambda a: "TensorCores" in a[0],
     "gram_mma_kernel": lambda a: True,
     "tile_product_kernel": lambda a: a[0] in HALVES,
 }
@@ -126,11 +124,6 @@ def set_at_launch(name: str, arguments: list[str]) -> int:
     """Bytes of shared memory that a launch asks for beside the static ones."""
     if name == "tile_product_kernel":  # (rows + columns) * step, tile_product.cuh
         return (64 + 32 * int(arguments[1])) * 40 * SIZES[arguments[0]]
-    if name == "deform::forward_kernel":  # 2 * (pixels + channels) * row, deform_conv2d_kernel.cuh
-        size = SIZES[arguments[2]]
-        if "TensorCores" in arguments[0]:
-            return 2 * (64 + (256 if size == 2 else 128)) * (32 + 16 // size) * size
-        return 2 * (64 + (128 if size == 4 else 64)) * 33 * size
     return 0
 
 

@@ -11,6 +11,7 @@ import torch
 import fastcv.ops as ops
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS deterministic, if asked
+torch.backends.cudnn.allow_tf32 = False
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 FORMATS = [torch.contiguous_format, torch.channels_last]

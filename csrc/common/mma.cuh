@@ -6,7 +6,13 @@
 //   a: words (g, i), (g + 8, i), (g, i + 4), (g + 8, i + 4)
 //   b: words (i, g), (i + 4, g)
 //   d: elements (g, 2i), (g, 2i + 1), (g + 8, 2i), (g + 8, 2i + 1)
-// Needs compute capability 8.0.
+// load_matrices() brings words into that order: of four matrices of 8 rows of 16 bytes in shared
+// memory, lane l names row l % 8 of matrix l / 8, and words[m] is word lane % 4 of row lane / 4 of
+// matrix m. So a is the matrices at (0, 0), (8, 0), (0, 4 words), (8, 4 words), and b of two
+// neighbouring tiles, as rows of columns, those at (0, 0), (0, 4 words), (8, 0), (8, 4 words).
+// load_matrices_transposed() is for matrices of 16-bit elements stored the other way round:
+// words[m] is the elements lane / 4 of rows 2 (lane % 4) and 2 (lane % 4) + 1 of matrix m. Needs
+// compute capability 8.0.
 #pragma once
 
 #include <cstdint>
@@ -57,6 +63,29 @@ void mma_16x8(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   }
 }
 
+inline void load_matrices(uint32_t (&words)[4], const void* row) {
+  const int lane = threadIdx.x % 32;
+  for (int m = 0; m < 4; ++m) {
+    const auto at =
+        __shfl_sync(0xffffffffu, static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(row)),
+                    m * 8 + lane / 4);
+    words[m] = reinterpret_cast<const uint32_t*>(static_cast<uintptr_t>(at))[lane % 4];
+  }
+}
+
+inline void load_matrices_transposed(uint32_t (&words)[4], const void* row) {
+  const int lane = threadIdx.x % 32;
+  const auto own = static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(row));
+  for (int m = 0; m < 4; ++m) {
+    words[m] = 0;
+    for (int j = 0; j < 2; ++j) {
+      const auto at = __shfl_sync(0xffffffffu, own, m * 8 + lane % 4 * 2 + j);
+      const auto* elements = reinterpret_cast<const uint16_t*>(static_cast<uintptr_t>(at));
+      words[m] |= static_cast<uint32_t>(elements[lane / 4]) << 16 * j;
+    }
+  }
+}
+
 inline float round_to_tf32(float x) {  // 10 bits of mantissa, to nearest, ties away from 0
   return __uint_as_float((__float_as_uint(x) + 0x1000u) & ~0x1fffu);
 }
@@ -80,6 +109,20 @@ FASTCV_MMA(__half, "m16n8k16.row.col.f32.f16.f16.f32")
 FASTCV_MMA(__nv_bfloat16, "m16n8k16.row.col.f32.bf16.bf16.f32")
 FASTCV_MMA(float, "m16n8k8.row.col.f32.tf32.tf32.f32")
 #undef FASTCV_MMA
+
+__device__ __forceinline__ void load_matrices(uint32_t (&words)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(row)))
+               : "memory");
+}
+
+__device__ __forceinline__ void load_matrices_transposed(uint32_t (&words)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(row)))
+               : "memory");
+}
 
 __device__ __forceinline__ float round_to_tf32(float x) {
   uint32_t bits;

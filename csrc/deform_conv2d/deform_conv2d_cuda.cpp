@@ -1,4 +1,5 @@
-#include <ATen/Context.h>
+// Columns of a window of output pixels, times the weights.
+#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include "deform_conv2d/deform_conv2d.h"
@@ -20,19 +21,39 @@ at::Tensor deform_conv2d_cuda(const at::Tensor& input, const at::Tensor& offset,
   if (input.numel() == 0) {
     return bias ? output.copy_(bias->view({1, s.out_channels, 1, 1})) : output.zero_();
   }
-  // A block makes at least a pixel of an output channel.
-  TORCH_CHECK(output.numel() < int64_t{1} << 37,
-              "deform_conv2d: output must have fewer than 2^37 elements on CUDA, got ",
-              output.sizes());
-  const at::Tensor images = dense_images(input);
-  const at::Tensor by_tap = weight.permute({0, 2, 3, 1}).contiguous();
-  const at::Tensor dense_bias = bias ? bias->contiguous() : at::Tensor();
-  const bool tf32 = at::globalContext().allowTF32CuBLAS();
+  const at::Tensor weights = weight_rows(weight, s).transpose(1, 2);
+  const int64_t element = input.element_size();
+  const int64_t image = s.channels * s.pixels() * element;
+  // Of an image that is too large for a copy the channels are read where they are: slowly.
+  const at::Tensor dense = input.contiguous(input.suggest_memory_format());
+  const bool copied =
+      !rows_of_images(dense).is_contiguous() && image <= deform_memory - deform_least;
+  const int64_t pixel = (s.groups * s.columns() + s.out_channels) * element;
+  const auto options = input.options();
   dispatch_floating(input.scalar_type(), "deform_conv2d", "input", [&]<typename T>() {
-    cuda::launch_deform_conv2d(s, pixels<T>(images), positions<T>(offset, mask),
-                               device_ptr<T>(by_tap), bias ? device_ptr<T>(dense_bias) : nullptr,
-                               tf32, mutable_strided<T>(output), c10::cuda::getCurrentCUDAStream());
-    C10_CUDA_KERNEL_LAUNCH_CHECK();
+    at::Tensor images, columns;
+    for_each_window(s, pixel, copied ? image : 0, [&](const DeformWindow& w) {
+      const int64_t rows = w.images * w.count;
+      if (w.first == 0) {
+        images = rows_of_images(dense.narrow(0, w.image, w.images));
+        if (copied) images = images.contiguous();
+      }
+      if (!columns.defined() || columns.size(0) < rows) {
+        columns = at::empty({rows, s.groups * s.columns()}, options);
+      }
+      const at::Tensor here = columns.narrow(0, 0, rows);
+      cuda::launch_deform_columns(s, w, positions<T>(offset, mask),
+                                  pixels(images, device_ptr<T>(images)),
+                                  mutable_device_ptr<T>(here), c10::cuda::getCurrentCUDAStream());
+      C10_CUDA_KERNEL_LAUNCH_CHECK();
+      const at::Tensor to = rows_of_window(output, w);
+      const bool direct = to.is_contiguous();
+      const at::Tensor product =
+          direct ? to.view({rows, s.out_channels}) : at::empty({rows, s.out_channels}, options);
+      multiply_rows(product, here, weights, s);
+      if (bias) product.add_(*bias);
+      if (!direct) to.copy_(product.view_as(to));
+    });
   });
   return output;
 }

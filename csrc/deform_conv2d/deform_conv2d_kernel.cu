@@ -2,10 +2,10 @@
 
 namespace fastcv::cuda {
 
-#define INSTANTIATE(T)                                                                    \
-  template void launch_deform_conv2d(const DeformShape&, Pixels<const T>,                 \
-                                     const DeformPositions<T>&, const T*, const T*, bool, \
-                                     Strided<T>, cudaStream_t);
+#define INSTANTIATE(T)                                                                \
+  template void launch_deform_columns(const DeformShape&, const DeformWindow&,        \
+                                      const DeformPositions<T>&, Pixels<const T>, T*, \
+                                      cudaStream_t);
 INSTANTIATE(double)
 INSTANTIATE(float)
 INSTANTIATE(__half)

@@ -1,4 +1,4 @@
-// What the CUDA launchers see of the kernels.
+// What the CUDA launchers see of the kernels. The matrix products between them are torch's.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace fastcv::cuda {
 
-// The images, dense NCHW or channels_last: channel c of pixel i of image n is at
-// data[n * image_stride + i * pixel_stride + c * channel_stride].
+// Channel c of pixel i of image n is at data[n * image_stride + i * pixel_stride +
+// c * channel_stride]. Fast where channel_stride is 1.
 template <typename T>
 struct Pixels {
   T* data;
@@ -25,47 +25,42 @@ struct DeformPositions {
   Strided<const T> mask;  // data null: 1 everywhere
 };
 
-// output = the convolution; every element is written. weight is [out_channels, taps, channels of a
-// group], dense; bias may be null. `tf32`: float products may be rounded to TF32.
-template <typename T>
-void launch_deform_conv2d(const DeformShape& shape, Pixels<const T> input,
-                          const DeformPositions<T>& positions, const T* weight, const T* bias,
-                          bool tf32, Strided<T> output, cudaStream_t stream);
-
-// Output pixels [first, first + count) of images [image, image + images), on which the backward
-// kernels work. Its buffers are dense, position fastest:
-//   samples   [images, offset groups, taps, count]
-//   columns   [images, channels, taps, count]
+// Output pixels [first, first + count) of images [image, image + images), on which the kernels
+// work. Their columns are what an output pixel multiplies with the weights, dense:
+//   columns   [images, count, groups, taps, channels of a group]
 struct DeformWindow {
   int64_t image, images;
   int first, count;
 };
 
-template <typename T>
-void launch_deform_samples(const DeformShape& shape, const DeformWindow& window,
-                           const DeformPositions<T>& positions, Sample<acc_t<T>>* samples,
-                           cudaStream_t stream);
-
-// columns = what the samples read.
+// columns = what the samples read of the window's images, of which the first is at input.data.
 template <typename T>
 void launch_deform_columns(const DeformShape& shape, const DeformWindow& window,
-                           const Sample<acc_t<T>>* samples, Pixels<const T> input, T* columns,
+                           const DeformPositions<T>& positions, Pixels<const T> input, T* columns,
                            cudaStream_t stream);
 
-// Gradients of the window's offsets and masks (dense NCHW; grad_mask may be null) from those of its
-// columns.
+// What the gradient of the columns gives. Null pointers: not wanted.
 template <typename T>
-void launch_deform_position_gradients(const DeformShape& shape, const DeformWindow& window,
-                                      const DeformPositions<T>& positions,
-                                      const Sample<acc_t<T>>* samples, Pixels<const T> input,
-                                      const T* grad_columns, T* grad_offset, T* grad_mask,
-                                      cudaStream_t stream);
+struct DeformGradients {
+  T* columns;  // their gradient; what the samples read afterwards, if replace_columns
+  bool replace_columns;
+  Pixels<acc_t<T>> input;  // added to, atomically; of the window's images
+  T* offset;               // dense NCHW, of all images
+  T* mask;                 // likewise
+};
 
-// Adds to the gradient of the window's images, of which the first is at grad_input.data. `ordered`:
-// every sum in the order of taps and output pixels, without atomics.
+// `input` is read for all but the gradient of the input.
 template <typename T>
-void launch_deform_scatter(const DeformShape& shape, const DeformWindow& window,
-                           const Sample<acc_t<T>>* samples, const T* grad_columns, bool ordered,
-                           Pixels<acc_t<T>> grad_input, cudaStream_t stream);
+void launch_deform_gradients(const DeformShape& shape, const DeformWindow& window,
+                             const DeformPositions<T>& positions, Pixels<const T> input,
+                             const DeformGradients<T>& gradients, cudaStream_t stream);
+
+// The gradient of the input without atomics: every sum in the order of taps and output pixels.
+// `samples` has room for [images, offset groups, taps, count].
+template <typename T>
+void launch_deform_ordered_scatter(const DeformShape& shape, const DeformWindow& window,
+                                   const DeformPositions<T>& positions, Sample<acc_t<T>>* samples,
+                                   const T* grad_columns, Pixels<acc_t<T>> grad_input,
+                                   cudaStream_t stream);
 
 }  // namespace fastcv::cuda

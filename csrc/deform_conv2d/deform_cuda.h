@@ -1,8 +1,14 @@
-// What the CUDA launchers of both directions share.
+// What the CUDA launchers of both directions share: windows of output pixels, small enough for
+// their columns to stay in the L2 cache between the kernels and torch's matrix products. Everything
+// is in rows of pixels with their channels side by side; NCHW tensors are brought there and back
+// window by window.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/mm.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "common/cuda_launcher.h"
@@ -11,11 +17,11 @@
 
 namespace fastcv {
 
-// A dense tensor of images, NCHW or channels_last.
-template <typename T>
-cuda::Pixels<const device_t<T>> pixels(const at::Tensor& t) {
-  return {device_ptr<T>(t), t.stride(0), t.stride(3), t.stride(1)};
-}
+using cuda::DeformWindow;
+
+constexpr int64_t deform_memory = int64_t{62} << 20;  // of a call, beyond its output
+constexpr int64_t deform_least = int64_t{8} << 20;    // of that for columns, or it gets slow
+constexpr int64_t deform_most = int64_t{36} << 20;    // of that for columns, or they leave the L2
 
 template <typename T>
 cuda::DeformPositions<device_t<T>> positions(const at::Tensor& offset,
@@ -24,15 +30,60 @@ cuda::DeformPositions<device_t<T>> positions(const at::Tensor& offset,
   return {strided<T>(offset), {nullptr, 0, 0, 0, 0}};
 }
 
-// Dense in the format that `empty_like` would choose: strides of dimensions of size 1 included, for
-// a pixel's stride is read from the last one.
-inline at::Tensor dense_images(const at::Tensor& t) {
-  const auto format = t.suggest_memory_format();
-  const at::Tensor dense = t.contiguous(format);
-  const bool last = format == at::MemoryFormat::ChannelsLast;
-  const int64_t c = t.size(1), h = t.size(2), w = t.size(3);
-  if (last) return dense.as_strided(t.sizes(), {c * h * w, 1, w * c, c});
-  return dense.as_strided(t.sizes(), {c * h * w, h * w, w, 1});
+// Images [N, C, H, W] in any format as [N, pixels, C]; a view if they are channels_last or NCHW.
+inline at::Tensor rows_of_images(const at::Tensor& images) {
+  return images.flatten(2).transpose(1, 2);
+}
+
+// A window's output pixels in images [N, O, H', W']: [images, count, O].
+inline at::Tensor rows_of_window(const at::Tensor& images, const DeformWindow& w) {
+  return rows_of_images(images.narrow(0, w.image, w.images)).narrow(1, w.first, w.count);
+}
+
+template <typename T>
+cuda::Pixels<const T> pixels(const at::Tensor& rows, const T* data) {
+  return {data, rows.stride(0), rows.stride(1), rows.stride(2)};
+}
+
+// Calls f(window) for all, in order: whole images, or equal parts of one. `pixel` are the bytes
+// that an output pixel needs, `image` those that an image does.
+template <typename F>
+void for_each_window(const DeformShape& s, int64_t pixel, int64_t image, F f) {
+  const int64_t all = s.out_pixels();
+  const int64_t columns = std::clamp(deform_memory - image, deform_least, deform_most);
+  const int64_t at_once = std::clamp<int64_t>(
+      std::min(deform_memory / (all * pixel + image), columns / (all * pixel)), 1, s.batch);
+  const int64_t parts = (all * pixel + columns - 1) / columns;
+  // Rows of matrices that begin at multiples of 16 bytes.
+  const int64_t part = at_once > 1 ? all : std::min((all + parts * 8 - 1) / parts / 8 * 8, all);
+  const int64_t count = std::max<int64_t>(part, 1);
+  for (int64_t n = 0; n < s.batch; n += at_once) {
+    for (int64_t p = 0; p < all; p += count) {
+      f(DeformWindow{n, std::min(at_once, s.batch - n), static_cast<int>(p),
+                     static_cast<int>(std::min(count, all - p))});
+    }
+  }
+}
+
+// The weight as [groups, output channels of a group, columns of a group].
+inline at::Tensor weight_rows(const at::Tensor& weight, const DeformShape& s) {
+  return weight.permute({0, 2, 3, 1}).reshape({s.groups, s.group_out_channels(), s.columns()});
+}
+
+// Rows [rows, groups * wide] as [groups, rows, wide].
+inline at::Tensor by_group(const at::Tensor& rows, const DeformShape& s) {
+  return rows.unflatten(1, {s.groups, rows.size(1) / s.groups}).transpose(0, 1);
+}
+
+// to = left times right, group by group; to and left are rows, right is [groups, ., .].
+inline void multiply_rows(at::Tensor to, const at::Tensor& left, const at::Tensor& right,
+                          const DeformShape& s) {
+  if (s.groups == 1) {
+    at::mm_out(to, left, right[0]);
+  } else {
+    at::Tensor to_groups = by_group(to, s);
+    at::bmm_out(to_groups, by_group(left, s), right);
+  }
 }
 
 }  // namespace fastcv

@@ -24,42 +24,33 @@ cuda::DeformPositions<T> positions(const T* offset, const int64_t* offset_stride
 
 }  // namespace
 
-#define DEFORM_CONV2D(name, T)                                                                    \
-  extern "C" void deform_conv2d_##name(                                                           \
-      const DeformShape* s, const T* input, const int64_t* input_strides, const T* offset,        \
-      const int64_t* offset_strides, const T* mask, const int64_t* mask_strides, const T* weight, \
-      const T* bias, int tf32, T* output, const int64_t* output_strides) {                        \
-    cuda::launch_deform_conv2d<T>(                                                                \
-        *s, pixels(input, input_strides), positions(offset, offset_strides, mask, mask_strides),  \
-        weight, bias, tf32 != 0, strided(output, output_strides), cudaStream_t{});                \
-  }                                                                                               \
-  extern "C" void deform_samples_##name(const DeformShape* s, const cuda::DeformWindow* w,        \
-                                        const T* offset, const int64_t* offset_strides,           \
-                                        const T* mask, const int64_t* mask_strides,               \
-                                        Sample<cuda::acc_t<T>>* samples) {                        \
-    cuda::launch_deform_samples<T>(*s, *w, positions(offset, offset_strides, mask, mask_strides), \
-                                   samples, cudaStream_t{});                                      \
-  }                                                                                               \
-  extern "C" void deform_columns_##name(const DeformShape* s, const cuda::DeformWindow* w,        \
-                                        const Sample<cuda::acc_t<T>>* samples, const T* input,    \
-                                        const int64_t* input_strides, T* columns) {               \
-    cuda::launch_deform_columns<T>(*s, *w, samples, pixels(input, input_strides), columns,        \
-                                   cudaStream_t{});                                               \
-  }                                                                                               \
-  extern "C" void deform_position_gradients_##name(                                               \
-      const DeformShape* s, const cuda::DeformWindow* w, const T* offset,                         \
-      const int64_t* offset_strides, const T* mask, const int64_t* mask_strides,                  \
-      const Sample<cuda::acc_t<T>>* samples, const T* input, const int64_t* input_strides,        \
-      const T* grad_columns, T* grad_offset, T* grad_mask) {                                      \
-    cuda::launch_deform_position_gradients<T>(                                                    \
-        *s, *w, positions(offset, offset_strides, mask, mask_strides), samples,                   \
-        pixels(input, input_strides), grad_columns, grad_offset, grad_mask, cudaStream_t{});      \
-  }                                                                                               \
-  extern "C" void deform_scatter_##name(                                                          \
-      const DeformShape* s, const cuda::DeformWindow* w, const Sample<cuda::acc_t<T>>* samples,   \
-      const T* grad_columns, int ordered, cuda::acc_t<T>* grad_input, const int64_t* strides) {   \
-    cuda::launch_deform_scatter<T>(*s, *w, samples, grad_columns, ordered != 0,                   \
-                                   pixels(grad_input, strides), cudaStream_t{});                  \
+#define DEFORM_CONV2D(name, T)                                                                     \
+  extern "C" void deform_columns_##name(const DeformShape* s, const cuda::DeformWindow* w,         \
+                                        const T* input, const int64_t* input_strides,              \
+                                        const T* offset, const int64_t* offset_strides,            \
+                                        const T* mask, const int64_t* mask_strides, T* columns) {  \
+    cuda::launch_deform_columns<T>(*s, *w, positions(offset, offset_strides, mask, mask_strides),  \
+                                   pixels(input, input_strides), columns, cudaStream_t{});         \
+  }                                                                                                \
+  extern "C" void deform_gradients_##name(                                                         \
+      const DeformShape* s, const cuda::DeformWindow* w, const T* input,                           \
+      const int64_t* input_strides, const T* offset, const int64_t* offset_strides, const T* mask, \
+      const int64_t* mask_strides, T* columns, int replace, cuda::acc_t<T>* sums,                  \
+      const int64_t* sum_strides, T* grad_offset, T* grad_mask) {                                  \
+    cuda::launch_deform_gradients<T>(                                                              \
+        *s, *w, positions(offset, offset_strides, mask, mask_strides),                             \
+        pixels(input, input_strides),                                                              \
+        {columns, replace != 0, pixels(sums, sum_strides), grad_offset, grad_mask},                \
+        cudaStream_t{});                                                                           \
+  }                                                                                                \
+  extern "C" void deform_ordered_scatter_##name(                                                   \
+      const DeformShape* s, const cuda::DeformWindow* w, const T* offset,                          \
+      const int64_t* offset_strides, const T* mask, const int64_t* mask_strides,                   \
+      Sample<cuda::acc_t<T>>* samples, const T* columns, cuda::acc_t<T>* sums,                     \
+      const int64_t* sum_strides) {                                                                \
+    cuda::launch_deform_ordered_scatter<T>(                                                        \
+        *s, *w, positions(offset, offset_strides, mask, mask_strides), samples, columns,           \
+        pixels(sums, sum_strides), cudaStream_t{});                                                \
   }
 DEFORM_CONV2D(float64, double)
 DEFORM_CONV2D(float32, float)

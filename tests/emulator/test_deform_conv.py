@@ -10,7 +10,6 @@ from fastcv.ops import deform_conv2d
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 FORMATS = [torch.contiguous_format, torch.channels_last]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 4e-2}
-TF32 = 4e-3  # 10 bits of mantissa
 
 # channels, output channels, groups, offset groups, kernel, stride, padding, dilation
 CASES = {
@@ -92,8 +91,25 @@ def positions(offset, mask):
     return pointer(offset), longs(offset.stride()), pointer(mask), longs(strides)
 
 
+def windows(out_pixels):
+    """Both images at once, then the first and the second half of the pixels of each."""
+    half = out_pixels // 2
+    return [(0, 2, 0, half), *((n, 1, half, out_pixels - half) for n in (0, 1))]
+
+
+def rows_of(images, window):
+    """[images, count, channels] of a window, as float64."""
+    n, k, first, count = window
+    return images[n : n + k].flatten(2)[..., first : first + count].transpose(1, 2).double()
+
+
+def weights(weight, groups):
+    """[groups, output channels, taps and channels]."""
+    return weight.permute(0, 2, 3, 1).reshape(groups, weight.shape[0] // groups, -1).double()
+
+
 @pytest.mark.parametrize("memory_format", FORMATS)
-@pytest.mark.parametrize("dtype", [*DTYPES, "tf32"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
 def test_forward_is_the_cpus(emulated, name, dtype, memory_format):
     check_forward(emulated("deform_conv2d"), name, dtype, memory_format)
@@ -106,30 +122,29 @@ def test_no_race_forward(raced, memory_format, dtype):
 
 
 def check_forward(library, name, dtype, memory_format):
-    tf32, dtype = dtype == "tf32", torch.float32 if dtype == "tf32" else dtype
-    shape, (x, offset, weight, bias, mask), geometry = inputs(name, dtype, memory_format)
+    shape, (x, offset, weight, _, mask), geometry = inputs(name, dtype, memory_format)
     kernels = Kernels(library, shape, dtype)
-    for with_more in (False, True):
-        expected = deform_conv2d(
-            x, offset, weight, bias if with_more else None, *geometry, mask if with_more else None
-        )
-        by_tap = weight.permute(0, 2, 3, 1).contiguous()
-        tensors = [kernels.guard(t, "an input") for t in (x, offset, by_tap, bias, mask)]
-        if not with_more:
-            tensors[3:] = None, None
-        got = kernels.guard(torch.full_like(expected, 7), "output")
-        kernels.call(
-            "deform_conv2d",
-            *pixels(tensors[0]),
-            *positions(tensors[1], tensors[4]),
-            pointer(tensors[2]),
-            pointer(tensors[3]),
-            ctypes.c_int(tf32),
-            pointer(got),
-            longs(got.stride()),
-        )
-        error = TF32 if tf32 else TOLERANCE[dtype]
-        torch.testing.assert_close(got, expected, rtol=error, atol=10 * error)
+    x, offset, mask = (kernels.guard(t, "an input") for t in (x, offset, mask))
+    for factors in (None, mask):
+        expected = deform_conv2d(x, offset, weight, None, *geometry, factors)
+        for window in windows(shape.out_height * shape.out_width):
+            columns = columns_of(kernels, window, x, offset, factors, weight)
+            rows = torch.einsum("ipgk,gok->ipgo", columns.double(), weights(weight, shape.groups))
+            error = TOLERANCE[dtype]
+            torch.testing.assert_close(
+                rows.flatten(2), rows_of(expected, window), rtol=error, atol=10 * error
+            )
+
+
+def columns_of(kernels, window, x, offset, mask, weight):
+    """[images, count, groups, taps and channels]."""
+    n, k, _, count = window
+    groups = x.shape[1] // weight.shape[1]
+    columns = torch.full((k, count, groups, weight[0].numel()), 7, dtype=x.dtype)
+    columns = kernels.guard(columns, "columns")
+    here = ctypes.byref(Window(*window))
+    kernels.call("deform_columns", here, *pixels(x[n:]), *positions(offset, mask), pointer(columns))
+    return columns
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)
@@ -140,17 +155,16 @@ def test_backward_is_the_cpus(emulated, name, dtype, memory_format):
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)
-def test_no_race_backward(raced, memory_format):
-    check_backward(raced("deform_conv2d"), "groups", torch.float32, memory_format)
+@pytest.mark.parametrize("name", ["groups", "packs"])
+def test_no_race_backward(raced, name, memory_format):
+    check_backward(raced("deform_conv2d"), name, torch.float32, memory_format)
 
 
 def check_backward(library, name, dtype, memory_format):
     shape, (x, offset, weight, _, mask), geometry = inputs(name, dtype, memory_format)
     kernels = Kernels(library, shape, dtype)
     wide = torch.float64 if dtype == torch.float64 else torch.float32
-    batch, channels, groups, taps = 2, shape.channels, shape.groups, weight[0, 0].numel()
-    size = (shape.out_height, shape.out_width)
-    grad = torch.randn(batch, shape.out_channels, *size).to(dtype)
+    grad = torch.randn(2, shape.out_channels, shape.out_height, shape.out_width).to(dtype)
     expected = torch.ops.fastcv._deform_conv2d_backward(
         grad, x, offset, weight, mask, *geometry, True, True, True
     )
@@ -163,39 +177,29 @@ def check_backward(library, name, dtype, memory_format):
             memory_format=memory_format), "grad_input")
         for ordered in (False, True)
     }  # fmt: skip
-    grad_weight = torch.zeros(weight.shape, dtype=torch.float64)
-    rows = weight.reshape(groups, -1, channels // groups * taps)  # [group, out channel, column]
-    all_pixels = size[0] * size[1]
-    # Both images at once, then the first and the second half of the pixels of each.
-    windows = [(0, 2, 0, all_pixels // 2), *((n, 1, all_pixels // 2, None) for n in (0, 1))]
-    for image, images, first, count in windows:
-        count = count or all_pixels - first
-        window = ctypes.byref(Window(image, images, first, count))
+    for window in windows(shape.out_height * shape.out_width):
+        n, k, _, count = window
+        here = ctypes.byref(Window(*window))
+        of_output = rows_of(grad, window).unflatten(2, (shape.groups, -1))
+        columns = torch.einsum("gok,ipgo->ipgk", weights(weight, shape.groups), of_output)
+        columns = kernels.guard(columns.to(dtype).contiguous(), "columns")
         samples = kernels.guard(
-            torch.empty(images * shape.offset_groups * taps * count, 4 + wide.itemsize,
-                        dtype=torch.int32), "samples")  # fmt: skip
-        kernels.call("deform_samples", window, *positions(offset, mask), pointer(samples))
-        columns = torch.empty(images, channels, taps, count, dtype=dtype)
-        columns = kernels.guard(columns, "columns")
-        kernels.call("deform_columns", window, pointer(samples), *pixels(x), pointer(columns))
-        of_output = grad[image : image + images].flatten(2)[..., first : first + count]
-        of_output = of_output.reshape(images, groups, -1, count).double()
-        by_group = columns.double().reshape(images, groups, -1, count)
-        grad_weight += torch.einsum("igop,igkp->gok", of_output, by_group).view_as(weight)
-        grad_columns = torch.einsum("gok,igop->igkp", rows.double(), of_output)
-        grad_columns = kernels.guard(grad_columns.to(dtype).contiguous(), "grad_columns")
+            torch.empty(k * count * shape.offset_groups * weight[0, 0].numel(),
+                        4 + wide.itemsize, dtype=torch.int32), "samples")  # fmt: skip
+        to = {o: (pointer(t[n:]), longs((t.stride(0), t.stride(3), t.stride(1))))
+              for o, t in sums.items()}  # fmt: skip
         kernels.call(
-            "deform_position_gradients", window, *positions(offset, mask), pointer(samples),
-            *pixels(x), pointer(grad_columns), pointer(grad_offset), pointer(grad_mask),
+            "deform_ordered_scatter", here, *positions(offset, mask), pointer(samples),
+            pointer(columns), *to[True],
         )  # fmt: skip
-        for ordered, sum_ in sums.items():
-            strides = longs((sum_.stride(0), sum_.stride(3), sum_.stride(1)))
-            kernels.call(
-                "deform_scatter", window, pointer(samples), pointer(grad_columns),
-                ctypes.c_int(ordered), pointer(sum_[image:]), strides,
-            )  # fmt: skip
+        kernels.call(
+            "deform_gradients", here, *pixels(x[n:]), *positions(offset, mask), pointer(columns),
+            ctypes.c_int(True), *to[False], pointer(grad_offset), pointer(grad_mask),
+        )  # fmt: skip
+        # They are now what the samples read.
+        assert torch.equal(columns, columns_of(kernels, window, x, offset, mask, weight))
     error = TOLERANCE[dtype]
-    got = [(sums[False], 0), (sums[True], 0), (grad_offset, 1), (grad_weight, 2), (grad_mask, 3)]
+    got = [(sums[False], 0), (sums[True], 0), (grad_offset, 1), (grad_mask, 3)]
     for values, i in got:
         torch.testing.assert_close(
             values.double(), expected[i].double(), rtol=error, atol=20 * error

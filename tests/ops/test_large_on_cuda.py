@@ -5,7 +5,7 @@ import torch
 
 from fastcv import ops
 
-pytestmark = pytest.mark.cuda
+pytestmark = [pytest.mark.cuda, pytest.mark.xdist_group("large")]  # one after the other
 MANY = 2**31
 
 
