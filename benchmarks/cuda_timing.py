@@ -37,6 +37,11 @@ def rotation(make: Callable[[], Inputs]) -> list[Inputs]:
     return [first, *(make() for _ in range(min(max(count, SETS[0]), SETS[1]) - 1))]
 
 
+def as_many_as_take(budget: float, once: float, sets: list[Inputs]) -> list[Inputs]:
+    """The first sets, one at least, on which calls of ``once`` ms each take ``budget`` ms."""
+    return sets[: max(1, int(budget / max(once, 1e-6)))]
+
+
 def milliseconds(call: Call, sets: Sequence[Inputs]) -> float:
     """Of one call, as the mean over all sets."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))

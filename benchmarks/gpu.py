@@ -33,7 +33,7 @@ TESTS = [  # all that use a GPU, none that needs more than torch, torchvision an
     "tests/models/test_system.py",
     "tests/ops",
 ]
-WORKERS = 8  # of pytest-xdist, where it is installed: the oracles' time on the CPU is most of it
+WORKERS = 12  # of pytest-xdist, where it is installed: the oracles' time on the CPU is most of it
 
 Part = dict[str, Any]
 
@@ -47,8 +47,8 @@ def run(*command: str, **env: str) -> int:
     return start(*command, **env).wait()
 
 
-def pytest(*arguments: str) -> int:
-    return run(sys.executable, "-m", "pytest", "-q", "-m", "cuda", *arguments)
+def pytest(*arguments: str, **env: str) -> int:
+    return run(sys.executable, "-m", "pytest", "-q", "-m", "cuda", *arguments, **env)
 
 
 def build() -> Part:
@@ -70,10 +70,11 @@ def tests() -> Part:
     """Every op and every kind of model against the CPU."""
     report = BUILD / "gpu-tests.xml"
     report.unlink(missing_ok=True)
-    parallel = (
-        ["-n", str(WORKERS), "--dist", "loadgroup"] if importlib.util.find_spec("xdist") else []
-    )
-    code = pytest(*TESTS, f"--junitxml={report}", *parallel)
+    parallel, env = [], {}
+    if importlib.util.find_spec("xdist"):
+        parallel = ["-n", str(WORKERS), "--dist", "loadgroup"]
+        env = {"OMP_NUM_THREADS": "1"}
+    code = pytest(*TESTS, f"--junitxml={report}", *parallel, **env)
     return {"ok": code == 0, **counts(report)}
 
 

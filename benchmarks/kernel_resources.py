@@ -41,9 +41,10 @@ BLOCK = {
     "deform::gradients_kernel": 256,
     "gather::gather_kernel": 256,
     "greedy::gather_kernel": 256,
-    "gram_kernel": 64,
+    "gram_kernel": 256,
     "gram_mma_kernel": 128,
     "gram_write_kernel": 256,
+    "half_product_kernel": 512,
     "hog_blocks_kernel": 256,
     "hog_cells_kernel": 256,
     "identity_kernel": 256,
@@ -54,7 +55,7 @@ BLOCK = {
     "lattice_splat_kernel": 256,
     "lines_one_by_one_kernel": 256,
     "lines_side_by_side_kernel": 256,
-    "deform::ordered_scatter_kernel": 256,
+    "deform::ordered_scatter_kernel": 1024,
     "greedy::resolve_kernel": 1024,
     "deform::samples_kernel": 256,
     "sigmoid_focal_loss_backward_kernel": 256,
@@ -67,12 +68,12 @@ BLOCK = {
     "softmax_focal_loss_sum_kernel": 128,
     "sum_parts_kernel": 256,
     "greedy::suppress_kernel": 256,
-    "tile_product_kernel": 256,
+    "tile_product_kernel": 128,
 }
 # Which forms, by the template's arguments, were written for 16-byte loads and for tensor cores.
 HALVES = ("__half", "__nv_bfloat16")
 WIDE: dict[str, Callable[[list[str]], bool]] = {
-    "bins_kernel": lambda a: a[0] != "1",
+    "bins_kernel": lambda a: a[0] != "1" and a[1] == "true",
     "deform::columns_kernel": lambda a: a[1] != "1",
     "deform::gradients_kernel": lambda a: a[1] != "1" and a[0] not in HALVES,
     "gram_kernel": lambda a: a[1] != "1",
@@ -80,11 +81,12 @@ WIDE: dict[str, Callable[[list[str]], bool]] = {
     "sigmoid_focal_loss_backward_kernel": lambda a: a[2] != "1",
     "sigmoid_focal_loss_kernel": lambda a: a[2] != "1",
     "sigmoid_focal_loss_sum_kernel": lambda a: a[2] != "1",
+    "half_product_kernel": lambda a: True,
     "tile_product_kernel": lambda a: True,
 }
 TENSOR_CORES: dict[str, Callable[[list[str]], bool]] = {
     "gram_mma_kernel": lambda a: True,
-    "tile_product_kernel": lambda a: a[0] in HALVES,
+    "half_product_kernel": lambda a: True,
 }
 
 
@@ -107,8 +109,8 @@ class Kernel:
     @property
     def threads(self) -> int:
         """Of a block."""
-        if self.name == "tile_product_kernel":
-            return 32 * int(self.arguments[1])
+        if self.name == "half_product_kernel":
+            return 2 * int(self.arguments[1])
         return BLOCK[self.name]
 
     @property
@@ -123,7 +125,11 @@ class Kernel:
 def set_at_launch(name: str, arguments: list[str]) -> int:
     """Bytes of shared memory that a launch asks for beside the static ones."""
     if name == "tile_product_kernel":  # (rows + columns) * step, tile_product.cuh
-        return (64 + 32 * int(arguments[1])) * 40 * SIZES[arguments[0]]
+        return (64 + 128) * 40 * SIZES[arguments[0]]
+    if name == "half_product_kernel":  # (2 * rows + slots * columns) * depth, half_product.cuh
+        return (2 * 128 + 4 * int(arguments[1])) * 64 * 2  # at most 4 slots
+    if name in ("gram_kernel", "gram_mma_kernel"):  # stages * 2 * side * 64, gram_matrix_kernel.cuh
+        return 4 * 2 * int(arguments[3]) * 64
     return 0
 
 
@@ -157,7 +163,7 @@ def read(extension: Path) -> list[Kernel]:
     signatures = demangled("\n".join(part.split("\n", 1)[0] for part in code)).split("\n")
     for signature, part in zip(signatures, code, strict=True):
         kernel = kernels[signature]
-        kernel.wide = "LDG.E.128" in part
+        kernel.wide = re.search(r"LDG(STS)?\.E(\.\w+)*\.128", part) is not None
         kernel.tensor_cores = "HMMA" in part
     return list(kernels.values())
 

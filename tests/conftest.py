@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-
 # cuDNN would multiply float32 in TF32, a thousandth off; oracles are float64's.
 torch.backends.cudnn.allow_tf32 = False
 

@@ -102,6 +102,13 @@ def test_no_cache_holds_the_next_inputs(mib, sets):
     assert len(found) == sets
 
 
+def test_a_slow_call_is_timed_on_fewer_inputs():
+    sets = [(i,) for i in range(10)]
+    assert cuda_timing.as_many_as_take(100, 25, sets) == sets[:4]
+    assert cuda_timing.as_many_as_take(100, 5000, sets) == sets[:1]
+    assert cuda_timing.as_many_as_take(100, 0, sets) == sets
+
+
 def test_the_floor_is_the_longer_of_moving_and_multiplying():
     floors = cuda_timing.Floors(1e9, {"float32": 1e10, "float16": 1e11})
     assert floors.milliseconds(4e9) == 4
