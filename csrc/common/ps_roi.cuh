@@ -52,7 +52,7 @@ struct PsBackward {
                          Acc* sum) const {
     const int64_t bins = int64_t{geometry.pooled_height} * geometry.pooled_width;
 #pragma unroll
-    for (int q = 0; q < gather::channels_per_thread; ++q) {
+    for (int q = 0; q < gather::channels_of_one; ++q) {
       if (q >= channels) break;
       const int64_t from = channel + int64_t{q} * step;
       const int bin = static_cast<int>(from % bins);

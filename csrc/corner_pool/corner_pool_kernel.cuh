@@ -48,6 +48,21 @@ struct LineTensors {
   T* out;
 };
 
+// `count` pixels of a line, `stride` apart. All are on their way before the first is used: one at a
+// time, too few bytes are.
+template <int count, typename Step, typename T>
+__device__ __forceinline__ void take_steps(const LineTensors<T, Step::inputs>& tensors, int64_t at,
+                                           int64_t stride, Step& step) {
+  T in[count][Step::inputs];
+#pragma unroll
+  for (int i = 0; i < count; ++i) {
+#pragma unroll
+    for (int k = 0; k < Step::inputs; ++k) in[i][k] = tensors.in[k][at + i * stride];
+  }
+#pragma unroll
+  for (int i = 0; i < count; ++i) tensors.out[at + i * stride] = step.next(in[i]);
+}
+
 template <typename Step, typename T>
 __global__ void __launch_bounds__(256)
     lines_side_by_side_kernel(CornerPoolLines lines, LineTensors<T, Step::inputs> tensors) {
@@ -55,14 +70,16 @@ __global__ void __launch_bounds__(256)
   if (line >= lines.outer * lines.inner) return;
   const bool backwards = lines.backwards != Step::from_the_end;
   const int64_t base = line / lines.inner * lines.length * lines.inner + line % lines.inner;
+  const int64_t stride = backwards ? -lines.inner : lines.inner;
+  int64_t at = backwards ? base + (lines.length - 1) * lines.inner : base;
+  constexpr int ahead = Step::inputs == 1 ? 8 : 4;
   Step step;
-  for (int64_t n = 0; n < lines.length; ++n) {
-    const int64_t at = base + (backwards ? lines.length - 1 - n : n) * lines.inner;
-    T in[Step::inputs];
-#pragma unroll
-    for (int k = 0; k < Step::inputs; ++k) in[k] = tensors.in[k][at];
-    tensors.out[at] = step.next(in);
+  int64_t n = 0;
+  for (; n + ahead <= lines.length; n += ahead, at += ahead * stride) {
+    take_steps<ahead>(tensors, at, stride, step);
   }
+#pragma unroll 1
+  for (; n < lines.length; ++n, at += stride) take_steps<1>(tensors, at, stride, step);
 }
 
 template <typename Step, typename T>

@@ -12,8 +12,8 @@
 // Errors: features is not floating point or has not 4 dimensions.
 // Gradient: (g + g^T) F, one product of matrices, differentiable again (fastcv/ops/gram.py).
 // Deterministic on both devices, and on the CPU for any number of threads: how the pixels are split
-// depends on the shape alone, and parts are added in order. Memory: output + 32 MiB, on both
-// devices.
+// depends on the shape alone, and parts are added in order. Memory: output + 32 MiB; on CUDA the
+// output and its sums, which are at most 17 MiB (33 in float64) or, of more, one lower triangle.
 // Source: Johnson et al., "Perceptual Losses for Real-Time Style Transfer" (2016), equation 3.
 #pragma once
 

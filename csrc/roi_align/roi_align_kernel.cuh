@@ -6,6 +6,7 @@
 #include "common/roi_gather.cuh"
 #include "common/roi_sampling.h"
 #include "roi_align/roi_align_kernel.h"
+#include "roi_align/separable_gather.cuh"
 
 namespace fastcv::cuda {
 
@@ -25,8 +26,8 @@ struct RoiAlignGeometry {
   }
 };
 
-// A thread makes `pack` channels of one bin.
-template <typename T, int pack>
+// A thread makes `pack` channels of one bin; `packed` if they are neighbours in memory.
+template <typename T, int pack, bool packed>
 struct RoiAlignForward : RoiAlignGeometry<acc_t<T>> {
   using Acc = acc_t<T>;
   Strided<const T> input;
@@ -38,11 +39,12 @@ struct RoiAlignForward : RoiAlignGeometry<acc_t<T>> {
     Acc sum[pack] = {};
     if (roi.image >= 0 && roi.image < extent.batch) {
       const T* image = input.data + roi.image * input.n + channel * input.c;
-      add_bilinear<pack>(roi.rows, ph, roi.columns, pw, image, input, extent, sum);
+      add_bilinear<pack, packed>(roi.rows, ph, roi.columns, pw, image, input, extent, sum);
     }
     for (Acc& s : sum) s *= roi.per_sample;
-    store_pack<pack>(
-        output.data + k * output.n + channel * output.c + ph * output.h + pw * output.w, sum);
+    store_channels<pack, packed>(
+        output.data + k * output.n + channel * output.c + ph * output.h + pw * output.w, output.c,
+        sum);
   }
 };
 
@@ -72,7 +74,7 @@ struct RoiAlignBackward : RoiAlignGeometry<acc_t<T>> {
         if (weight == 0) continue;
         const T* g = of_roi + ph * grad.h + pw * grad.w;
 #pragma unroll
-        for (int i = 0; i < gather::channels_per_thread; ++i) {
+        for (int i = 0; i < gather::channels_of_one; ++i) {
           if (i < channels) sum[i] += weight * widen(g[i * step * grad.c]);
         }
       }
@@ -86,15 +88,18 @@ void launch_roi_align(Strided<const T> input, const Extent& extent, const acc_t<
                       cudaStream_t stream) {
   const RoiAlignGeometry<acc_t<T>> geometry{rois, roi_count, options};
   const BinGrid bins{roi_count, extent.channels, options.pooled_height, options.pooled_width};
-  constexpr int wide = 16 / sizeof(T);
+  constexpr int wide = 16 / sizeof(T), planes = planes_per_thread<T>;
   if (can_pack<wide>(input, extent.channels) && can_pack<wide>(output, extent.channels)) {
-    const RoiAlignForward<T, wide> op{geometry, input, extent, output};
+    const RoiAlignForward<T, wide, true> op{geometry, input, extent, output};
     launch_bins<wide, true>(op, bins, stream);
   } else if (input.c == 1) {
-    const RoiAlignForward<T, 1> op{geometry, input, extent, output};
+    const RoiAlignForward<T, 1, true> op{geometry, input, extent, output};
     launch_bins<1, true>(op, bins, stream);
+  } else if (extent.channels % planes == 0) {
+    const RoiAlignForward<T, planes, false> op{geometry, input, extent, output};
+    launch_bins<planes, false>(op, bins, stream);
   } else {
-    const RoiAlignForward<T, 1> op{geometry, input, extent, output};
+    const RoiAlignForward<T, 1, true> op{geometry, input, extent, output};
     launch_bins<1, false>(op, bins, stream);
   }
 }
@@ -105,7 +110,10 @@ void launch_roi_align_backward(Strided<const T> grad, const acc_t<T>* rois, int6
                                const Extent& extent, cudaStream_t stream) {
   const RoiAlignGeometry<acc_t<T>> geometry{rois, roi_count, options};
   const RoiAlignBackward<T> op{geometry, grad, extent};
-  launch_gather(op, grad_input, extent, stream);
+  const bool separable = grad_input.c == 1
+                             ? gather::launch_separable<true>(op, grad_input, extent, stream)
+                             : gather::launch_separable<false>(op, grad_input, extent, stream);
+  if (!separable) launch_gather(op, grad_input, extent, stream);
 }
 
 }  // namespace fastcv::cuda

@@ -25,8 +25,8 @@ struct RotatedGeometry {
   }
 };
 
-// A thread makes `pack` channels of one bin.
-template <typename T, int pack>
+// A thread makes `pack` channels of one bin; `packed` if they are neighbours in memory.
+template <typename T, int pack, bool packed>
 struct RotatedForward : RotatedGeometry<acc_t<T>> {
   using Acc = acc_t<T>;
   Strided<const T> input;
@@ -53,16 +53,21 @@ struct RotatedForward : RotatedGeometry<acc_t<T>> {
           }
           const T* low = image + y.low * input.h;
           const T* high = image + y.high * input.h;
-          add_scaled<pack>(low + x.low * input.w, y.low_weight * x.low_weight, sum);
-          add_scaled<pack>(low + x.high * input.w, y.low_weight * x.high_weight, sum);
-          add_scaled<pack>(high + x.low * input.w, y.high_weight * x.low_weight, sum);
-          add_scaled<pack>(high + x.high * input.w, y.high_weight * x.high_weight, sum);
+          add_scaled<pack, packed>(low + x.low * input.w, input.c, y.low_weight * x.low_weight,
+                                   sum);
+          add_scaled<pack, packed>(low + x.high * input.w, input.c, y.low_weight * x.high_weight,
+                                   sum);
+          add_scaled<pack, packed>(high + x.low * input.w, input.c, y.high_weight * x.low_weight,
+                                   sum);
+          add_scaled<pack, packed>(high + x.high * input.w, input.c, y.high_weight * x.high_weight,
+                                   sum);
         }
       }
     }
     for (Acc& s : sum) s *= roi.per_sample;
-    store_pack<pack>(
-        output.data + k * output.n + channel * output.c + ph * output.h + pw * output.w, sum);
+    store_channels<pack, packed>(
+        output.data + k * output.n + channel * output.c + ph * output.h + pw * output.w, output.c,
+        sum);
   }
 };
 
@@ -97,7 +102,7 @@ struct RotatedBackward : RotatedGeometry<acc_t<T>> {
         if (weight == 0) continue;
         const T* g = of_roi + ph * grad.h + pw * grad.w;
 #pragma unroll
-        for (int i = 0; i < gather::channels_per_thread; ++i) {
+        for (int i = 0; i < gather::channels_of_one; ++i) {
           if (i < channels) sum[i] += weight * widen(g[i * step * grad.c]);
         }
       }
@@ -131,13 +136,19 @@ void launch_roi_align_rotated(Strided<const T> input, const Extent& extent, cons
                               cudaStream_t stream) {
   const RotatedGeometry<acc_t<T>> geometry{rois, roi_count, options};
   const BinGrid bins{roi_count, extent.channels, options.pooled_height, options.pooled_width};
-  constexpr int wide = 16 / sizeof(T);
+  constexpr int wide = 16 / sizeof(T), planes = planes_per_thread<T>;
   if (can_pack<wide>(input, extent.channels) && can_pack<wide>(output, extent.channels)) {
-    launch_bins<wide, true>(RotatedForward<T, wide>{geometry, input, extent, output}, bins, stream);
+    const RotatedForward<T, wide, true> op{geometry, input, extent, output};
+    launch_bins<wide, true>(op, bins, stream);
   } else if (input.c == 1) {
-    launch_bins<1, true>(RotatedForward<T, 1>{geometry, input, extent, output}, bins, stream);
+    const RotatedForward<T, 1, true> op{geometry, input, extent, output};
+    launch_bins<1, true>(op, bins, stream);
+  } else if (extent.channels % planes == 0) {
+    const RotatedForward<T, planes, false> op{geometry, input, extent, output};
+    launch_bins<planes, false>(op, bins, stream);
   } else {
-    launch_bins<1, false>(RotatedForward<T, 1>{geometry, input, extent, output}, bins, stream);
+    const RotatedForward<T, 1, true> op{geometry, input, extent, output};
+    launch_bins<1, false>(op, bins, stream);
   }
 }
 

@@ -108,7 +108,7 @@ struct RoiPoolBackward {
         const int64_t g = roi.index * grad.n + channel * grad.c + i * grad.h + j * grad.w;
         const int64_t a = roi.index * argmax.n + channel * argmax.c + i * argmax.h + j * argmax.w;
 #pragma unroll
-        for (int c = 0; c < gather::channels_per_thread; ++c) {
+        for (int c = 0; c < gather::channels_of_one; ++c) {
           if (c < channels && argmax.data[a + c * step * argmax.c] == pixel) {
             sum[c] += widen(grad.data[g + c * step * grad.c]);
           }
