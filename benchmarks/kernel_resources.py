@@ -128,6 +128,8 @@ def set_at_launch(name: str, arguments: list[str]) -> int:
         return (64 + 128) * 40 * SIZES[arguments[0]]
     if name == "half_product_kernel":  # (2 * rows + slots * columns) * depth, half_product.cuh
         return (2 * 128 + 4 * int(arguments[1])) * 64 * 2  # at most 4 slots
+    if name == "gather::gather_kernel" and "SeparableGather" in arguments[1]:
+        return 24 * 1024  # separable_gather.cuh
     if name in ("gram_kernel", "gram_mma_kernel"):  # stages * 2 * side * 64, gram_matrix_kernel.cuh
         return 4 * 2 * int(arguments[3]) * 64
     return 0

@@ -1,9 +1,19 @@
 // A matrix product whose left side is made on the way into shared memory and whose results go
-// wherever they belong: left [rows, depth] times weight [columns, depth], transposed.
+// wherever they belong: left [rows, depth] times weight [columns, depth], transposed. Half
+// precision has a kernel of its own, half_product.cuh; here is the plain one, for float and double.
+//
+// The left side is a functor:
+//   Fill::Row, fill.row(i)        what it has to know of row i, which may lie beyond the last one
+//   fill(tile, rows, k, group)    writes a tile, Tile::rows x Tile::depth from k on, given the Rows
+//                                 of its rows: each element to Tile::spot(row, depth), 0 beyond the
+//                                 sizes. Copies may be under way when it returns
+//   Fill::Tile                    ProductTile<T, along_depth>
+// A result goes to out(row) + out(column, group) in out.output, out.bias(column, group) added.
 #pragma once
 
 #include <cstdint>
 
+#include "common/async_copy.cuh"
 #include "common/launch.cuh"
 #include "common/roi_bins.cuh"
 #include "common/warp_multiply.cuh"
@@ -21,62 +31,83 @@ bool reads_packed(const T* p, int64_t length) {
   return length % (16 / sizeof(T)) == 0 && reinterpret_cast<uintptr_t>(p) % 16 == 0;
 }
 
-namespace product {
-inline constexpr int rows = warp_rows;  // of a block; each of its warps has other columns
-inline constexpr int depth = 32;        // that lies in shared memory at once
-inline constexpr int step = depth + 8;  // from row to row, so that eight rows share no bank
-}  // namespace product
+// What of the left side lies in shared memory at once, and where. `along_depth`: neighbours in
+// depth are neighbours there, as they are in memory; else neighbouring rows are.
+template <typename T, bool along_depth>
+struct ProductTile {
+  static constexpr bool is_along_depth = along_depth;
+  static constexpr int rows = 64, depth = 32;
+  static constexpr int step = depth + 8;  // so that eight rows share no bank
+  static __device__ unsigned spot(unsigned row, unsigned k) { return row * step + k; }
+};
 
-// The items of a tile of `product::rows` x `product::depth`, `pack` neighbours in depth each,
-// spread over the block: f(row, first k). Neighbouring threads have neighbouring k, or neighbouring
-// rows.
-template <int pack, bool along_depth, typename F>
+// As ldmatrix reads it: 8 lines at the same 16 bytes. These lie in other banks line by line, for a
+// line's 16-byte chunks are permuted by the line's number.
+template <int line_elements>
+__device__ __forceinline__ unsigned swizzled(unsigned line, unsigned at) {
+  return line * line_elements + ((at / 8 ^ line % 8) * 8 + at % 8);
+}
+
+template <typename T, bool along_depth>
+  requires(sizeof(T) == 2)
+struct ProductTile<T, along_depth> {
+  static constexpr bool is_along_depth = along_depth;
+  static constexpr int rows = 128, depth = 64;
+  static __device__ unsigned spot(unsigned row, unsigned k) {
+    return along_depth ? swizzled<depth>(row, k) : swizzled<rows>(k, row);
+  }
+};
+
+// Calls f(row, k), both unsigned, for every `pack` neighbours of a tile, spread over the block so
+// that neighbouring threads have neighbours.
+template <typename T, int pack, bool along_depth, typename F>
 __device__ __forceinline__ void for_each_item(F f) {
-  constexpr int across = product::depth / pack;
-  for (int i = threadIdx.x; i < product::rows * across; i += blockDim.x) {
+  using Tile = ProductTile<T, along_depth>;
+  constexpr unsigned line = (along_depth ? Tile::depth : Tile::rows) / pack;
+  for (unsigned i = threadIdx.x; i < Tile::rows * Tile::depth / pack; i += blockDim.x) {
     if (along_depth) {
-      f(i / across, i % across * pack);
+      f(i / line, i % line * pack);
     } else {
-      f(i % product::rows, i / product::rows * pack);
+      f(i % line * pack, i / line);
     }
   }
 }
 
-// fill(tile, first row, first k, group) writes [product::rows][product::step], 0 beyond the sizes.
-// A result goes to out(row) + out(column, group) in out.output, out.bias(column, group) added.
-template <typename T, int warps, typename Fill, typename Out>
-__global__ void __launch_bounds__(32 * warps)
+template <typename T, typename Fill, typename Out>
+__global__ void __launch_bounds__(128)
     tile_product_kernel(Fill fill, const T* weight, bool packed, ProductSizes sizes, Out out) {
-  constexpr int columns = warps * warp_columns, pack = 16 / sizeof(T);
+  using Tile = typename Fill::Tile;
+  constexpr int columns = 4 * warp_columns, pack = 16 / sizeof(T);
+  FASTCV_SHARED(typename Fill::Row, rows, [Tile::rows]);
   FASTCV_DYN_SHARED(T, left);
-  T* const right = left + product::rows * product::step;
-  const int64_t first_row = int64_t{blockIdx.x} * product::rows;
+  T* const right = left + Tile::rows * Tile::step;
+  const int64_t first_row = int64_t{blockIdx.x} * Tile::rows;
   const int first_column = blockIdx.y * columns, group = blockIdx.z;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   weight += int64_t{group} * sizes.columns * sizes.depth;
+  for (int i = threadIdx.x; i < Tile::rows; i += blockDim.x) rows[i] = fill.row(first_row + i);
   WarpSums<T> sums = {};
-  for (int k = 0; k < sizes.depth; k += product::depth) {
+  for (int k = 0; k < sizes.depth; k += Tile::depth) {
     __syncthreads();  // the tiles before have been used
-    fill(left, first_row, k, group);
+    fill(left, rows, k, group);
     const int step = packed ? pack : 1;
-    for (int i = threadIdx.x * step; i < columns * product::depth; i += blockDim.x * step) {
-      const int column = first_column + i / product::depth, at = k + i % product::depth;
-      T* to = right + i / product::depth * product::step + i % product::depth;
+    for (int i = threadIdx.x * step; i < columns * Tile::depth; i += blockDim.x * step) {
+      const int column = first_column + i / Tile::depth, at = k + i % Tile::depth;
+      T* to = right + i / Tile::depth * Tile::step + i % Tile::depth;
       const bool inside = column < sizes.columns && at < sizes.depth;
       const T* from = weight + int64_t{column} * sizes.depth + at;
       if (packed) {
-        Pack<T, pack> item;
-        for (T& x : item.item) x = narrow<T>(0);
-        if (inside) item = *reinterpret_cast<const Pack<T, pack>*>(from);
-        *reinterpret_cast<Pack<T, pack>*>(to) = item;
+        copy_async16(to, inside ? from : weight, inside);
       } else {
         *to = inside ? *from : narrow<T>(0);
       }
     }
+    commit_copies();
+    wait_copies<0>();
     __syncthreads();
 #pragma unroll
-    for (int j = 0; j < product::depth; j += warp_depth) {
-      warp_multiply(left + j, right + warp * warp_columns * product::step + j, product::step, sums);
+    for (int j = 0; j < Tile::depth; j += warp_depth) {
+      warp_multiply(left + j, right + warp * warp_columns * Tile::step + j, Tile::step, sums);
     }
   }
   int64_t place[warp_columns / 4];
@@ -100,22 +131,17 @@ __global__ void __launch_bounds__(32 * warps)
   }
 }
 
-// Blocks of 256 columns where the accumulators are small and there are that many; else of 128.
 template <typename T, typename Fill, typename Out>
 void launch_tile_product(const Fill& fill, const T* weight, const ProductSizes& sizes,
                          const Out& out, cudaStream_t stream) {
-  const auto run = [&](auto kernel, int warps) {
-    const int columns = warps * warp_columns;
-    const dim3 grid(static_cast<unsigned>((sizes.rows + product::rows - 1) / product::rows),
-                    static_cast<unsigned>((sizes.columns + columns - 1) / columns),
-                    static_cast<unsigned>(sizes.groups));
-    launch(kernel, grid, dim3(32 * warps), (product::rows + columns) * product::step * sizeof(T),
-           stream, fill, weight, reads_packed(weight, sizes.depth), sizes, out);
-  };
-  if constexpr (sizeof(T) <= 2) {
-    if (sizes.columns > 128) return run(tile_product_kernel<T, 8, Fill, Out>, 8);
-  }
-  run(tile_product_kernel<T, 4, Fill, Out>, 4);
+  using Tile = typename Fill::Tile;
+  constexpr int columns = 4 * warp_columns;
+  const dim3 grid(static_cast<unsigned>((sizes.rows + Tile::rows - 1) / Tile::rows),
+                  static_cast<unsigned>((sizes.columns + columns - 1) / columns),
+                  static_cast<unsigned>(sizes.groups));
+  launch(tile_product_kernel<T, Fill, Out>, grid, dim3(128),
+         (Tile::rows + columns) * Tile::step * sizeof(T), stream, fill, weight,
+         reads_packed(weight, sizes.depth), sizes, out);
 }
 
 }  // namespace fastcv::cuda

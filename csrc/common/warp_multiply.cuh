@@ -1,16 +1,13 @@
-// One warp's share of a matrix product, from shared memory: tensor cores for half precision, plain
-// arithmetic for the rest.
+// One warp's share of a matrix product, from shared memory, by plain arithmetic.
 #pragma once
 
 #include "common/accumulate.h"
 #include "common/convert.cuh"
 #include "common/launch.cuh"
-#include "common/mma.cuh"
 
 namespace fastcv::cuda {
 
-// Rows and columns of a warp, and how deep it goes at once. Rows of both operands lie `step`
-// elements apart, an even number.
+// Rows and columns of a warp, and how deep it goes at once.
 inline constexpr int warp_rows = 64, warp_columns = 32, warp_depth = 16;
 
 // A lane's sums, as the tensor cores spread them: [m][n][2 * i + j] belongs to row 16 m + 8 i +
@@ -23,10 +20,9 @@ __device__ __forceinline__ double multiply_add(double a, double b, double c) {
   return fma(a, b, c);
 }
 
-// sums[row][column] += sum over k of a[row][k] * b[column][k]
+// sums[row][column] += sum over k of a[row][k] * b[column][k]; rows of both lie `step` apart.
 template <typename T>
-__device__ __forceinline__ void multiply_plainly(const T* a, const T* b, int step,
-                                                 WarpSums<T>& sums) {
+__device__ __forceinline__ void warp_multiply(const T* a, const T* b, int step, WarpSums<T>& sums) {
   const int row = threadIdx.x % 32 / 4, column = threadIdx.x % 4 * 2;
 #pragma unroll 2
   for (int k = 0; k < warp_depth; ++k) {
@@ -44,34 +40,6 @@ __device__ __forceinline__ void multiply_plainly(const T* a, const T* b, int ste
         acc_t<T>& sum = sums[i / 2][j / 2][i % 2 * 2 + j % 2];
         sum = multiply_add(left[i], right[j], sum);
       }
-    }
-  }
-}
-
-template <typename T>
-__device__ __forceinline__ void warp_multiply(const T* a, const T* b, int step, WarpSums<T>& sums) {
-  if constexpr (sizeof(T) > 2) {
-    multiply_plainly(a, b, step, sums);
-  } else {
-    const int at = threadIdx.x % 32 / 4 * step + threadIdx.x % 4 * 2;
-    const auto word = [](const T* p) { return *reinterpret_cast<const uint32_t*>(p); };
-    uint32_t left[warp_rows / 16][4], right[warp_columns / 8][2];
-#pragma unroll
-    for (int m = 0; m < warp_rows / 16; ++m) {
-#pragma unroll
-      for (int q = 0; q < 4; ++q) {
-        left[m][q] = word(a + at + (16 * m + q % 2 * 8) * step + q / 2 * 8);
-      }
-    }
-#pragma unroll
-    for (int n = 0; n < warp_columns / 8; ++n) {
-#pragma unroll
-      for (int q = 0; q < 2; ++q) right[n][q] = word(b + at + 8 * n * step + q * 8);
-    }
-#pragma unroll
-    for (int m = 0; m < warp_rows / 16; ++m) {
-#pragma unroll
-      for (int n = 0; n < warp_columns / 8; ++n) mma_16x8<T>(sums[m][n], left[m], right[n]);
     }
   }
 }

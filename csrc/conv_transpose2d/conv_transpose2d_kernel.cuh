@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "common/convert.cuh"
+#include "common/half_product.cuh"
 #include "common/launch.cuh"
-#include "common/tile_product.cuh"
 #include "conv_transpose2d/conv_transpose2d_kernel.h"
 
 namespace fastcv::cuda {
@@ -13,32 +13,46 @@ namespace fastcv::cuda {
 
 template <typename T, int pack, bool along_depth>
 struct PixelRows {
+  using Tile = ProductTile<T, along_depth>;
+  using Row = int64_t;  // where the pixel lies; -1 beyond the last
+  static constexpr bool expensive = false;
+
   Strided<const T> input;
   int64_t rows;  // pixels of all images
   int height, width, depth;
 
-  __device__ void operator()(T* tile, int64_t first_row, int first, int group) const {
-    for_each_item<pack, along_depth>([&](int row, int k) {
-      Pack<T, pack> item;
-      for (T& x : item.item) x = narrow<T>(0);
-      const int64_t at = first_row + row;
-      if (at < rows && first + k < depth) {
-        const int pixel = static_cast<int>(at % (int64_t{height} * width));
-        const T* from = input.data + at / (int64_t{height} * width) * input.n +
-                        (int64_t{group} * depth + first + k) * input.c + pixel / width * input.h +
-                        pixel % width * input.w;
-        item = *reinterpret_cast<const Pack<T, pack>*>(from);
+  __device__ Row row(int64_t at) const {
+    if (at >= rows) return -1;
+    const int64_t pixels = int64_t{height} * width, image = at / pixels;
+    const int pixel = static_cast<int>(at - image * pixels);
+    return image * input.n + pixel / width * input.h + pixel % width * input.w;
+  }
+
+  // A pack is of channels, or of pixels, which then lie in the same image.
+  __device__ void operator()(T* tile, const Row* sources, int first, int group) const {
+    const T* of_group = input.data + int64_t{group} * depth * input.c;
+    for_each_item<T, pack, along_depth>([&](unsigned row, unsigned k) {
+      const int channel = first + static_cast<int>(k);
+      const bool inside = sources[row] >= 0 && channel < depth;
+      const T* from = inside ? of_group + sources[row] + channel * input.c : input.data;
+      T* to = tile + Tile::spot(row, k);
+      if constexpr (pack > 1) {
+        copy_async16(to, from, inside);
+      } else {
+        *to = inside ? *from : narrow<T>(0);
       }
-      *reinterpret_cast<Pack<T, pack>*>(tile + row * product::step + k) = item;
     });
   }
 };
 
 template <typename T, bool channels_last>
 struct SpreadPixels {
+  static constexpr Runs runs = channels_last ? Runs::columns : Runs::rows;
+
   Strided<T> output;
   const T* biases;
   int height, width, kernel_height, kernel_width, channels;  // channels of a group
+  bool packed;
 
   __device__ int64_t operator()(int64_t row) const {
     const int pixel = static_cast<int>(row % (int64_t{height} * width));
@@ -60,6 +74,14 @@ struct SpreadPixels {
   }
 };
 
+// Whether `size` neighbours in a row, or in a plane of rows without gaps, can be read or written at
+// once from every multiple of `size` on.
+template <int size, typename T>
+bool rows_pack(const Strided<T>& t, bool plane = false) {
+  return t.w == 1 && t.n % size == 0 && t.c % size == 0 && (plane || t.h % size == 0) &&
+         reinterpret_cast<uintptr_t>(t.data) % (sizeof(T) * size) == 0;
+}
+
 template <typename T>
 void launch_no_overlap(Strided<const T> input, const T* weight, const T* bias, Strided<T> output,
                        const TransposedShape& s, bool channels_last, cudaStream_t stream) {
@@ -71,26 +93,33 @@ void launch_no_overlap(Strided<const T> input, const T* weight, const T* bias, S
   const ProductSizes sizes{s.batch * s.height * s.width, channels * kernel_height * kernel_width,
                            depth, static_cast<int>(s.groups)};
   constexpr int pack = 16 / sizeof(T);
+  const auto run = [&]<int pack_or_1, bool last>(bool packed_output) {
+    const PixelRows<T, pack_or_1, last> rows{input, sizes.rows, height, width, depth};
+    const SpreadPixels<T, last> out{output,        bias,         height,   width,
+                                    kernel_height, kernel_width, channels, packed_output};
+    launch_product(rows, weight, sizes, out, stream);
+  };
   if (channels_last) {
-    const SpreadPixels<T, true> out{output,        bias,         height,  width,
-                                    kernel_height, kernel_width, channels};
+    const bool packed = can_pack<pack>(output, channels);
     if (can_pack<pack>(input, depth)) {
-      const PixelRows<T, pack, true> rows{input, sizes.rows, height, width, depth};
-      launch_tile_product(rows, weight, sizes, out, stream);
+      run.template operator()<pack, true>(packed);
     } else {
-      const PixelRows<T, 1, true> rows{input, sizes.rows, height, width, depth};
-      launch_tile_product(rows, weight, sizes, out, stream);
+      run.template operator()<1, true>(packed);
     }
   } else {
-    const SpreadPixels<T, false> out{output,        bias,         height,  width,
-                                     kernel_height, kernel_width, channels};
-    const PixelRows<T, 1, false> rows{input, sizes.rows, height, width, depth};
-    launch_tile_product(rows, weight, sizes, out, stream);
+    // A column pair is two taps side by side, so 4 pixels of a row become 8 of output.
+    const bool packed = kernel_width == 2 && s.width % 4 == 0 && rows_pack<8>(output);
+    if (s.height * s.width % pack == 0 && input.h == s.width && rows_pack<pack>(input, true)) {
+      run.template operator()<pack, false>(packed);
+    } else {
+      run.template operator()<1, false>(packed);
+    }
   }
 }
 
 // --- A kernel for each channel: a thread has an output position and goes through channels (and
-// images), so that what reaches the position is worked out once.
+// images), so that what reaches the position is worked out once. `pack` channels at once where
+// channels_last.
 
 struct DepthwiseSizes {
   int64_t planes;  // images * channels; images where channels_last
@@ -98,7 +127,7 @@ struct DepthwiseSizes {
   int kernel_height, kernel_width, stride_height, stride_width, pad_height, pad_width;
 };
 
-template <typename T, bool channels_last>
+template <typename T, bool channels_last, int pack>
 __global__ void __launch_bounds__(128)
     depthwise_kernel(Strided<const T> input, const T* __restrict__ weight, const T* bias,
                      Strided<T> output, DepthwiseSizes s) {
@@ -109,7 +138,9 @@ __global__ void __launch_bounds__(128)
     const auto row = taps_at<int>(y + s.pad_height, s.stride_height, s.kernel_height, s.height);
     const auto column = taps_at<int>(x + s.pad_width, s.stride_width, s.kernel_width, s.width);
     const auto sum_of = [&](int64_t image, int c) {
-      acc_t<T> sum = bias == nullptr ? acc_t<T>(0) : widen(bias[c]);
+      acc_t<T> sum[pack];
+#pragma unroll
+      for (int e = 0; e < pack; ++e) sum[e] = bias == nullptr ? acc_t<T>(0) : widen(bias[c + e]);
       const T* from = input.data + image * input.n + c * input.c;
       for (int a = row.begin; a < row.end; ++a) {
         for (int b = column.begin; b < column.end; ++b) {
@@ -117,15 +148,24 @@ __global__ void __launch_bounds__(128)
                           b * s.stride_width;
           const int64_t w = channels_last ? int64_t{tap} * s.channels + c
                                           : int64_t{c} * s.kernel_height * s.kernel_width + tap;
-          const T pixel = from[(row.block - a) * input.h + (column.block - b) * input.w];
-          sum = multiply_add(widen(pixel), widen(weight[w]), sum);
+          const auto pixel =
+              load_pack<pack>(from + (row.block - a) * input.h + (column.block - b) * input.w);
+          const auto factor = load_pack<pack>(weight + w);
+#pragma unroll
+          for (int e = 0; e < pack; ++e) {
+            sum[e] = multiply_add(widen(pixel.item[e]), widen(factor.item[e]), sum[e]);
+          }
         }
       }
-      output.data[image * output.n + c * output.c + y * output.h + x * output.w] = narrow<T>(sum);
+      Pack<T, pack> result;
+#pragma unroll
+      for (int e = 0; e < pack; ++e) result.item[e] = narrow<T>(sum[e]);
+      T* to = output.data + image * output.n + c * output.c + y * output.h + x * output.w;
+      *reinterpret_cast<Pack<T, pack>*>(to) = result;
     };
     if (channels_last) {
       for (int64_t image = blockIdx.z; image < s.planes; image += gridDim.z) {
-        for (int c = threadIdx.x; c < s.channels; c += blockDim.x) sum_of(image, c);
+        for (int c = threadIdx.x * pack; c < s.channels; c += blockDim.x * pack) sum_of(image, c);
       }
     } else {
       for (int64_t plane = blockIdx.z; plane < s.planes; plane += gridDim.z) {
@@ -152,16 +192,22 @@ void launch_depthwise_transposed(Strided<const T> input, const T* weight, const 
                              small(s.stride_width),
                              small(s.pad_height),
                              small(s.pad_width)};
-  const dim3 block = channels_last ? dim3(32, 4) : dim3(128);
-  const int64_t across = channels_last ? 4 : 128;
-  const int64_t shared = channels_last ? 1 : 8;  // planes of a thread
   const auto limit = [](int64_t n) { return static_cast<unsigned>(n < 65535 ? n : 65535); };
-  const dim3 grid(static_cast<unsigned>((s.out_width + across - 1) / across), limit(s.out_height),
-                  limit((sizes.planes + shared - 1) / shared));
-  if (channels_last) {
-    launch(depthwise_kernel<T, true>, grid, block, 0, stream, input, weight, bias, output, sizes);
+  const auto run = [&](auto kernel, dim3 block, int64_t across, int64_t shared) {
+    const dim3 grid(static_cast<unsigned>((s.out_width + across - 1) / across), limit(s.out_height),
+                    limit((sizes.planes + shared - 1) / shared));
+    launch(kernel, grid, block, 0, stream, input, weight, bias, output, sizes);
+  };
+  constexpr int pack = 16 / sizeof(T);
+  if (!channels_last) {
+    run(depthwise_kernel<T, false, 1>, dim3(128), 128, 8);  // 8 planes a thread
+  } else if (can_pack<pack>(input, s.in_channels) && can_pack<pack>(output, s.in_channels) &&
+             reads_packed(weight, s.in_channels)) {
+    unsigned lanes = 1;  // for the channels of a pixel
+    while (lanes < 32 && lanes * pack < s.in_channels) lanes *= 2;
+    run(depthwise_kernel<T, true, pack>, dim3(lanes, 128 / lanes), 128 / lanes, 1);
   } else {
-    launch(depthwise_kernel<T, false>, grid, block, 0, stream, input, weight, bias, output, sizes);
+    run(depthwise_kernel<T, true, 1>, dim3(32, 4), 4, 1);
   }
 }
 

@@ -13,43 +13,41 @@ __device__ __forceinline__ void add_atomically(Acc* to, const Acc (&values)[size
   if constexpr (size == 4 && sizeof(Acc) == 4) {
     atomicAdd(reinterpret_cast<float4*>(to),
               make_float4(values[0], values[1], values[2], values[3]));
-    return;
-  }
+  } else
 #endif
+  {
 #pragma unroll
-  for (int i = 0; i < size; ++i) atomicAdd(to + i * stride, values[i]);
+    for (int i = 0; i < size; ++i) atomicAdd(to + i * stride, values[i]);
+  }
 }
 
+// A thread's channels of a tap: what they add to the input's gradient, and to the products of the
+// columns' gradient with the four corners.
 template <typename T, int pack>
-__global__ void __launch_bounds__(threads)
-    gradients_kernel(DeformShape s, DeformWindow window, DeformPositions<T> positions,
-                     Pixels<const T> input, DeformGradients<T> gradients, int lanes) {
+__device__ __forceinline__ void add_tap(const DeformShape& s, const Place& place,
+                                        const Pixels<const T>& input,
+                                        const DeformGradients<T>& gradients, int lanes, int j,
+                                        const DevicePosition<acc_t<T>>& at, acc_t<T> (&dot)[4]) {
   using Acc = acc_t<T>;
-  const Place place(s, window, lanes);
-  const int64_t n = window.image + place.image;
   const int wide = static_cast<int>(s.offset_group_channels());
   const bool reads = gradients.replace_columns || gradients.offset != nullptr;
-  Sample<Acc> sample = {{-1, -1, -1, -1}, {0, 0, 0, 0}};
-  DevicePosition<Acc> at = {};
-  if (place.exists) {
-    at = position_of(s, positions, n, place.y, place.x, place.group, place.tap);
-    sample = make_sample(at.y, at.x, s.width, at.mask);
-  }
-  Acc dot[4] = {};
-  for (int c = place.lane * pack; place.exists && c < wide; c += lanes * pack) {
+  const Sample<Acc> sample = make_sample(at.y, at.x, s.width, at.mask);
+  const int pixel_stride = static_cast<int>(input.pixel_stride);
+  const int sum_stride = static_cast<int>(gradients.input.pixel_stride);
+  for (int c = place.lane * pack; c < wide; c += lanes * pack) {
     const int channel = place.group * wide + c;
-    T* column =
-        gradients.columns + place.row * s.channels * s.taps() + column_of(s, channel, place.tap);
+    T* column = gradients.columns + int64_t{place.row} * columns_of_pixel(s) +
+                column_of(s, channel, place.tap(s, j));
     Acc value[pack] = {};
     if (!sample.outside()) {
       const Pack<T, pack> grad = load_pack<pack>(column);
       if (reads) {
         const T* image =
-            input.data + place.image * input.image_stride + channel * input.channel_stride;
+            input.data + int64_t{place.image} * input.image_stride + channel * input.channel_stride;
         Pack<T, pack> corner[4];
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
-          corner[k] = load_pack<pack>(image + sample.pixel[k] * input.pixel_stride);
+          corner[k] = load_pack<pack>(image + int64_t{sample.pixel[k]} * pixel_stride);
         }
 #pragma unroll
         for (int k = 3; k >= 0; --k) {
@@ -62,7 +60,7 @@ __global__ void __launch_bounds__(threads)
         }
       }
       if (gradients.input.data != nullptr) {
-        Acc* sums = gradients.input.data + place.image * gradients.input.image_stride +
+        Acc* sums = gradients.input.data + int64_t{place.image} * gradients.input.image_stride +
                     channel * gradients.input.channel_stride;
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
@@ -70,7 +68,7 @@ __global__ void __launch_bounds__(threads)
           Acc part[pack];
 #pragma unroll
           for (int i = 0; i < pack; ++i) part[i] = sample.weight[k] * widen(grad.item[i]);
-          add_atomically(sums + sample.pixel[k] * gradients.input.pixel_stride, part,
+          add_atomically(sums + int64_t{sample.pixel[k]} * sum_stride, part,
                          gradients.input.channel_stride);
         }
       }
@@ -82,18 +80,37 @@ __global__ void __launch_bounds__(threads)
       *reinterpret_cast<Pack<T, pack>*>(column) = out;
     }
   }
-  if (gradients.offset == nullptr) return;
-  for (int step = 1; step < lanes; step *= 2) {
+}
+
+template <typename T, int pack>
+__global__ void __launch_bounds__(threads)
+    gradients_kernel(DeformShape s, DeformWindow window, DeformPositions<T> positions,
+                     Pixels<const T> input, DeformGradients<T> gradients, int lanes) {
+  const Place place(s, window, lanes);
+  const PlacePositions<T> position(s, window, positions, place);
+  for (int j = 0; j < s.kernel_width; ++j) {
+    acc_t<T> dot[4] = {};
+    DevicePosition<acc_t<T>> at = {};
+    if (place.exists) {
+      at = position(s, j);
+      add_tap<T, pack>(s, place, input, gradients, lanes, j, at, dot);
+    }
+    if (gradients.offset == nullptr) continue;
+    for (int step = 1; step < lanes; step *= 2) {
 #pragma unroll
-    for (int k = 0; k < 4; ++k) dot[k] += __shfl_xor_sync(0xffffffffu, dot[k], step);
+      for (int k = 0; k < 4; ++k) dot[k] += __shfl_xor_sync(0xffffffffu, dot[k], step);
+    }
+    if (!place.exists || place.lane != 0) continue;
+    const auto g = sample_gradient(at.y, at.x, dot, at.mask);
+    const int64_t n = window.image + place.image;
+    const int64_t channel = (n * s.offset_groups + place.group) * s.taps() + place.tap(s, j);
+    const int64_t out = int64_t{place.y} * s.out_width + place.x;
+    gradients.offset[2 * channel * s.out_pixels() + out] = narrow<T>(g.y);
+    gradients.offset[(2 * channel + 1) * s.out_pixels() + out] = narrow<T>(g.x);
+    if (gradients.mask != nullptr) {
+      gradients.mask[channel * s.out_pixels() + out] = narrow<T>(g.mask);
+    }
   }
-  if (!place.exists || place.lane != 0) return;
-  const auto g = sample_gradient(at.y, at.x, dot, at.mask);
-  const int64_t channel = (n * s.offset_groups + place.group) * s.taps() + place.tap;
-  const int64_t out = int64_t{place.y} * s.out_width + place.x;
-  gradients.offset[2 * channel * s.out_pixels() + out] = narrow<T>(g.y);
-  gradients.offset[(2 * channel + 1) * s.out_pixels() + out] = narrow<T>(g.x);
-  if (gradients.mask != nullptr) gradients.mask[channel * s.out_pixels() + out] = narrow<T>(g.mask);
 }
 
 template <typename T>
@@ -102,11 +119,14 @@ __global__ void __launch_bounds__(threads)
                    Sample<acc_t<T>>* samples) {
   const Place place(s, window, 1);
   if (!place.exists) return;
-  const auto at = position_of(s, positions, window.image + place.image, place.y, place.x,
-                              place.group, place.tap);
+  const PlacePositions<T> position(s, window, positions, place);
   const int64_t pixel = place.row % window.count;
-  samples[((place.image * s.offset_groups + place.group) * s.taps() + place.tap) * window.count +
-          pixel] = make_sample(at.y, at.x, s.width, at.mask);
+  for (int j = 0; j < s.kernel_width; ++j) {
+    const auto at = position(s, j);
+    const int64_t channel = (int64_t{place.image} * s.offset_groups + place.group) * s.taps();
+    samples[(channel + place.tap(s, j)) * window.count + pixel] =
+        make_sample(at.y, at.x, s.width, at.mask);
+  }
 }
 
 // A thread owns, of one channel, the pixels whose number ends in its warp's: it goes through all
@@ -128,8 +148,8 @@ __global__ void __launch_bounds__(32 * owners)
       grad_input.data + image * grad_input.image_stride + c * grad_input.channel_stride;
   for (int tap = 0; tap < s.taps(); ++tap) {
     const T* grad =
-        grad_columns + image * window.count * s.channels * s.taps() + column_of(s, c, tap);
-    for (int p = 0; p < window.count; ++p, ++sample, grad += s.channels * s.taps()) {
+        grad_columns + image * window.count * columns_of_pixel(s) + column_of(s, c, tap);
+    for (int p = 0; p < window.count; ++p, ++sample, grad += columns_of_pixel(s)) {
 #pragma unroll
       for (int k = 0; k < 4; ++k) {
         const int32_t pixel = sample->pixel[k];

@@ -13,36 +13,40 @@ __global__ void __launch_bounds__(threads)
   using Acc = acc_t<T>;
   const Place place(s, window, lanes);
   if (!place.exists) return;
-  const auto at = position_of(s, positions, window.image + place.image, place.y, place.x,
-                              place.group, place.tap);
-  const Sample<Acc> sample = make_sample(at.y, at.x, s.width, at.mask);
+  const PlacePositions<T> position(s, window, positions, place);
   const int wide = static_cast<int>(s.offset_group_channels());
-  const T* image = input.data + place.image * input.image_stride;
-  T* out = columns + place.row * s.channels * s.taps();
-  for (int c = place.lane * pack; c < wide; c += lanes * pack) {
-    const int channel = place.group * wide + c;
-    Pack<T, pack> values;
-    if (sample.outside()) {
+  const int pixel_stride = static_cast<int>(input.pixel_stride);
+  for (int j = 0; j < s.kernel_width; ++j) {
+    const auto at = position(s, j);
+    const Sample<Acc> sample = make_sample(at.y, at.x, s.width, at.mask);
+    for (int c = place.lane * pack; c < wide; c += lanes * pack) {
+      const int channel = place.group * wide + c;
+      Pack<T, pack> values;
+      if (sample.outside()) {
 #pragma unroll
-      for (T& value : values.item) value = narrow<T>(Acc(0));
-    } else {
-      Pack<T, pack> corner[4];
+        for (T& value : values.item) value = narrow<T>(Acc(0));
+      } else {
+        const T* image =
+            input.data + int64_t{place.image} * input.image_stride + channel * input.channel_stride;
+        Pack<T, pack> corner[4];
 #pragma unroll
-      for (int k = 0; k < 4; ++k) {
-        corner[k] = load_pack<pack>(image + sample.pixel[k] * input.pixel_stride +
-                                    channel * input.channel_stride);
-      }
-#pragma unroll
-      for (int i = 0; i < pack; ++i) {
-        Acc sum = sample.weight[3] * widen(corner[3].item[i]);
-#pragma unroll
-        for (int k = 2; k >= 0; --k) {
-          sum = multiply_add(sample.weight[k], widen(corner[k].item[i]), sum);
+        for (int k = 0; k < 4; ++k) {
+          corner[k] = load_pack<pack>(image + int64_t{sample.pixel[k]} * pixel_stride);
         }
-        values.item[i] = narrow<T>(sum);
+#pragma unroll
+        for (int i = 0; i < pack; ++i) {
+          Acc sum = sample.weight[3] * widen(corner[3].item[i]);
+#pragma unroll
+          for (int k = 2; k >= 0; --k) {
+            sum = multiply_add(sample.weight[k], widen(corner[k].item[i]), sum);
+          }
+          values.item[i] = narrow<T>(sum);
+        }
       }
+      T* to = columns + int64_t{place.row} * columns_of_pixel(s) +
+              column_of(s, channel, place.tap(s, j));
+      *reinterpret_cast<Pack<T, pack>*>(to) = values;
     }
-    *reinterpret_cast<Pack<T, pack>*>(out + column_of(s, channel, place.tap)) = values;
   }
 }
 

@@ -14,7 +14,17 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, tor
 
 # channels, output channels, groups, kernel, stride, padding
 NO_OVERLAP = [(24, 33, 1, (2, 2), (2, 2), (0, 0)), (6, 4, 2, (3, 1), (3, 1), (0, 0))]
-DEPTHWISE = [(3, 3, 3, (4, 4), (2, 2), (1, 1)), (33, 33, 33, (5, 16), (3, 8), (1, 4))]
+DEPTHWISE = [
+    (3, 3, 3, (4, 4), (2, 2), (1, 1)),
+    (33, 33, 33, (5, 16), (3, 8), (1, 4)),
+    (24, 24, 24, (4, 4), (2, 2), (1, 1)),
+]
+# The same for half precision's kernel, with height and width: two steps in depth and blocks of
+# several tiles, everything by 16 bytes; more weight than is kept in shared memory, rows of 6.
+HALF_NO_OVERLAP = [
+    ((72, 8, 1, (2, 2), (2, 2), (0, 0)), (16, 20)),
+    ((280, 10, 1, (2, 2), (2, 2), (0, 0)), (4, 6)),
+]
 # channels, output channels, kernel, stride, padding, dilation, activation
 SEPARABLE = [
     (40, 136, (3, 3), (1, 1), (2, 2), (2, 2), "relu"),
@@ -52,14 +62,14 @@ def random(*shape, dtype, seed=0):
     return torch.randn(shape, generator=g).to(dtype)
 
 
-def check_transposed(library, case, dtype, memory_format, bias=True):
+def check_transposed(library, case, dtype, memory_format, bias=True, size=(5, 9)):
     c, d, groups, kernel, stride, padding = case
-    x = random(2, c, 5, 9, dtype=dtype).contiguous(memory_format=memory_format)
-    weight = (random(c, d // groups, *kernel, dtype=dtype, seed=1) / 4).to(dtype)
+    x = random(2, c, *size, dtype=dtype).contiguous(memory_format=memory_format)
+    weight = (random(c, d // groups, *kernel, dtype=dtype, seed=1) / c**0.5).to(dtype)
     bias = random(d, dtype=dtype, seed=2) if bias else None
     expected = conv_transpose2d(x, weight, bias, stride, padding, 0, groups)
     last = memory_format == torch.channels_last
-    if case in NO_OVERLAP:
+    if groups < c:
         name = "no_overlap"
         w = weight.unflatten(0, (groups, -1)).permute(
             *((0, 3, 4, 2, 1) if last else (0, 2, 3, 4, 1))
@@ -79,6 +89,13 @@ def test_conv_transpose2d_is_the_cpus(emulated, case, dtype, memory_format):
     check_transposed(emulated("conv_transpose2d"), case, dtype, memory_format)
 
 
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("case", HALF_NO_OVERLAP)
+def test_conv_transpose2d_in_steps_and_tiles(raced, case, memory_format):
+    case, size = case
+    check_transposed(raced("conv_transpose2d"), case, torch.float16, memory_format, size=size)
+
+
 def test_conv_transpose2d_without_bias(emulated):
     for case in (NO_OVERLAP[0], DEPTHWISE[0]):
         check_transposed(
@@ -92,9 +109,9 @@ def test_conv_transpose2d_has_no_race(raced, memory_format):
         check_transposed(raced("conv_transpose2d"), case, torch.float16, memory_format)
 
 
-def check_separable(library, case, dtype, memory_format, bias=True):
+def check_separable(library, case, dtype, memory_format, bias=True, size=(7, 9)):
     c, d, kernel, stride, padding, dilation, activation = case
-    x = random(2, c, 7, 9, dtype=dtype).contiguous(memory_format=memory_format)
+    x = random(2, c, *size, dtype=dtype).contiguous(memory_format=memory_format)
     depthwise = random(c, 1, *kernel, dtype=dtype, seed=1)
     pointwise = (random(d, c, 1, 1, dtype=dtype, seed=2) / c).to(dtype)
     biases = [random(n, dtype=dtype, seed=n) if bias else None for n in (c, d)]
@@ -126,3 +143,10 @@ def test_atrous_separable_conv2d_without_bias(emulated):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_atrous_separable_conv2d_has_no_race(raced, dtype, memory_format):
     check_separable(raced("atrous_separable_conv2d"), SEPARABLE[0], dtype, memory_format)
+
+
+@pytest.mark.parametrize("size", [(16, 25), (2, 3)])  # several tiles of a block; less than one
+def test_atrous_separable_conv2d_in_tiles(raced, size):
+    library = raced("atrous_separable_conv2d")
+    case = (72, 136, (3, 3), (1, 1), (3, 3), (3, 3), "relu")
+    check_separable(library, case, torch.float16, torch.channels_last, size=size)

@@ -100,7 +100,9 @@ def test_sigmoid_focal_loss(emulated, dtype, target_dtype, n):
     check_sigmoid(emulated("sigmoid_focal_loss"), n, dtype, target_dtype)
 
 
-@pytest.mark.parametrize("gamma, skew, run", [(1.5, 0, None), (0.0, 1, 1), (2.0, 1, 7)])
+@pytest.mark.parametrize(
+    "gamma, skew, run", [(1.5, 0, None), (0.0, 1, 1), (0.5, 0, 1), (2.0, 1, 7), (2.0, 0, 7)]
+)
 def test_sigmoid_options(emulated, gamma, skew, run):
     for dtype in (torch.float32, torch.float16):
         check_sigmoid(emulated("sigmoid_focal_loss"), 140, dtype, dtype, gamma, skew, run)

@@ -60,6 +60,11 @@ def test_more_than_one_run_of_pixels(emulated, dtype):
     check(library, (1, 8, 20, 30), dtype, torch.contiguous_format)
 
 
+@pytest.mark.parametrize(
+    ("shape", "memory_format"),
+    [((1, 70, 6, 9), FORMATS[0]), *(((1, 72, 8, 20), f) for f in FORMATS)],
+    ids=["no packs", "along pixels", "along channels"],
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_no_race(raced, dtype):
-    check(raced("gram_matrix"), (1, 70, 6, 9), dtype, torch.contiguous_format)
+def test_no_race(raced, dtype, shape, memory_format):
+    check(raced("gram_matrix"), shape, dtype, memory_format)

@@ -27,7 +27,7 @@ def longs(values):
     return (ctypes.c_int64 * 4)(*values)
 
 
-def call(library, name, source, shape, rois, result, op, ratio, *more):
+def call(library, name, source, shape, rois, result, op, ratio, *more, bins=BINS):
     kernel = getattr(library, f"{name}_{str(source.dtype).removeprefix('torch.')}")
     wide = torch.float64 if source.dtype == torch.float64 else torch.float32
     rois = library.guard(rois.to(wide).contiguous(), "rois")
@@ -41,7 +41,7 @@ def call(library, name, source, shape, rois, result, op, ratio, *more):
         pointer(rois),
         ctypes.c_int64(len(rois)),
         ctypes.c_double(SCALE),
-        *(ctypes.c_int(n) for n in BINS),
+        *(ctypes.c_int(n) for n in bins),
         *(ctypes.c_int(n) for n in options(op, ratio)),
         pointer(inside),
         longs(inside.stride()),
@@ -146,3 +146,36 @@ def check_many_rois(library):
     got = torch.full_like(expected, 7)
     call(library, "roi_align_backward", grad, x.shape, rois, got, "roi_align", 2)
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+# Channels: all and some of those that a thread takes. Bins: the weights of many RoIs fit in shared
+# memory, of few, of none.
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("channels", "bins"), [(300, (7, 7)), (20, (14, 5)), (3, (30, 25)), (2, (3, 200))]
+)
+def test_many_channels_and_many_bins(emulated, channels, bins, dtype, memory_format):
+    check_roi_align(emulated("roi_align"), channels, bins, dtype, memory_format)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_no_race_among_many_channels(raced, memory_format):
+    check_roi_align(raced("roi_align"), 24, (7, 7), torch.float32, memory_format)
+
+
+def check_roi_align(library, channels, bins, dtype, memory_format):
+    x, rois = inputs("roi_align", dtype, memory_format, channels, k=7)
+    expected = torch.ops.fastcv.roi_align(x, rois, SCALE, *bins, 2, True)
+    got = torch.full_like(expected, 7)
+    call(library, "roi_align", x, x.shape, rois, got, "roi_align", 2, bins=bins)
+    tolerance = TOLERANCE[dtype]
+    torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance)
+
+    grad = torch.randn(expected.shape, generator=torch.Generator().manual_seed(3)).to(expected)
+    grad = grad.contiguous(memory_format=memory_format)
+    args = (rois, SCALE, *bins, *x.shape, 2, True)
+    expected = torch.ops.fastcv._roi_align_backward(grad, *args)
+    got = torch.full_like(expected, 7)
+    call(library, "roi_align_backward", grad, x.shape, rois, got, "roi_align", 2, bins=bins)
+    torch.testing.assert_close(got, expected, rtol=tolerance, atol=20 * tolerance)
