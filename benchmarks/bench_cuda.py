@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from cuda_timing import (
     measure_floors,
     milliseconds,
     name_of,
+    on_all,
+    replay,
     rotation,
 )
 from torch.nn import functional as F
@@ -38,13 +41,36 @@ def floors() -> Floors:
     return measure_floors()
 
 
+@dataclass
+class Side:
+    """One side's calls."""
+
+    run: Callable[[], None]
+    calls: int
+    once: float
+    """All of them together, in ms."""
+
+    def milliseconds(self) -> float:
+        """Of one call."""
+        return milliseconds(self.run, self.calls)
+
+
+def timed(call: Callable[..., Any], sets: list[tuple[Any, ...]], waits: bool) -> Side:
+    one = milliseconds(on_all(call, sets[:1]), 1)
+    some = as_many_as_take(TURN, one, sets)
+    run = on_all(call, some) if waits else replay(call, some)
+    run()
+    return Side(run, len(some), milliseconds(run, 1))
+
+
 @pytest.fixture
 def race(benchmark, floors) -> Callable[..., None]:
     """Time ours and the peer's in turn, and say what is between ours and the floor.
 
     ``make()`` gives one set of inputs, which both take. ``moved`` are the bytes that must be read
     and written, ``flops`` the operations of a matrix product in ``dtype``: where they are given the
-    row has ``of_floor``, our time over the least possible.
+    row has ``of_floor``, our time over the least possible. Both sides are replayed from CUDA
+    graphs, but where one ``waits`` for the GPU in between.
     """
 
     def run(
@@ -59,20 +85,19 @@ def race(benchmark, floors) -> Callable[..., None]:
         moved: int | None = None,
         flops: float = 0.0,
         dtype: torch.dtype = torch.float32,
+        waits: bool = False,
     ) -> None:
         sets = rotation(make)
         memory = extra_memory_mib(ours, sets[0])
         peer_memory = extra_memory_mib(peer, sets[0])
-        mine_once, theirs_once = milliseconds(ours, sets[:1]), milliseconds(peer, sets[:1])
-        my_sets = as_many_as_take(TURN, mine_once, sets)
-        their_sets = as_many_as_take(TURN, theirs_once, sets)
-        once = (mine_once * len(my_sets) + theirs_once * len(their_sets)) / 1e3
-        rounds = rounds_within(SECONDS, once, ROUNDS)
+        sides = [timed(call, sets, waits) for call in (ours, peer)]
+        rounds = rounds_within(SECONDS, sum(side.once for side in sides) / 1e3, ROUNDS)
         ours_ms: list[float] = []
         peer_ms: list[float] = []
-        setup = peers_turn(lambda: milliseconds(peer, their_sets), peer_ms)
         benchmark.pedantic(
-            lambda: ours_ms.append(milliseconds(ours, my_sets)), setup=setup, rounds=rounds
+            lambda: ours_ms.append(sides[0].milliseconds()),
+            setup=peers_turn(sides[1].milliseconds, peer_ms),
+            rounds=rounds,
         )
         mine, theirs = statistics.median(ours_ms), statistics.median(peer_ms)
         benchmark.extra_info.update(
@@ -87,7 +112,8 @@ def race(benchmark, floors) -> Callable[..., None]:
             peer_range_ms=[round(min(peer_ms), 5), round(max(peer_ms), 5)],
             extra_memory_mib=memory,
             peer_extra_memory_mib=peer_memory,
-            sets=[len(my_sets), len(their_sets)],
+            calls=[side.calls for side in sides],
+            from_graph=not waits,
         )
         if moved is not None:
             least = floors.milliseconds(moved, flops, name_of(dtype))
@@ -130,6 +156,7 @@ def test_nms(race, n, target):
         lambda boxes, scores: ops.nms(boxes, scores, 0.7),
         lambda boxes, scores: torchvision.ops.nms(boxes, scores, 0.7),
         target=target,
+        waits=True,
     )
 
 
@@ -147,6 +174,7 @@ def test_a_million_boxes(race):
         lambda boxes, scores: ops.nms(boxes, scores, 0.7),
         lambda _, scores: scores.sort(),
         peer_name="torch.sort of the scores",
+        waits=True,
     )
 
 
@@ -161,6 +189,7 @@ def test_batched_nms(race):
         lambda *a: ops.batched_nms(*a, 0.5),
         lambda *a: torchvision.ops.batched_nms(*a, 0.5),
         target=3,
+        waits=True,
     )
 
 
@@ -176,6 +205,7 @@ def test_soft_nms(race):
         lambda boxes, scores: torch_soft_nms(boxes, scores, "linear"),
         peer_name="vectorised torch",
         target=3,
+        waits=True,
     )
 
 
@@ -191,6 +221,7 @@ def test_nms_rotated(race):
         lambda boxes, scores: torch_nms(boxes, scores, 0.5),
         peer_name="vectorised torch",
         target=3,
+        waits=True,
     )
 
 
@@ -283,17 +314,21 @@ def test_deform_conv2d_against_a_plain_convolution(race, dtype, fmt):
 
 @DEFORM_CASES
 def test_deform_conv2d_backward(race, dtype, fmt):
+    def make():
+        return *deform_arguments(dtype, fmt), random(8, 256, 64, 64, dtype=dtype, fmt=fmt)
+
     def gradients(module):
         def run(*tensors):
-            leaves = [t.detach().requires_grad_() for t in tensors]
-            return torch.autograd.grad(deformed(module, *leaves).float().sum(), leaves)
+            *leaves, grad = (t.detach().requires_grad_() for t in tensors)
+            out = deformed(module, *leaves)
+            return torch.autograd.grad(out, leaves, grad.detach().to(out.dtype))
 
         return run
 
     race(
         "deform_conv2d",
         f"forward and backward, {name_of(dtype)}, {order_of(fmt)}",
-        lambda: deform_arguments(dtype, fmt),
+        make,
         gradients(ops),
         gradients(torchvision.ops),
         target=3,
@@ -370,7 +405,7 @@ def test_hog(race):
         ops.hog,
         lambda _: ops.hog(images),
         peer_name="our CPU",
-        target=20,
+        waits=True,
     )
 
 
@@ -385,6 +420,7 @@ def test_dense_crf(race):
         lambda *_: ops.dense_crf(unary, image),
         peer_name="our CPU",
         target=20,
+        waits=True,
     )
 
 

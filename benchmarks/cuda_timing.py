@@ -42,15 +42,36 @@ def as_many_as_take(budget: float, once: float, sets: list[Inputs]) -> list[Inpu
     return sets[: max(1, int(budget / max(once, 1e-6)))]
 
 
-def milliseconds(call: Call, sets: Sequence[Inputs]) -> float:
-    """Of one call, as the mean over all sets."""
+def on_all(call: Call, sets: Sequence[Inputs]) -> Callable[[], None]:
+    """Runs the call on one set after the other."""
+
+    def run() -> None:
+        for inputs in sets:
+            call(*inputs)
+
+    return run
+
+
+def replay(call: Call, sets: Sequence[Inputs]) -> Callable[[], None]:
+    """The same from a CUDA graph: the GPU alone, without what Python and the launches take.
+
+    Raises:
+        RuntimeError: the call waits for the GPU, which a graph cannot.
+    """
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        on_all(call, sets)()
+    return graph.replay
+
+
+def milliseconds(run: Callable[[], None], calls: int) -> float:
+    """Of one of ``calls`` calls."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()
-    for inputs in sets:
-        call(*inputs)
+    run()
     end.record()
     end.synchronize()
-    return start.elapsed_time(end) / len(sets)
+    return start.elapsed_time(end) / calls
 
 
 def extra_memory_mib(call: Call, inputs: Inputs) -> float:
@@ -92,5 +113,6 @@ def measure_floors(side: int = 8192, copied: int = 1 << 30) -> Floors:
 
 
 def median_ms(call: Call, *inputs: Any) -> float:
-    call(*inputs)
-    return statistics.median(milliseconds(call, [inputs] * 3) for _ in range(9))
+    run = on_all(call, [inputs] * 3)
+    run()
+    return statistics.median(milliseconds(run, 3) for _ in range(9))

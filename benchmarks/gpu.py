@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.util
+import itertools
 import json
 import os
 import re
@@ -26,6 +27,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build"
 TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
+DTYPES = ("float64", "float32", "float16", "bfloat16")
 TESTS = [  # all that use a GPU, none that needs more than torch, torchvision and what pytest needs
     "tests/augment",
     "tests/models/test_every_detector.py",
@@ -101,21 +103,25 @@ def sanitize() -> Part:
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer is None:
         sys.exit("fastcv: compute-sanitizer was not found: it comes with the CUDA toolkit.")
+    # initcheck needs to see what other kernels wrote; the rest is of ours alone.
+    only_ours = {"initcheck": []}
     running = {
-        tool: start(
+        f"{tool}, {dtype}": start(
             sanitizer,
             f"--tool={tool}",
-            # initcheck needs to see what other kernels wrote; the rest is of ours alone.
-            *([] if tool == "initcheck" else ["--kernel-name=kns=fastcv"]),
+            *only_ours.get(tool, ["--kernel-name=kns=fastcv"]),
             "--error-exitcode=1",
             sys.executable,
             "tests/run_small_on_cuda.py",
+            dtype,
             PYTORCH_NO_CUDA_MEMORY_CACHING="1",
-            PYTHONPATH=str(ROOT),
+            PYTHONPATH=os.pathsep.join(
+                [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+            ),
         )
-        for tool in TOOLS
+        for tool, dtype in itertools.product(TOOLS, DTYPES)
     }
-    codes = {tool: process.wait() for tool, process in running.items()}
+    codes = {what: process.wait() for what, process in running.items()}
     return {"ok": not any(codes.values()), "exit_codes": codes}
 
 

@@ -1,10 +1,11 @@
 """Every CUDA kernel once on small inputs, against the CPU: short enough for compute-sanitizer.
 
-compute-sanitizer --tool=memcheck python tests/run_small_on_cuda.py
+compute-sanitizer --tool=memcheck python tests/run_small_on_cuda.py [float16 ...]
 """
 
 import itertools
 import os
+import sys
 
 import torch
 
@@ -196,13 +197,14 @@ def compare(name, cpu, cuda, dtype):
         torch.testing.assert_close(got.cpu(), want, rtol=tolerance, atol=tolerance, msg=name)
 
 
-def main():
+def main(names):
     x = torch.arange(1000.0)
     compare("identity", ops.identity(x), ops.identity(x.cuda()), torch.float32)
-    for dtype in DTYPES:
+    dtypes = [getattr(torch, name) for name in names] or DTYPES
+    for dtype in dtypes:
         check_suppression(dtype)
         check_focal_losses(dtype)
-    for dtype, memory_format in itertools.product(DTYPES, FORMATS):
+    for dtype, memory_format in itertools.product(dtypes, FORMATS):
         check_pooling(dtype, memory_format)
         check_deform_conv2d(dtype, memory_format)
         check_gram_matrix(dtype, memory_format)
@@ -214,4 +216,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -24,8 +24,8 @@ namespace fastcv {
 template <typename... Params, typename... Args>
 void launch(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared_bytes,
             cudaStream_t stream, Args... args) {
-  // A block gets more than 48 KiB of dynamic shared memory only on request.
-  if (shared_bytes > 48 * 1024) {
+  // A block gets more than 48 KiB of shared memory only on request, and static memory counts too.
+  if (shared_bytes > 16 * 1024) {
     cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                          cudaFuncAttributeMaxDynamicSharedMemorySize,
                          static_cast<int>(shared_bytes));

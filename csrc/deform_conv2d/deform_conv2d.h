@@ -22,10 +22,10 @@
 // CPU always deterministic and independent of the number of threads; on CUDA grad_input is added
 // atomically, in a fixed order under torch.use_deterministic_algorithms.
 // Autocast: runs in the autocast dtype, as conv2d does.
-// Memory: output + a copy of the weights + 32 MiB a thread (CPU) or 64 MiB a call (CUDA), whatever the
-// image; an image with strides of neither NCHW nor channels_last is copied.
-// Source: Dai et al., "Deformable Convolutional Networks" (2017); with mask: Zhu et al.,
-// "Deformable ConvNets v2" (2018), section 3.2.
+// Memory: output + a copy of the weights + 32 MiB a thread (CPU) or 64 MiB a call (CUDA), whatever
+// the image; an image with strides of neither NCHW nor channels_last is copied. Source: Dai et al.,
+// "Deformable Convolutional Networks" (2017); with mask: Zhu et al., "Deformable ConvNets v2"
+// (2018), section 3.2.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -27,7 +27,8 @@ struct Backward {
   at::Tensor grad_input, grad_offset, grad_mask, grad_weight;
   bool is_part = false;  // of the channels, see by_channels()
   // Of the window's images, as rows, and of the window.
-  at::Tensor images, sums, columns;
+  at::Tensor images, sums;
+  ReusedRows columns;
   bool copied = false, summed = false;
   cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
 
@@ -58,10 +59,7 @@ struct Backward {
     for_each_window(s, pixel, of_image, [&](const DeformWindow& w) {
       if (w.first == 0) begin_images(w, later);
       const int64_t rows = w.images * w.count;
-      if (!columns.defined() || columns.size(0) < rows) {
-        columns = at::empty({rows, s.groups * s.columns()}, grad.options());
-      }
-      const at::Tensor here = columns.narrow(0, 0, rows);
+      const at::Tensor here = columns.first(rows, s.groups * s.columns(), grad.options());
       const at::Tensor of_output = rows_of_window(grad, w).reshape({rows, s.out_channels});
       data_gradients(w, of_output, here);
       if (grad_weight.defined()) add_weight_gradient(of_output, here, of_weight);

@@ -21,95 +21,123 @@ __device__ __forceinline__ void add_atomically(Acc* to, const Acc (&values)[size
   }
 }
 
-// A thread's channels of a tap: what they add to the input's gradient, and to the products of the
-// columns' gradient with the four corners.
+template <typename T>
+struct TapState {
+  Sample<acc_t<T>> sample;
+  acc_t<T> dot[4];  // of the columns' gradient with the corners, over all channels
+};
+
+// A thread's channels of a tap: what they add to the input's gradient and to the dots.
 template <typename T, int pack>
-__device__ __forceinline__ void add_tap(const DeformShape& s, const Place& place,
-                                        const Pixels<const T>& input,
-                                        const DeformGradients<T>& gradients, int lanes, int j,
-                                        const DevicePosition<acc_t<T>>& at, acc_t<T> (&dot)[4]) {
+__device__ __forceinline__ void add_pack(const Sample<acc_t<T>>& sample, const T* image,
+                                         int pixel_stride, T* column,
+                                         const DeformGradients<T>& gradients, acc_t<T>* sums,
+                                         acc_t<T> (&dot)[4]) {
   using Acc = acc_t<T>;
-  const int wide = static_cast<int>(s.offset_group_channels());
-  const bool reads = gradients.replace_columns || gradients.offset != nullptr;
-  const Sample<Acc> sample = make_sample(at.y, at.x, s.width, at.mask);
-  const int pixel_stride = static_cast<int>(input.pixel_stride);
-  const int sum_stride = static_cast<int>(gradients.input.pixel_stride);
-  for (int c = place.lane * pack; c < wide; c += lanes * pack) {
-    const int channel = place.group * wide + c;
-    T* column = gradients.columns + int64_t{place.row} * columns_of_pixel(s) +
-                column_of(s, channel, place.tap(s, j));
-    Acc value[pack] = {};
-    if (!sample.outside()) {
-      const Pack<T, pack> grad = load_pack<pack>(column);
-      if (reads) {
-        const T* image =
-            input.data + int64_t{place.image} * input.image_stride + channel * input.channel_stride;
-        Pack<T, pack> corner[4];
+  Acc value[pack] = {};
+  if (!sample.outside()) {
+    const Pack<T, pack> grad = load_pack<pack>(column);
+    if (image != nullptr) {
+      Pack<T, pack> corner[4];
 #pragma unroll
-        for (int k = 0; k < 4; ++k) {
-          corner[k] = load_pack<pack>(image + int64_t{sample.pixel[k]} * pixel_stride);
-        }
-#pragma unroll
-        for (int k = 3; k >= 0; --k) {
-#pragma unroll
-          for (int i = 0; i < pack; ++i) {
-            const Acc x = widen(corner[k].item[i]);
-            dot[k] = multiply_add(widen(grad.item[i]), x, dot[k]);
-            value[i] = multiply_add(sample.weight[k], x, value[i]);
-          }
-        }
+      for (int k = 0; k < 4; ++k) {
+        corner[k] = load_pack<pack>(image + int64_t{sample.pixel[k]} * pixel_stride);
       }
-      if (gradients.input.data != nullptr) {
-        Acc* sums = gradients.input.data + int64_t{place.image} * gradients.input.image_stride +
-                    channel * gradients.input.channel_stride;
 #pragma unroll
-        for (int k = 0; k < 4; ++k) {
-          if (sample.weight[k] == 0) continue;
-          Acc part[pack];
+      for (int k = 3; k >= 0; --k) {
 #pragma unroll
-          for (int i = 0; i < pack; ++i) part[i] = sample.weight[k] * widen(grad.item[i]);
-          add_atomically(sums + int64_t{sample.pixel[k]} * sum_stride, part,
-                         gradients.input.channel_stride);
+        for (int i = 0; i < pack; ++i) {
+          const Acc x = widen(corner[k].item[i]);
+          dot[k] = multiply_add(widen(grad.item[i]), x, dot[k]);
+          value[i] = multiply_add(sample.weight[k], x, value[i]);
         }
       }
     }
-    if (gradients.replace_columns) {
-      Pack<T, pack> out;
+    if (sums != nullptr) {
+      const int sum_stride = static_cast<int>(gradients.input.pixel_stride);
 #pragma unroll
-      for (int i = 0; i < pack; ++i) out.item[i] = narrow<T>(value[i]);
-      *reinterpret_cast<Pack<T, pack>*>(column) = out;
+      for (int k = 0; k < 4; ++k) {
+        if (sample.weight[k] == 0) continue;
+        Acc part[pack];
+#pragma unroll
+        for (int i = 0; i < pack; ++i) part[i] = sample.weight[k] * widen(grad.item[i]);
+        add_atomically(sums + int64_t{sample.pixel[k]} * sum_stride, part,
+                       gradients.input.channel_stride);
+      }
     }
   }
+  if (gradients.replace_columns) {
+    Pack<T, pack> out;
+#pragma unroll
+    for (int i = 0; i < pack; ++i) out.item[i] = narrow<T>(value[i]);
+    *reinterpret_cast<Pack<T, pack>*>(column) = out;
+  }
+}
+
+template <typename T>
+__device__ void store_position_gradient(const DeformShape& s, const DeformWindow& w,
+                                        const DeformPositions<T>& positions, const Place& at,
+                                        int tap, const acc_t<T>* dot,
+                                        const DeformGradients<T>& gradients) {
+  const auto position = position_of(s, w, positions, at, tap);
+  const auto g = sample_gradient(position.y, position.x, dot, position.mask);
+  const int64_t group = (w.image + at.image) * s.offset_groups + at.group;
+  const int64_t channel = group * s.taps() + tap;
+  const int64_t out = int64_t{at.y} * s.out_width + at.x;
+  gradients.offset[2 * channel * s.out_pixels() + out] = narrow<T>(g.y);
+  gradients.offset[(2 * channel + 1) * s.out_pixels() + out] = narrow<T>(g.x);
+  if (gradients.mask != nullptr) gradients.mask[channel * s.out_pixels() + out] = narrow<T>(g.mask);
 }
 
 template <typename T, int pack>
 __global__ void __launch_bounds__(threads)
     gradients_kernel(DeformShape s, DeformWindow window, DeformPositions<T> positions,
-                     Pixels<const T> input, DeformGradients<T> gradients, int lanes) {
-  const Place place(s, window, lanes);
-  const PlacePositions<T> position(s, window, positions, place);
-  for (int j = 0; j < s.kernel_width; ++j) {
-    acc_t<T> dot[4] = {};
-    DevicePosition<acc_t<T>> at = {};
-    if (place.exists) {
-      at = position(s, j);
-      add_tap<T, pack>(s, place, input, gradients, lanes, j, at, dot);
+                     Pixels<const T> input, DeformGradients<T> gradients, Sharing sharing) {
+  FASTCV_DYN_SHARED(TapState<T>, states);  // [places][taps at once]
+  const int mine = threadIdx.x / sharing.lanes, lane = threadIdx.x % sharing.lanes;
+  const Place place(s, window, blockIdx.x * sharing.places() + mine);
+  const int wide = static_cast<int>(s.offset_group_channels());
+  const bool reads = gradients.replace_columns || gradients.offset != nullptr;
+  for (int first = 0; first < s.kernel_width; first += sharing.taps) {
+    const int here = s.kernel_width - first < sharing.taps ? s.kernel_width - first : sharing.taps;
+    __syncthreads();  // the states before have been used
+    for_each_tap(s, window, sharing, first, here, [&](int i, const Place& at, int j) {
+      const auto position = position_of(s, window, positions, at, tap_of(s, j));
+      states[i].sample = make_sample(position.y, position.x, s.width, position.mask);
+    });
+    __syncthreads();
+    for (int j = 0; j < here; ++j) {
+      TapState<T>& state = states[mine * here + j];
+      acc_t<T> dot[4] = {};
+      for (int c = lane * pack; place.exists && c < wide; c += sharing.lanes * pack) {
+        const int channel = place.group * wide + c;
+        const T* image =
+            reads ? input.data + place.image * input.image_stride + channel * input.channel_stride
+                  : nullptr;
+        acc_t<T>* sums = gradients.input.data == nullptr
+                             ? nullptr
+                             : gradients.input.data + place.image * gradients.input.image_stride +
+                                   channel * gradients.input.channel_stride;
+        T* column = gradients.columns + int64_t{place.row} * columns_of_pixel(s) +
+                    column_of(s, channel, tap_of(s, first + j));
+        add_pack<T, pack>(state.sample, image, static_cast<int>(input.pixel_stride), column,
+                          gradients, sums, dot);
+      }
+      if (gradients.offset == nullptr) continue;
+      for (int step = 1; step < sharing.lanes; step *= 2) {
+#pragma unroll
+        for (int k = 0; k < 4; ++k) dot[k] += __shfl_xor_sync(0xffffffffu, dot[k], step);
+      }
+      if (lane == 0) {
+#pragma unroll
+        for (int k = 0; k < 4; ++k) state.dot[k] = dot[k];
+      }
     }
     if (gradients.offset == nullptr) continue;
-    for (int step = 1; step < lanes; step *= 2) {
-#pragma unroll
-      for (int k = 0; k < 4; ++k) dot[k] += __shfl_xor_sync(0xffffffffu, dot[k], step);
-    }
-    if (!place.exists || place.lane != 0) continue;
-    const auto g = sample_gradient(at.y, at.x, dot, at.mask);
-    const int64_t n = window.image + place.image;
-    const int64_t channel = (n * s.offset_groups + place.group) * s.taps() + place.tap(s, j);
-    const int64_t out = int64_t{place.y} * s.out_width + place.x;
-    gradients.offset[2 * channel * s.out_pixels() + out] = narrow<T>(g.y);
-    gradients.offset[(2 * channel + 1) * s.out_pixels() + out] = narrow<T>(g.x);
-    if (gradients.mask != nullptr) {
-      gradients.mask[channel * s.out_pixels() + out] = narrow<T>(g.mask);
-    }
+    __syncthreads();
+    for_each_tap(s, window, sharing, first, here, [&](int i, const Place& at, int j) {
+      store_position_gradient(s, window, positions, at, tap_of(s, j), states[i].dot, gradients);
+    });
   }
 }
 
@@ -117,15 +145,15 @@ template <typename T>
 __global__ void __launch_bounds__(threads)
     samples_kernel(DeformShape s, DeformWindow window, DeformPositions<T> positions,
                    Sample<acc_t<T>>* samples) {
-  const Place place(s, window, 1);
+  const Place place(s, window, blockIdx.x * threads + threadIdx.x);
   if (!place.exists) return;
-  const PlacePositions<T> position(s, window, positions, place);
-  const int64_t pixel = place.row % window.count;
+  const int pixel = place.row % window.count;
   for (int j = 0; j < s.kernel_width; ++j) {
-    const auto at = position(s, j);
-    const int64_t channel = (int64_t{place.image} * s.offset_groups + place.group) * s.taps();
-    samples[(channel + place.tap(s, j)) * window.count + pixel] =
-        make_sample(at.y, at.x, s.width, at.mask);
+    const auto position = position_of(s, window, positions, place, tap_of(s, j));
+    const int64_t channel =
+        (int64_t{place.image} * s.offset_groups + place.group) * s.taps() + tap_of(s, j);
+    samples[channel * window.count + pixel] =
+        make_sample(position.y, position.x, s.width, position.mask);
   }
 }
 
@@ -168,9 +196,10 @@ void launch_deform_gradients(const DeformShape& shape, const DeformWindow& windo
                              const DeformPositions<T>& positions, Pixels<const T> input,
                              const DeformGradients<T>& gradients, cudaStream_t stream) {
   const auto run = [&]<int pack>() {
-    const int lanes = deform::lanes_for(shape, pack);
-    launch(deform::gradients_kernel<T, pack>, deform::grid_for(shape, window, lanes),
-           dim3(deform::threads), 0, stream, shape, window, positions, input, gradients, lanes);
+    const auto sharing = deform::sharing_for(shape, pack, sizeof(deform::TapState<T>));
+    launch(deform::gradients_kernel<T, pack>, deform::grid_for(shape, window, sharing.places()),
+           dim3(deform::threads), sharing.places() * sharing.taps * sizeof(deform::TapState<T>),
+           stream, shape, window, positions, input, gradients, sharing);
   };
   // Sums of 16 bytes a thread: a warp's are one run of memory, and so are its columns.
   constexpr int wide = 16 / sizeof(acc_t<T>);
@@ -187,8 +216,8 @@ void launch_deform_ordered_scatter(const DeformShape& shape, const DeformWindow&
                                    const DeformPositions<T>& positions, Sample<acc_t<T>>* samples,
                                    const T* grad_columns, Pixels<acc_t<T>> grad_input,
                                    cudaStream_t stream) {
-  launch(deform::samples_kernel<T>, deform::grid_for(shape, window, 1), dim3(deform::threads), 0,
-         stream, shape, window, positions, samples);
+  launch(deform::samples_kernel<T>, deform::grid_for(shape, window, deform::threads),
+         dim3(deform::threads), 0, stream, shape, window, positions, samples);
   const int64_t blocks = window.images * blocks_for(shape.channels, 32);
   launch(deform::ordered_scatter_kernel<T>, dim3(static_cast<unsigned>(blocks)),
          dim3(32 * deform::owners), 0, stream, shape, window, samples, grad_columns, grad_input);

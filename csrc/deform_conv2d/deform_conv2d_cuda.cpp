@@ -1,5 +1,4 @@
 // Columns of a window of output pixels, times the weights.
-#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include "deform_conv2d/deform_conv2d.h"
@@ -30,29 +29,32 @@ at::Tensor deform_conv2d_cuda(const at::Tensor& input, const at::Tensor& offset,
       !rows_of_images(dense).is_contiguous() && image <= deform_memory - deform_least;
   const int64_t pixel = (s.groups * s.columns() + s.out_channels) * element;
   const auto options = input.options();
+  const at::Tensor output_rows = rows_of_images(output);
+  const bool direct = output_rows.is_contiguous();
+  const at::Tensor all_rows = direct ? output_rows.view({-1, s.out_channels}) : at::Tensor();
   dispatch_floating(input.scalar_type(), "deform_conv2d", "input", [&]<typename T>() {
-    at::Tensor images, columns;
+    at::Tensor images;
+    ReusedRows columns, products;
     for_each_window(s, pixel, copied ? image : 0, [&](const DeformWindow& w) {
       const int64_t rows = w.images * w.count;
       if (w.first == 0) {
         images = rows_of_images(dense.narrow(0, w.image, w.images));
         if (copied) images = images.contiguous();
       }
-      if (!columns.defined() || columns.size(0) < rows) {
-        columns = at::empty({rows, s.groups * s.columns()}, options);
-      }
-      const at::Tensor here = columns.narrow(0, 0, rows);
+      const at::Tensor here = columns.first(rows, s.groups * s.columns(), options);
       cuda::launch_deform_columns(s, w, positions<T>(offset, mask),
                                   pixels(images, device_ptr<T>(images)),
                                   mutable_device_ptr<T>(here), c10::cuda::getCurrentCUDAStream());
       C10_CUDA_KERNEL_LAUNCH_CHECK();
-      const at::Tensor to = rows_of_window(output, w);
-      const bool direct = to.is_contiguous();
-      const at::Tensor product =
-          direct ? to.view({rows, s.out_channels}) : at::empty({rows, s.out_channels}, options);
+      const at::Tensor product = direct
+                                     ? all_rows.narrow(0, w.image * s.out_pixels() + w.first, rows)
+                                     : products.first(rows, s.out_channels, options);
       multiply_rows(product, here, weights, s);
       if (bias) product.add_(*bias);
-      if (!direct) to.copy_(product.view_as(to));
+      if (!direct) {
+        const at::Tensor to = rows_of_window(output, w);
+        to.copy_(product.view_as(to));
+      }
     });
   });
   return output;

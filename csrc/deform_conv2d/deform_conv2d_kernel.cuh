@@ -6,46 +6,60 @@
 namespace fastcv::cuda {
 namespace deform {
 
+// A thread's channels of a tap.
+template <typename T, int pack>
+__device__ __forceinline__ Pack<T, pack> read_pack(const Sample<acc_t<T>>& sample, const T* image,
+                                                   int pixel_stride) {
+  using Acc = acc_t<T>;
+  Pack<T, pack> values, corner[4];
+  if (sample.outside()) {
+#pragma unroll
+    for (T& value : values.item) value = narrow<T>(Acc(0));
+    return values;
+  }
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    corner[k] = load_pack<pack>(image + int64_t{sample.pixel[k]} * pixel_stride);
+  }
+#pragma unroll
+  for (int i = 0; i < pack; ++i) {
+    Acc sum = sample.weight[3] * widen(corner[3].item[i]);
+#pragma unroll
+    for (int k = 2; k >= 0; --k) {
+      sum = multiply_add(sample.weight[k], widen(corner[k].item[i]), sum);
+    }
+    values.item[i] = narrow<T>(sum);
+  }
+  return values;
+}
+
 template <typename T, int pack>
 __global__ void __launch_bounds__(threads)
     columns_kernel(DeformShape s, DeformWindow window, DeformPositions<T> positions,
-                   Pixels<const T> input, T* __restrict__ columns, int lanes) {
-  using Acc = acc_t<T>;
-  const Place place(s, window, lanes);
-  if (!place.exists) return;
-  const PlacePositions<T> position(s, window, positions, place);
+                   Pixels<const T> input, T* __restrict__ columns, Sharing sharing) {
+  FASTCV_DYN_SHARED(Sample<acc_t<T>>, samples);  // [places][taps at once]
+  const int mine = threadIdx.x / sharing.lanes, lane = threadIdx.x % sharing.lanes;
+  const Place place(s, window, blockIdx.x * sharing.places() + mine);
   const int wide = static_cast<int>(s.offset_group_channels());
   const int pixel_stride = static_cast<int>(input.pixel_stride);
-  for (int j = 0; j < s.kernel_width; ++j) {
-    const auto at = position(s, j);
-    const Sample<Acc> sample = make_sample(at.y, at.x, s.width, at.mask);
-    for (int c = place.lane * pack; c < wide; c += lanes * pack) {
+  for (int first = 0; first < s.kernel_width; first += sharing.taps) {
+    const int here = s.kernel_width - first < sharing.taps ? s.kernel_width - first : sharing.taps;
+    __syncthreads();  // the samples before have been used
+    for_each_tap(s, window, sharing, first, here, [&](int i, const Place& at, int j) {
+      const auto position = position_of(s, window, positions, at, tap_of(s, j));
+      samples[i] = make_sample(position.y, position.x, s.width, position.mask);
+    });
+    __syncthreads();
+    if (!place.exists) continue;
+    for (int c = lane * pack; c < wide; c += sharing.lanes * pack) {
       const int channel = place.group * wide + c;
-      Pack<T, pack> values;
-      if (sample.outside()) {
-#pragma unroll
-        for (T& value : values.item) value = narrow<T>(Acc(0));
-      } else {
-        const T* image =
-            input.data + int64_t{place.image} * input.image_stride + channel * input.channel_stride;
-        Pack<T, pack> corner[4];
-#pragma unroll
-        for (int k = 0; k < 4; ++k) {
-          corner[k] = load_pack<pack>(image + int64_t{sample.pixel[k]} * pixel_stride);
-        }
-#pragma unroll
-        for (int i = 0; i < pack; ++i) {
-          Acc sum = sample.weight[3] * widen(corner[3].item[i]);
-#pragma unroll
-          for (int k = 2; k >= 0; --k) {
-            sum = multiply_add(sample.weight[k], widen(corner[k].item[i]), sum);
-          }
-          values.item[i] = narrow<T>(sum);
-        }
+      const T* image =
+          input.data + place.image * input.image_stride + channel * input.channel_stride;
+      T* to = columns + int64_t{place.row} * columns_of_pixel(s);
+      for (int j = 0; j < here; ++j) {
+        *reinterpret_cast<Pack<T, pack>*>(to + column_of(s, channel, tap_of(s, first + j))) =
+            read_pack<T, pack>(samples[mine * here + j], image, pixel_stride);
       }
-      T* to = columns + int64_t{place.row} * columns_of_pixel(s) +
-              column_of(s, channel, place.tap(s, j));
-      *reinterpret_cast<Pack<T, pack>*>(to) = values;
     }
   }
 }
@@ -57,9 +71,10 @@ void launch_deform_columns(const DeformShape& shape, const DeformWindow& window,
                            const DeformPositions<T>& positions, Pixels<const T> input, T* columns,
                            cudaStream_t stream) {
   const auto run = [&]<int pack>() {
-    const int lanes = deform::lanes_for(shape, pack);
-    launch(deform::columns_kernel<T, pack>, deform::grid_for(shape, window, lanes),
-           dim3(deform::threads), 0, stream, shape, window, positions, input, columns, lanes);
+    const auto sharing = deform::sharing_for(shape, pack, sizeof(Sample<acc_t<T>>));
+    launch(deform::columns_kernel<T, pack>, deform::grid_for(shape, window, sharing.places()),
+           dim3(deform::threads), sharing.places() * sharing.taps * sizeof(Sample<acc_t<T>>),
+           stream, shape, window, positions, input, columns, sharing);
   };
   constexpr int wide = 16 / sizeof(T);
   if (deform::packs<wide>(input) && deform::packs<wide>(shape)) {

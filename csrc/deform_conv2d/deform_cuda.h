@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 
 #include <algorithm>
@@ -21,7 +22,7 @@ using cuda::DeformWindow;
 
 constexpr int64_t deform_memory = int64_t{62} << 20;  // of a call, beyond its output
 constexpr int64_t deform_least = int64_t{8} << 20;    // of that for columns, or it gets slow
-inline const int64_t deform_most = int64_t{getenv("DEFORM_MIB") ? atoi(getenv("DEFORM_MIB")) : 36} << 20;  // TEMPORARY
+constexpr int64_t deform_most = int64_t{36} << 20;    // of that for columns, or they leave the L2
 
 template <typename T>
 cuda::DeformPositions<device_t<T>> positions(const at::Tensor& offset,
@@ -85,5 +86,16 @@ inline void multiply_rows(at::Tensor to, const at::Tensor& left, const at::Tenso
     at::bmm_out(to_groups, by_group(left, s), right);
   }
 }
+
+// Rows that every window uses anew. Views cost the host as much as the kernels cost the GPU, so
+// they are made only where a window has fewer rows.
+struct ReusedRows {
+  at::Tensor all;
+
+  at::Tensor first(int64_t rows, int64_t wide, const at::TensorOptions& options) {
+    if (!all.defined() || all.size(0) < rows) all = at::empty({rows, wide}, options);
+    return all.size(0) == rows ? all : all.narrow(0, 0, rows);
+  }
+};
 
 }  // namespace fastcv

@@ -21,28 +21,29 @@ namespace deform {
 
 constexpr int threads = 256;
 
-// An output pixel of the window with an offset group and a row of the kernel, whose taps are the
-// work of `lanes` neighbouring threads: each takes every lanes-th pack of channels. Whole numbers
-// are divided once for all of a row's taps.
+// An output pixel of the window with an offset group. blockIdx.y is a row of the kernel, whose taps
+// of a place are the work of `lanes` neighbouring threads: each takes every lanes-th pack of
+// channels. Where a tap reads, one thread works out for all of them.
 struct Place {
   bool exists;
-  int lane, group, kernel_row;  // the group is one of offsets
-  int row, image;               // output pixel and image in the window
+  int group;       // of offsets
+  int row, image;  // output pixel and image in the window
   int y, x;
 
-  __device__ Place(const DeformShape& s, const DeformWindow& w, int lanes) {
-    const unsigned i = blockIdx.x * threads + threadIdx.x;
+  __device__ Place(const DeformShape& s, const DeformWindow& w, unsigned number) {
     const unsigned groups = s.offset_groups, count = w.count, width = s.out_width;
-    const unsigned site = i / lanes, of_window = site / groups;
-    lane = i % lanes, group = site % groups, kernel_row = blockIdx.y;
-    row = of_window;
-    image = of_window / count;
+    const unsigned of_window = number / groups;
+    group = number - of_window * groups;
+    row = of_window, image = of_window / count;
     exists = image < w.images;
-    const unsigned pixel = w.first + of_window % count;
-    y = pixel / width, x = pixel % width;
+    const unsigned pixel = w.first + of_window - image * count;
+    y = pixel / width, x = pixel - y * width;
   }
-  __device__ int tap(const DeformShape& s, int j) const { return kernel_row * s.kernel_width + j; }
 };
+
+__device__ __forceinline__ int tap_of(const DeformShape& s, int j) {
+  return blockIdx.y * s.kernel_width + j;
+}
 
 template <typename T>
 struct DevicePosition {
@@ -50,37 +51,41 @@ struct DevicePosition {
   T mask;
 };
 
-// Where the taps of a place read.
 template <typename T>
-struct PlacePositions {
+__device__ DevicePosition<acc_t<T>> position_of(const DeformShape& s, const DeformWindow& w,
+                                                const DeformPositions<T>& positions,
+                                                const Place& at, int tap) {
   using Acc = acc_t<T>;
-  const T* offset;
-  const T* mask;
-  int64_t offset_step, mask_step;  // from channel to channel
-  int row, column;                 // of the kernel row's first tap, without its offset
-
-  __device__ PlacePositions(const DeformShape& s, const DeformWindow& w,
-                            const DeformPositions<T>& p, const Place& at) {
-    const int64_t n = w.image + at.image;
-    const int64_t channel = int64_t{at.group} * s.taps() + at.tap(s, 0);
-    offset_step = p.offset.c, mask_step = p.mask.c;
-    offset = p.offset.data + n * p.offset.n + 2 * channel * p.offset.c + at.y * p.offset.h +
-             at.x * p.offset.w;
-    mask = p.mask.data == nullptr ? nullptr
-                                  : p.mask.data + n * p.mask.n + channel * p.mask.c +
-                                        at.y * p.mask.h + at.x * p.mask.w;
-    row = s.row_of(at.y, 0) + at.kernel_row * s.dilation_height;
-    column = s.column_of(at.x, 0);
+  const Strided<const T>&offset = positions.offset, &mask = positions.mask;
+  const int64_t n = w.image + at.image, channel = int64_t{at.group} * s.taps() + tap;
+  const T* dy =
+      offset.data + n * offset.n + 2 * channel * offset.c + at.y * offset.h + at.x * offset.w;
+  const Acc row = static_cast<Acc>(s.row_of(at.y, tap)) + widen(dy[0]);
+  const Acc column = static_cast<Acc>(s.column_of(at.x, tap)) + widen(dy[offset.c]);
+  Acc m = 1;
+  if (mask.data != nullptr) {
+    m = widen(mask.data[n * mask.n + channel * mask.c + at.y * mask.h + at.x * mask.w]);
   }
+  return {axis_position(row, s.height), axis_position(column, s.width), m};
+}
 
-  __device__ DevicePosition<Acc> operator()(const DeformShape& s, int j) const {
-    const Acc dy = widen(offset[2 * j * offset_step]),
-              dx = widen(offset[(2 * j + 1) * offset_step]);
-    const Acc m = mask == nullptr ? Acc(1) : widen(mask[j * mask_step]);
-    return {axis_position(static_cast<Acc>(row) + dy, s.height),
-            axis_position(static_cast<Acc>(column + j * s.dilation_width) + dx, s.width), m};
-  }
+// How a block's threads share its places and taps.
+struct Sharing {
+  int lanes, taps;  // threads of a place; taps at once, of which a block keeps the samples
+
+  __device__ __host__ int places() const { return threads / lanes; }
 };
+
+// Calls f(index, place, j) for the places of a block and taps [first, first + here) of its kernel
+// row, a thread for each.
+template <typename F>
+__device__ __forceinline__ void for_each_tap(const DeformShape& s, const DeformWindow& w,
+                                             const Sharing& sharing, int first, int here, F f) {
+  for (int i = threadIdx.x; i < sharing.places() * here; i += threads) {
+    const Place place(s, w, blockIdx.x * sharing.places() + i / here);
+    if (place.exists) f(i, place, first + i % here);
+  }
+}
 
 // Where tap `tap` of a channel lies among an output pixel's columns. One group is the usual case,
 // and a division as long as the rest of a tap.
@@ -93,16 +98,19 @@ __device__ __forceinline__ int columns_of_pixel(const DeformShape& s) {
   return static_cast<int>(s.channels) * s.taps();
 }
 
-// The threads of a place: a power of two.
-inline int lanes_for(const DeformShape& s, int pack) {
+// `of_tap`: bytes of shared memory.
+inline Sharing sharing_for(const DeformShape& s, int pack, size_t of_tap) {
   int lanes = 1;
   while (lanes < 32 && lanes * pack < s.offset_group_channels()) lanes *= 2;
-  return lanes;
+  Sharing sharing{lanes, 1};
+  const int fit = static_cast<int>(32 * 1024 / (of_tap * sharing.places()));
+  sharing.taps = fit < 1 ? 1 : fit < s.kernel_width ? fit : s.kernel_width;
+  return sharing;
 }
 
-inline dim3 grid_for(const DeformShape& s, const DeformWindow& w, int lanes) {
+inline dim3 grid_for(const DeformShape& s, const DeformWindow& w, int places_of_block) {
   const int64_t places = w.images * w.count * s.offset_groups;
-  return dim3(static_cast<unsigned>(blocks_for(places * lanes, threads)), s.kernel_height);
+  return dim3(static_cast<unsigned>(blocks_for(places, places_of_block)), s.kernel_height);
 }
 
 // Whether `pack` neighbouring channels can be read or written at once.
