@@ -1,4 +1,4 @@
-"""Write README's op table from the newest results of one machine under benchmarks/results/.
+"""Write README's op tables, of a CPU and of a GPU, from the newest files in benchmarks/results/.
 
 python benchmarks/readme_table.py
 """
@@ -54,6 +54,41 @@ def table(run: dict) -> str:
     return "\n".join(lines)
 
 
+def newest_on_a_gpu(folder: Path) -> dict | None:
+    """The results of `make gpu` with the latest date in their name that have benchmarks."""
+    runs = sorted(folder.glob("*.json"), key=lambda p: p.stem[-len("2026-01-01") :])
+    for path in reversed(runs):
+        run = json.loads(path.read_text())
+        if run.get("parts", {}).get("bench", {}).get("rows"):
+            return {**run, "day": path.stem[-len("2026-01-01") :]}
+    return None
+
+
+def gpu_table(run: dict) -> str:
+    """Markdown: a row for each comparison on a GPU."""
+    lines = ["| op | work | against | ratio | our time over the floor |", "|---|---|---|---|---|"]
+    rows = run["parts"]["bench"]["rows"]
+    for row in rows:
+        if "ratio" not in row:
+            continue
+        floor = f"{row['of_floor']:.3g}" if "of_floor" in row else ""
+        lines.append(f"| `{row['op']}` | {row['work']} | {row['peer']} | {cell(row)} | {floor} |")
+    about = run["machine"]
+    (floors,) = (row for row in rows if row["op"] == "floor")
+    rates = ", ".join(f"{k} {v:g} TFLOP/s" for k, v in floors["tflop_per_s"].items())
+    lines.append("")
+    lines.append(
+        "Median time of the peer over ours, in turn, on inputs that no cache holds; ours in "
+        "brackets. Times are the GPU's alone, replayed from CUDA graphs, but for ops that wait for "
+        "the GPU once (NMS, CRF) and for HOG. The floor: what a copy "
+        f"({floors['gb_per_s']:g} GB/s) or torch's product of matrices ({rates}) needs for the "
+        "least bytes and operations. "
+        f"{about['gpu']}, driver {about['driver']}, torch {about['torch']}, "
+        f"torchvision {about['torchvision']}, {run['day']}."
+    )
+    return "\n".join(lines)
+
+
 def cell(row: dict | None) -> str:
     if row is None:
         return ""
@@ -81,4 +116,8 @@ def write_readme(name: str, new: str) -> None:
 
 
 if __name__ == "__main__":
-    write_readme("op table", table(measured(ROOT / "benchmarks" / "results")))
+    results = ROOT / "benchmarks" / "results"
+    write_readme("op table", table(measured(results)))
+    on_a_gpu = newest_on_a_gpu(results)
+    if on_a_gpu is not None:
+        write_readme("gpu table", gpu_table(on_a_gpu))

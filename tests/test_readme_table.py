@@ -72,3 +72,26 @@ def test_a_partial_run_leaves_the_other_rows():
     new = {"benchmarks": [{"fullname": name, "run": 2} for name in ("gram", "roi")]}
     rows = [(b["fullname"], b["run"]) for b in report.merged(old, new)]
     assert rows == [("nms", 1), ("roi", 2), ("focal", 1), ("gram", 2)]
+
+
+def gpu_run(*rows):
+    floor = {"op": "floor", "gb_per_s": 3000, "tflop_per_s": {"float16": 750}}
+    about = {"gpu": "A GPU", "driver": "1", "torch": "2", "torchvision": "3"}
+    return {"machine": about, "parts": {"bench": {"rows": [floor, *rows]}}}
+
+
+def test_rows_of_a_gpu():
+    row = {"op": "gram_matrix", "work": "w", "peer": "bmm", "target": 1, "ratio": 2.5}
+    row |= {"ours_median_ms": 0.05, "of_floor": 1.234}
+    lines = readme_table.gpu_table({**gpu_run(row), "day": "2026-01-02"}).splitlines()
+    assert lines[2] == "| `gram_matrix` | w | bmm | **x2.5** (0.05 ms) | 1.23 |"
+    assert "A GPU, driver 1" in lines[-1] and "2026-01-02" in lines[-1] and len(lines) == 5
+
+
+def test_the_newest_of_a_gpu(tmp_path):
+    assert readme_table.newest_on_a_gpu(tmp_path) is None
+    for name, rows in (("z-2026-01-02", [{"op": "a"}]), ("a-2026-01-03", [{"op": "b"}])):
+        (tmp_path / f"{name}.json").write_text(json.dumps(gpu_run(*rows)))
+    (tmp_path / "a-2026-01-04.json").write_text(json.dumps({"parts": {"tests": {}}}))
+    found = readme_table.newest_on_a_gpu(tmp_path)
+    assert found["day"] == "2026-01-03" and found["parts"]["bench"]["rows"][1] == {"op": "b"}
