@@ -49,6 +49,7 @@ class Side:
     calls: int
     once: float
     """All of them together, in ms."""
+    from_graph: bool
 
     def milliseconds(self) -> float:
         """Of one call."""
@@ -58,9 +59,15 @@ class Side:
 def timed(call: Callable[..., Any], sets: list[tuple[Any, ...]], waits: bool) -> Side:
     one = milliseconds(on_all(call, sets[:1]), 1)
     some = as_many_as_take(TURN, one, sets)
-    run = on_all(call, some) if waits else replay(call, some)
+    run, from_graph = on_all(call, some), False
+    if not waits:
+        try:
+            run, from_graph = replay(call, some), True
+        except RuntimeError as error:
+            print(f"not from a graph: {error}")
+            torch.cuda.synchronize()
     run()
-    return Side(run, len(some), milliseconds(run, 1))
+    return Side(run, len(some), milliseconds(run, 1), from_graph)
 
 
 @pytest.fixture
@@ -113,7 +120,7 @@ def race(benchmark, floors) -> Callable[..., None]:
             extra_memory_mib=memory,
             peer_extra_memory_mib=peer_memory,
             calls=[side.calls for side in sides],
-            from_graph=not waits,
+            from_graph=[side.from_graph for side in sides],
         )
         if moved is not None:
             least = floors.milliseconds(moved, flops, name_of(dtype))

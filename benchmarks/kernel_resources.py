@@ -69,6 +69,7 @@ BLOCK = {
     "sum_parts_kernel": 256,
     "greedy::suppress_kernel": 256,
     "tile_product_kernel": 128,
+    "window::window_kernel": 256,
 }
 # Which forms, by the template's arguments, were written for 16-byte loads and for tensor cores.
 HALVES = ("__half", "__nv_bfloat16")
@@ -83,6 +84,7 @@ WIDE: dict[str, Callable[[list[str]], bool]] = {
     "sigmoid_focal_loss_sum_kernel": lambda a: a[2] != "1",
     "half_product_kernel": lambda a: True,
     "tile_product_kernel": lambda a: True,
+    "window::window_kernel": lambda a: a[0] != "1",
 }
 TENSOR_CORES: dict[str, Callable[[list[str]], bool]] = {
     "gram_mma_kernel": lambda a: True,
@@ -130,6 +132,8 @@ def set_at_launch(name: str, arguments: list[str]) -> int:
         return (2 * 128 + 4 * int(arguments[1])) * 64 * 2  # at most 4 slots
     if name == "gather::gather_kernel" and "SeparableGather" in arguments[1]:
         return 24 * 1024  # separable_gather.cuh
+    if name == "window::window_kernel":
+        return 40 * 1024  # window_forward.cuh
     if name in ("gram_kernel", "gram_mma_kernel"):  # stages * 2 * side * 64, gram_matrix_kernel.cuh
         return 4 * 2 * int(arguments[3]) * 64
     return 0

@@ -46,6 +46,7 @@ struct Backward {
       if (summed) of_image += image * acc;
       if (!summed && !later) grad_input.zero_();
     }
+    if (later && !grad_offset.defined() && !grad_weight.defined()) return by_channels();
     if (input.defined() && !rows_of_images(input).is_contiguous()) {
       copied = of_image + image * element <= room;
       if (copied) of_image += image * element;

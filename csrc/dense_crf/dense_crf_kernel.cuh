@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "common/launch.cuh"
+#include "common/pack.cuh"
 #include "dense_crf/dense_crf_kernel.h"
 #include "dense_crf/lattice_point.h"
 
@@ -56,61 +57,139 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-// A block for a vertex and 32 labels: its warps share the entries, its lanes have a label each.
+// The entries in chunks of `splat_chunk`, whatever vertices those are of: a vertex of a plain area
+// has thousands, most have a few. A warp for a chunk and 32 labels, a lane for each label. What the
+// chunk has of its vertices goes to `values`, but for the first one, where that began in an earlier
+// chunk, to the chunk's row of `parts`.
 template <typename Acc>
 __global__ void __launch_bounds__(256)
-    lattice_splat_kernel(const int64_t* __restrict__ begin, const int32_t* __restrict__ order,
-                         const Acc* __restrict__ weight, int corners,
-                         const Acc* __restrict__ labels, int64_t channels,
-                         Acc* __restrict__ values) {
-  FASTCV_SHARED(Acc, parts, [8][32]);
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int64_t v = blockIdx.x, c = int64_t{blockIdx.y} * 32 + lane;
+    lattice_splat_kernel(const int32_t* __restrict__ order, const int32_t* __restrict__ owner,
+                         const Acc* __restrict__ weight, int corners, int64_t entries,
+                         const Acc* __restrict__ labels, int channels, Acc* __restrict__ values,
+                         Acc* __restrict__ parts) {
+  constexpr int batch = 8;  // rows of labels that are on their way at once
+  constexpr unsigned all = 0xffffffffu;
+  const int lane = threadIdx.x, c = blockIdx.y * 32 + lane;
+  const int64_t chunk = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
+  const int64_t begin = chunk * splat_chunk;
+  if (begin >= entries) return;
+  const int64_t end = begin + splat_chunk < entries ? begin + splat_chunk : entries;
+
+  const Acc* column = labels + (c < channels ? c : channels - 1);
+  bool began_here = begin == 0 || owner[begin - 1] != owner[begin];
   Acc sum = 0;
-  if (c < channels) {
-    const int64_t end = begin[v + 1];
-#pragma unroll 4
-    for (int64_t e = begin[v] + warp; e < end; e += 8) {
-      const int32_t at = order[e];
-      sum = fma(weight[at], labels[int64_t{at / corners} * channels + c], sum);
+  for (int64_t first = begin; first < end; first += 32) {
+    // A lane reads an entry, and hands it to all.
+    const int64_t e = first + lane;
+    int32_t at = 0;
+    Acc own_weight = 0;
+    bool last = false;  // of its vertex here
+    if (e < end) {
+      at = order[e];
+      own_weight = weight[at];
+      last = e + 1 == end || owner[e + 1] != owner[e];
+    }
+    const int32_t pixel = at / corners;
+    const unsigned lasts = __ballot_sync(all, last);
+    for (int j = 0; j < 32; j += batch) {
+      Acc row[batch], share[batch];
+      const unsigned ends = lasts >> j;
+#pragma unroll
+      for (int i = 0; i < batch; ++i) {
+        row[i] = column[int64_t{__shfl_sync(all, pixel, j + i)} * channels];
+        share[i] = __shfl_sync(all, own_weight, j + i);
+      }
+#pragma unroll
+      for (int i = 0; i < batch; ++i) {
+        sum = fma(share[i], row[i], sum);
+        if ((ends >> i & 1) == 0) continue;
+        const int64_t v = owner[first + j + i];
+        Acc* out = began_here ? values + v * channels : parts + chunk * channels;
+        if (c < channels) out[c] = sum;
+        began_here = true;
+        sum = 0;
+      }
     }
   }
-  parts[warp][lane] = sum;
-  __syncthreads();
-  if (warp != 0 || c >= channels) return;
-  for (int w = 1; w < 8; ++w) sum += parts[w][lane];
-  values[v * channels + c] = sum;
+}
+
+// The kernels below have a row of labels for each threadIdx.y, see launch_rows().
+
+// Adds what later chunks have of a vertex.
+template <typename Acc>
+__global__ void __launch_bounds__(256)
+    lattice_join_kernel(const int64_t* __restrict__ begin, const Acc* __restrict__ parts,
+                        int64_t vertices, int channels, Acc* __restrict__ values) {
+  const int64_t v = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
+  if (v >= vertices) return;
+  const int64_t first = begin[v] / splat_chunk, last = (begin[v + 1] - 1) / splat_chunk;
+  if (first == last) return;
+  for (int c = threadIdx.x; c < channels; c += blockDim.x) {
+    Acc sum = values[v * channels + c];
+#pragma unroll 8
+    for (int64_t chunk = first + 1; chunk <= last; ++chunk) sum += parts[chunk * channels + c];
+    values[v * channels + c] = sum;
+  }
 }
 
 template <typename Acc>
 __global__ void __launch_bounds__(256)
     lattice_blur_kernel(const int32_t* __restrict__ neighbour, const Acc* __restrict__ from,
-                        int64_t vertices, int64_t channels, Acc* __restrict__ to) {
-  const int64_t i = int64_t{blockIdx.x} * 256 + threadIdx.x;
-  if (i >= vertices * channels) return;
-  const int64_t v = i / channels, c = i % channels;
-  const Acc both =
-      from[neighbour[2 * v] * channels + c] + from[neighbour[2 * v + 1] * channels + c];
-  to[i] = fma(Acc(0.5), both, from[i]);
+                        int64_t vertices, int channels, Acc* __restrict__ to) {
+  const int64_t v = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
+  if (v >= vertices) return;
+  const auto near = load_pack<2>(neighbour + 2 * v);
+  const int64_t next = near.item[0], previous = near.item[1];
+  for (int c = threadIdx.x; c < channels; c += blockDim.x) {
+    const Acc both = (next < vertices ? from[next * channels + c] : Acc(0)) +
+                     (previous < vertices ? from[previous * channels + c] : Acc(0));
+    to[v * channels + c] = fma(Acc(0.5), both, from[v * channels + c]);
+  }
 }
 
-template <typename Acc>
+// `base` may be `out`.
+template <int corners, typename Acc>
 __global__ void __launch_bounds__(256)
     lattice_slice_kernel(const int32_t* __restrict__ vertex, const Acc* __restrict__ weight,
-                         int corners, const Acc* __restrict__ values, int64_t pixels,
-                         int64_t channels, Acc factor, Acc* __restrict__ labels) {
-  const int64_t i = int64_t{blockIdx.x} * 256 + threadIdx.x;
-  if (i >= pixels * channels) return;
-  const int64_t p = i / channels, c = i % channels;
-  Acc sum = 0;
-  for (int k = 0; k < corners; ++k) {
-    sum = fma(weight[p * corners + k], values[vertex[p * corners + k] * channels + c], sum);
+                         const Acc* __restrict__ values, int64_t pixels, int channels, Acc factor,
+                         const Acc* base, Acc* out) {
+  constexpr int size = corners % 2 == 0 ? 2 : 1;
+  const int64_t p = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
+  if (p >= pixels) return;
+  const Acc* row[corners];
+  Acc share[corners];
+#pragma unroll
+  for (int k = 0; k < corners; k += size) {
+    const auto vertices = load_pack<size>(vertex + p * corners + k);
+    const auto weights = load_pack<size>(weight + p * corners + k);
+#pragma unroll
+    for (int i = 0; i < size; ++i) {
+      row[k + i] = values + int64_t{vertices.item[i]} * channels;
+      share[k + i] = weights.item[i];
+    }
   }
-  labels[i] = fma(factor, sum, labels[i]);
+  for (int c = threadIdx.x; c < channels; c += blockDim.x) {
+    Acc sum = 0;
+#pragma unroll
+    for (int k = 0; k < corners; ++k) sum = fma(share[k], row[k][c], sum);
+    out[p * channels + c] = fma(factor, sum, base[p * channels + c]);
+  }
 }
 
 inline dim3 blocks_of_256(int64_t count) {
   return dim3(static_cast<unsigned>((count + 255) / 256));
+}
+
+// Threads beside each other have labels beside each other: as many as a row has, made a power of
+// two, at most a warp; 256 threads in a block.
+template <typename... Params, typename... Args>
+void launch_rows(void (*kernel)(Params...), int64_t rows, int64_t channels, cudaStream_t stream,
+                 Args... args) {
+  unsigned width = 1;
+  while (width < 32 && width < channels) width *= 2;
+  const unsigned height = 256 / width;
+  launch(kernel, dim3(static_cast<unsigned>((rows + height - 1) / height)), dim3(width, height), 0,
+         stream, args...);
 }
 
 template <typename Acc>
@@ -133,27 +212,31 @@ void launch_lattice_neighbours(int dimensions, const int64_t* key, int64_t verti
 }
 
 template <typename Acc>
-void launch_lattice_splat(const int64_t* begin, const int32_t* order, const Acc* weight,
-                          int corners, const Acc* labels, int64_t vertices, int64_t channels,
-                          Acc* values, cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(vertices), static_cast<unsigned>((channels + 31) / 32));
-  launch(lattice_splat_kernel<Acc>, grid, dim3(256), 0, stream, begin, order, weight, corners,
-         labels, channels, values);
+void launch_lattice_splat(const LatticeEntries& entries, const Acc* weight, const Acc* labels,
+                          int64_t channels, Acc* parts, Acc* values, cudaStream_t stream) {
+  const auto chunks = static_cast<unsigned>((entries.count + splat_chunk - 1) / splat_chunk);
+  const dim3 grid((chunks + 7) / 8, static_cast<unsigned>((channels + 31) / 32));
+  launch(lattice_splat_kernel<Acc>, grid, dim3(32, 8), 0, stream, entries.order, entries.owner,
+         weight, entries.corners, entries.count, labels, channels, values, parts);
+  launch_rows(lattice_join_kernel<Acc>, entries.vertices, channels, stream, entries.begin, parts,
+              entries.vertices, channels, values);
 }
 
 template <typename Acc>
 void launch_lattice_blur(const int32_t* neighbour, const Acc* from, int64_t vertices,
                          int64_t channels, Acc* to, cudaStream_t stream) {
-  launch(lattice_blur_kernel<Acc>, blocks_of_256(vertices * channels), dim3(256), 0, stream,
-         neighbour, from, vertices, channels, to);
+  launch_rows(lattice_blur_kernel<Acc>, vertices, channels, stream, neighbour, from, vertices,
+              channels, to);
 }
 
 template <typename Acc>
 void launch_lattice_slice(const int32_t* vertex, const Acc* weight, int corners, const Acc* values,
-                          int64_t pixels, int64_t channels, double factor, Acc* labels,
-                          cudaStream_t stream) {
-  launch(lattice_slice_kernel<Acc>, blocks_of_256(pixels * channels), dim3(256), 0, stream, vertex,
-         weight, corners, values, pixels, channels, static_cast<Acc>(factor), labels);
+                          int64_t pixels, int64_t channels, double factor, const Acc* base,
+                          Acc* out, cudaStream_t stream) {
+  with_dimensions(corners - 1, [&](auto d) {
+    launch_rows(lattice_slice_kernel<d + 1, Acc>, pixels, channels, stream, vertex, weight, values,
+                pixels, channels, factor, base, out);
+  });
 }
 
 }  // namespace fastcv::cuda

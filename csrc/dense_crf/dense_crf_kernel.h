@@ -17,21 +17,31 @@ void launch_lattice_points(int d, const Acc* image, int64_t height, int64_t widt
 void launch_lattice_neighbours(int d, const int64_t* key, int64_t vertices, int32_t* neighbour,
                                cudaStream_t stream);
 
-// The entries of vertex v are begin[v] to begin[v + 1] of `order`, each an index into weight.
-template <typename Acc>
-void launch_lattice_splat(const int64_t* begin, const int32_t* order, const Acc* weight,
-                          int corners, const Acc* labels, int64_t vertices, int64_t channels,
-                          Acc* values, cudaStream_t stream);
+// Pixels' corners, each vertex's together: those of vertex v are begin[v] to begin[v + 1], at least
+// one. Each is an index `order` into a [pixels, corners] array, and has `owner`, its vertex.
+struct LatticeEntries {
+  int corners;
+  int64_t count, vertices;  // count = pixels * corners
+  const int64_t* begin;
+  const int32_t* order;
+  const int32_t* owner;
+};
+constexpr int splat_chunk = 64;  // entries that are summed at once
 
-// One axis; row `vertices` of `from` must be 0.
+// values: [vertices, channels]; parts: scratch, a row of `channels` for each splat_chunk entries.
+template <typename Acc>
+void launch_lattice_splat(const LatticeEntries& entries, const Acc* weight, const Acc* labels,
+                          int64_t channels, Acc* parts, Acc* values, cudaStream_t stream);
+
+// One axis.
 template <typename Acc>
 void launch_lattice_blur(const int32_t* neighbour, const Acc* from, int64_t vertices,
                          int64_t channels, Acc* to, cudaStream_t stream);
 
-// labels += factor * the sum of weight * values over each pixel's corners.
+// out = base + factor * the sum of weight * values over each pixel's corners; base may be out.
 template <typename Acc>
 void launch_lattice_slice(const int32_t* vertex, const Acc* weight, int corners, const Acc* values,
-                          int64_t pixels, int64_t channels, double factor, Acc* labels,
-                          cudaStream_t stream);
+                          int64_t pixels, int64_t channels, double factor, const Acc* base,
+                          Acc* out, cudaStream_t stream);
 
 }  // namespace fastcv::cuda

@@ -7,6 +7,7 @@
 #include "common/roi_sampling.h"
 #include "roi_align/roi_align_kernel.h"
 #include "roi_align/separable_gather.cuh"
+#include "roi_align/window_forward.cuh"
 
 namespace fastcv::cuda {
 
@@ -88,19 +89,19 @@ void launch_roi_align(Strided<const T> input, const Extent& extent, const acc_t<
                       cudaStream_t stream) {
   const RoiAlignGeometry<acc_t<T>> geometry{rois, roi_count, options};
   const BinGrid bins{roi_count, extent.channels, options.pooled_height, options.pooled_width};
+  const RoiAlignForward<T, 1, true> single{geometry, input, extent, output};
+  if (input.c != 1 && window::launch_window<T>(single, stream)) return;
   constexpr int wide = 16 / sizeof(T), planes = planes_per_thread<T>;
   if (can_pack<wide>(input, extent.channels) && can_pack<wide>(output, extent.channels)) {
     const RoiAlignForward<T, wide, true> op{geometry, input, extent, output};
     launch_bins<wide, true>(op, bins, stream);
   } else if (input.c == 1) {
-    const RoiAlignForward<T, 1, true> op{geometry, input, extent, output};
-    launch_bins<1, true>(op, bins, stream);
+    launch_bins<1, true>(single, bins, stream);
   } else if (extent.channels % planes == 0) {
     const RoiAlignForward<T, planes, false> op{geometry, input, extent, output};
     launch_bins<planes, false>(op, bins, stream);
   } else {
-    const RoiAlignForward<T, 1, true> op{geometry, input, extent, output};
-    launch_bins<1, false>(op, bins, stream);
+    launch_bins<1, false>(single, bins, stream);
   }
 }
 

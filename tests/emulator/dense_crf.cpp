@@ -16,10 +16,11 @@ extern "C" void lattice_neighbours(int d, const int64_t* key, int64_t vertices,
     cuda::launch_lattice_points(d, image, height, width, sxy, srgb, key, weight, cudaStream_t{});  \
   }                                                                                                \
   extern "C" void lattice_splat_##name(const int64_t* begin, const int32_t* order,                 \
-                                       const Acc* weight, int corners, const Acc* labels,          \
-                                       int64_t vertices, int64_t channels, Acc* values) {          \
-    cuda::launch_lattice_splat(begin, order, weight, corners, labels, vertices, channels, values,  \
-                               cudaStream_t{});                                                    \
+                                       const int32_t* owner, const Acc* weight, int corners,       \
+                                       int64_t count, int64_t vertices, const Acc* labels,         \
+                                       int64_t channels, Acc* parts, Acc* values) {                \
+    const cuda::LatticeEntries entries{corners, count, vertices, begin, order, owner};             \
+    cuda::launch_lattice_splat(entries, weight, labels, channels, parts, values, cudaStream_t{});  \
   }                                                                                                \
   extern "C" void lattice_blur_##name(const int32_t* neighbour, const Acc* from, int64_t vertices, \
                                       int64_t channels, Acc* to) {                                 \
@@ -27,9 +28,9 @@ extern "C" void lattice_neighbours(int d, const int64_t* key, int64_t vertices,
   }                                                                                                \
   extern "C" void lattice_slice_##name(const int32_t* vertex, const Acc* weight, int corners,      \
                                        const Acc* values, int64_t pixels, int64_t channels,        \
-                                       double factor, Acc* labels) {                               \
-    cuda::launch_lattice_slice(vertex, weight, corners, values, pixels, channels, factor, labels,  \
-                               cudaStream_t{});                                                    \
+                                       double factor, const Acc* base, Acc* out) {                 \
+    cuda::launch_lattice_slice(vertex, weight, corners, values, pixels, channels, factor, base,    \
+                               out, cudaStream_t{});                                               \
   }
 LATTICE(float64, double)
 LATTICE(float32, float)

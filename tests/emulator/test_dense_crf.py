@@ -10,6 +10,7 @@ import torch
 
 import fastcv.ops  # noqa: F401  (registers torch.ops.fastcv)
 
+SPLAT_CHUNK = 64  # entries: splat_chunk in dense_crf_kernel.h
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
@@ -32,8 +33,9 @@ class Lattice:
         )
         self.vertices = len(vertices)
         self.order = library.guard(order.int(), "order")
+        self.owner = library.guard(number.int(), "owner")
         self.vertex = library.guard(torch.empty(count, dtype=torch.int32), "vertex")
-        self.vertex[order] = number.int()
+        self.vertex[order] = self.owner
         begin = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         self.begin = library.guard(begin, "begin")
         self.neighbour = self.new(self.corners * self.vertices * 2, torch.int32, "neighbour")
@@ -50,20 +52,24 @@ class Lattice:
         getattr(self.library, f"lattice_{step}_{name}")(*map(as_c, arguments))
 
     def filter(self, labels):
-        channels = labels.shape[1]
-        values, other = (
-            self.library.guard(torch.zeros(self.vertices + 1, channels, dtype=self.dtype), name)
-            for name in ("values", "other")
+        channels, count = labels.shape[1], len(self.order)
+        values, other, parts = (
+            self.library.guard(torch.full((rows, channels), torch.nan, dtype=self.dtype), name)
+            for rows, name in (
+                (self.vertices, "values"),
+                (self.vertices, "other"),
+                (-(-count // SPLAT_CHUNK), "parts"),
+            )
         )
         labels = self.library.guard(labels, "labels")
         out = self.library.guard(torch.zeros_like(labels), "out")
-        self.call("splat", self.begin, self.order, self.weight, self.corners, labels,
-                  self.vertices, channels, values)  # fmt: skip
+        self.call("splat", self.begin, self.order, self.owner, self.weight, self.corners, count,
+                  self.vertices, labels, channels, parts, values)  # fmt: skip
         for axis in self.neighbour.view(self.corners, -1):
             self.call("blur", axis, values, self.vertices, channels, other)
             values, other = other, values
         self.call("slice", self.vertex, self.weight, self.corners, values, self.pixels, channels,
-                  1.0, out)  # fmt: skip
+                  1.0, out, out)  # fmt: skip
         return out
 
 
@@ -100,7 +106,7 @@ def test_a_vertex_of_many_pixels(emulated):
     library = emulated("dense_crf")
     plain = torch.full((3, 20, 20), 128.0, dtype=torch.float64)
     lattice = Lattice(library, plain, 200.0, 13.0)
-    assert lattice.vertices < 20
+    assert lattice.vertices < 20 and len(lattice.order) > 20 * SPLAT_CHUNK
     labels = torch.rand(400, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     got = lattice.filter(labels)
     # All pixels are as good as one: each gets the mean of all.

@@ -164,6 +164,39 @@ def test_no_race_among_many_channels(raced, memory_format):
     check_roi_align(raced("roi_align"), 24, (7, 7), torch.float32, memory_format)
 
 
+# What a RoI reads fits in shared memory for some channels at once or for few, whole or some bins at
+# a time, with all rows or only those of the samples, or not at all; packs of pixels or single ones.
+# The sums are those of the kernel without windows, to the last bit.
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [296, 301])
+@pytest.mark.parametrize(("bins", "ratio"), [((7, 7), 2), ((2, 3), -1), ((1, 1), -1), ((7, 7), 0)])
+def test_windows_of_all_sizes(emulated, bins, ratio, width, dtype):
+    check_windows(emulated("roi_align"), bins, ratio, width, dtype)
+
+
+@pytest.mark.parametrize(("width", "bins", "ratio"), [(296, (7, 7), 2), (301, (2, 3), -1)])
+def test_no_race_among_windows(raced, width, bins, ratio):
+    check_windows(raced("roi_align"), bins, ratio, width, torch.float32)
+
+
+def check_windows(library, bins, ratio, width, dtype):
+    g = torch.Generator().manual_seed(5)
+    x = torch.randn(2, 41, 64, width, generator=g).to(dtype)
+    sizes = torch.tensor(
+        [[3, 3], [14, 20], [100, 90], [300, 40], [400, 126], [560, 110], [580, 30]]
+    )
+    corner = torch.rand(len(sizes), 2, generator=g) * 16 - 8
+    rois = torch.cat([torch.arange(len(sizes))[:, None] % 2, corner, corner + sizes], 1)
+    expected = torch.ops.fastcv.roi_align(x, rois, SCALE, *bins, ratio, True)
+    got = torch.full_like(expected, 7)
+    call(library, "roi_align", x, x.shape, rois, got, "roi_align", ratio, bins=bins)
+    torch.testing.assert_close(got, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+    apart = x.mT.contiguous().mT  # neighbours in a row are none in memory: no windows
+    again = torch.full_like(expected, 7)
+    call(library, "roi_align", apart, x.shape, rois, again, "roi_align", ratio, bins=bins)
+    assert torch.equal(got, again)
+
+
 def check_roi_align(library, channels, bins, dtype, memory_format):
     x, rois = inputs("roi_align", dtype, memory_format, channels, k=7)
     expected = torch.ops.fastcv.roi_align(x, rois, SCALE, *bins, 2, True)
