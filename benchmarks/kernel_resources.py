@@ -49,6 +49,7 @@ BLOCK = {
     "hog_cells_kernel": 256,
     "identity_kernel": 256,
     "lattice_blur_kernel": 256,
+    "lattice_join_kernel": 256,
     "lattice_neighbours_kernel": 256,
     "lattice_points_kernel": 256,
     "lattice_slice_kernel": 256,
@@ -132,6 +133,8 @@ def set_at_launch(name: str, arguments: list[str]) -> int:
         return (2 * 128 + 4 * int(arguments[1])) * 64 * 2  # at most 4 slots
     if name == "gather::gather_kernel" and "SeparableGather" in arguments[1]:
         return 24 * 1024  # separable_gather.cuh
+    if name in ("deform::columns_kernel", "deform::gradients_kernel"):
+        return 32 * 1024  # at most, deform_device.cuh
     if name == "window::window_kernel":
         return 40 * 1024  # window_forward.cuh
     if name in ("gram_kernel", "gram_mma_kernel"):  # stages * 2 * side * 64, gram_matrix_kernel.cuh

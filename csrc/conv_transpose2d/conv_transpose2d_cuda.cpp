@@ -10,19 +10,20 @@
 namespace fastcv {
 namespace {
 
-// One product needs tensor cores to gain on cuDNN's, which computes float32 in TF32.
+// One product needs tensor cores to gain on cuDNN's, which computes float32 in TF32, and gains by
+// what cuDNN needs to bring NCHW to channels_last and back.
 bool is_ours(const at::Tensor& input, const TransposedShape& s) {
   const TransposedPath path = path_of(s);
   const bool half = input.scalar_type() == at::kHalf || input.scalar_type() == at::kBFloat16;
+  const bool last = input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
   return path == TransposedPath::depthwise ||
-         (path == TransposedPath::no_overlap && half && s.groups < 65536);
+         (path == TransposedPath::no_overlap && half && !last && s.groups < 65536);
 }
 
 // [C, D, kh, kw] as the kernel takes it: [groups, columns, C / groups].
-at::Tensor weight_columns(const at::Tensor& weight, int64_t groups, bool channels_last) {
-  const at::Tensor w = weight.unflatten(0, at::IntArrayRef({groups, weight.size(0) / groups}));
-  return w
-      .permute(channels_last ? at::IntArrayRef({0, 3, 4, 2, 1}) : at::IntArrayRef({0, 2, 3, 4, 1}))
+at::Tensor weight_columns(const at::Tensor& weight, int64_t groups) {
+  return weight.unflatten(0, at::IntArrayRef({groups, weight.size(0) / groups}))
+      .permute({0, 2, 3, 4, 1})
       .contiguous();
 }
 
@@ -44,7 +45,7 @@ at::Tensor conv_transpose2d_cuda(const at::Tensor& input, const at::Tensor& weig
   if (input.numel() == 0) return fill_with_bias(output, bias);
   const bool channels_last = input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
   const bool depthwise = path_of(s) == TransposedPath::depthwise;
-  const at::Tensor w = !depthwise      ? weight_columns(weight, groups, channels_last)
+  const at::Tensor w = !depthwise      ? weight_columns(weight, groups)
                        : channels_last ? weight.permute({2, 3, 1, 0}).contiguous()
                                        : weight.contiguous();
   const at::Tensor b = bias ? bias->contiguous() : at::Tensor();
@@ -56,7 +57,7 @@ at::Tensor conv_transpose2d_cuda(const at::Tensor& input, const at::Tensor& weig
                                         mutable_strided<T>(output), s, channels_last, stream);
     } else if constexpr (sizeof(T) == 2) {
       cuda::launch_no_overlap(strided<T>(input), device_ptr<T>(w), biases,
-                              mutable_strided<T>(output), s, channels_last, stream);
+                              mutable_strided<T>(output), s, stream);
     }
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   });

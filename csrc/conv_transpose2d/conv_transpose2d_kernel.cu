@@ -3,10 +3,10 @@
 namespace fastcv::cuda {
 
 template void launch_no_overlap(Strided<const __half>, const __half*, const __half*,
-                                Strided<__half>, const TransposedShape&, bool, cudaStream_t);
+                                Strided<__half>, const TransposedShape&, cudaStream_t);
 template void launch_no_overlap(Strided<const __nv_bfloat16>, const __nv_bfloat16*,
                                 const __nv_bfloat16*, Strided<__nv_bfloat16>,
-                                const TransposedShape&, bool, cudaStream_t);
+                                const TransposedShape&, cudaStream_t);
 
 #define INSTANTIATE(T)                                                                        \
   template void launch_depthwise_transposed(Strided<const T>, const T*, const T*, Strided<T>, \

@@ -11,9 +11,9 @@ namespace fastcv::cuda {
 
 // --- Kernel = stride: one product of pixels and weights, its results stored where they belong.
 
-template <typename T, int pack, bool along_depth>
+template <typename T, int pack>
 struct PixelRows {
-  using Tile = ProductTile<T, along_depth>;
+  using Tile = ProductTile<T, false>;
   using Row = int64_t;  // where the pixel lies; -1 beyond the last
   static constexpr bool expensive = false;
 
@@ -28,10 +28,10 @@ struct PixelRows {
     return image * input.n + pixel / width * input.h + pixel % width * input.w;
   }
 
-  // A pack is of channels, or of pixels, which then lie in the same image.
+  // A pack is of pixels in the same image.
   __device__ void operator()(T* tile, const Row* sources, int first, int group) const {
     const T* of_group = input.data + int64_t{group} * depth * input.c;
-    for_each_item<T, pack, along_depth>([&](unsigned row, unsigned k) {
+    for_each_item<T, pack, false>([&](unsigned row, unsigned k) {
       const int channel = first + static_cast<int>(k);
       const bool inside = sources[row] >= 0 && channel < depth;
       const T* from = inside ? of_group + sources[row] + channel * input.c : input.data;
@@ -45,9 +45,9 @@ struct PixelRows {
   }
 };
 
-template <typename T, bool channels_last>
+template <typename T>
 struct SpreadPixels {
-  static constexpr Runs runs = channels_last ? Runs::columns : Runs::rows;
+  static constexpr Runs runs = Runs::rows;
 
   Strided<T> output;
   const T* biases;
@@ -62,16 +62,14 @@ struct SpreadPixels {
   }
   __device__ int64_t operator()(int column, int group) const {
     const int taps = kernel_height * kernel_width;
-    const int tap = channels_last ? column / channels : column % taps;
+    const int tap = column % taps;
     return (int64_t{group} * channels + channel(column)) * output.c +
            tap / kernel_width * output.h + tap % kernel_width * output.w;
   }
   __device__ acc_t<T> bias(int column, int group) const {
     return biases == nullptr ? acc_t<T>(0) : widen(biases[group * channels + channel(column)]);
   }
-  __device__ int channel(int column) const {
-    return channels_last ? column % channels : column / (kernel_height * kernel_width);
-  }
+  __device__ int channel(int column) const { return column / (kernel_height * kernel_width); }
 };
 
 // Whether `size` neighbours in a row, or in a plane of rows without gaps, can be read or written at
@@ -84,7 +82,7 @@ bool rows_pack(const Strided<T>& t, bool plane = false) {
 
 template <typename T>
 void launch_no_overlap(Strided<const T> input, const T* weight, const T* bias, Strided<T> output,
-                       const TransposedShape& s, bool channels_last, cudaStream_t stream) {
+                       const TransposedShape& s, cudaStream_t stream) {
   const int height = static_cast<int>(s.height), width = static_cast<int>(s.width);
   const int depth = static_cast<int>(s.in_channels / s.groups);
   const int channels = static_cast<int>(s.out_channels / s.groups);
@@ -93,27 +91,18 @@ void launch_no_overlap(Strided<const T> input, const T* weight, const T* bias, S
   const ProductSizes sizes{s.batch * s.height * s.width, channels * kernel_height * kernel_width,
                            depth, static_cast<int>(s.groups)};
   constexpr int pack = 16 / sizeof(T);
-  const auto run = [&]<int pack_or_1, bool last>(bool packed_output) {
-    const PixelRows<T, pack_or_1, last> rows{input, sizes.rows, height, width, depth};
-    const SpreadPixels<T, last> out{output,        bias,         height,   width,
-                                    kernel_height, kernel_width, channels, packed_output};
+  // A column pair is two taps side by side, so 4 pixels of a row become 8 of output.
+  const SpreadPixels<T> out{
+      output,        bias,
+      height,        width,
+      kernel_height, kernel_width,
+      channels,      kernel_width == 2 && s.width % 4 == 0 && rows_pack<8>(output)};
+  if (s.height * s.width % pack == 0 && input.h == s.width && rows_pack<pack>(input, true)) {
+    const PixelRows<T, pack> rows{input, sizes.rows, height, width, depth};
     launch_product(rows, weight, sizes, out, stream);
-  };
-  if (channels_last) {
-    const bool packed = can_pack<pack>(output, channels);
-    if (can_pack<pack>(input, depth)) {
-      run.template operator()<pack, true>(packed);
-    } else {
-      run.template operator()<1, true>(packed);
-    }
   } else {
-    // A column pair is two taps side by side, so 4 pixels of a row become 8 of output.
-    const bool packed = kernel_width == 2 && s.width % 4 == 0 && rows_pack<8>(output);
-    if (s.height * s.width % pack == 0 && input.h == s.width && rows_pack<pack>(input, true)) {
-      run.template operator()<pack, false>(packed);
-    } else {
-      run.template operator()<1, false>(packed);
-    }
+    const PixelRows<T, 1> rows{input, sizes.rows, height, width, depth};
+    launch_product(rows, weight, sizes, out, stream);
   }
 }
 

@@ -9,11 +9,10 @@
 
 namespace fastcv::cuda {
 
-// weight is [groups, columns, channels of a group], a column for each (d, i, j), or where
-// `channels_last` for each (i, j, d): neighbours are then neighbours in output.
+// weight is [groups, columns, channels of a group], a column for each (d, i, j).
 template <typename T>
 void launch_no_overlap(Strided<const T> input, const T* weight, const T* bias, Strided<T> output,
-                       const TransposedShape& shape, bool channels_last, cudaStream_t stream);
+                       const TransposedShape& shape, cudaStream_t stream);
 
 // weight is [channels, kh, kw], or [kh, kw, channels] where `channels_last`.
 template <typename T>

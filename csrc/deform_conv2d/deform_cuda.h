@@ -22,7 +22,7 @@ using cuda::DeformWindow;
 
 constexpr int64_t deform_memory = int64_t{62} << 20;  // of a call, beyond its output
 constexpr int64_t deform_least = int64_t{8} << 20;    // of that for columns, or it gets slow
-constexpr int64_t deform_most = int64_t{36} << 20;    // of that for columns, or they leave the L2
+constexpr int64_t deform_most = int64_t{40} << 20;    // of that for columns: in the L2, or nearly
 
 template <typename T>
 cuda::DeformPositions<device_t<T>> positions(const at::Tensor& offset,

@@ -13,20 +13,19 @@ static TransposedShape shape_of(const int64_t* n) {
           n[8], n[9], n[10], n[11], n[12], n[13], false, false};
 }
 
-#define CONV_TRANSPOSE2D(name, T)                                                            \
-  extern "C" void no_overlap_##name(const T* input, const int64_t* strides, const T* weight, \
-                                    const T* bias, T* output, const int64_t* output_strides, \
-                                    const int64_t* sizes, int channels_last) {               \
-    cuda::launch_no_overlap<T>(strided(input, strides), weight, bias,                        \
-                               strided(output, output_strides), shape_of(sizes),             \
-                               channels_last != 0, cudaStream_t{});                          \
-  }                                                                                          \
-  extern "C" void depthwise_##name(const T* input, const int64_t* strides, const T* weight,  \
-                                   const T* bias, T* output, const int64_t* output_strides,  \
-                                   const int64_t* sizes, int channels_last) {                \
-    cuda::launch_depthwise_transposed<T>(strided(input, strides), weight, bias,              \
-                                         strided(output, output_strides), shape_of(sizes),   \
-                                         channels_last != 0, cudaStream_t{});                \
+#define CONV_TRANSPOSE2D(name, T)                                                                 \
+  extern "C" void no_overlap_##name(const T* input, const int64_t* strides, const T* weight,      \
+                                    const T* bias, T* output, const int64_t* output_strides,      \
+                                    const int64_t* sizes, int) {                                  \
+    cuda::launch_no_overlap<T>(strided(input, strides), weight, bias,                             \
+                               strided(output, output_strides), shape_of(sizes), cudaStream_t{}); \
+  }                                                                                               \
+  extern "C" void depthwise_##name(const T* input, const int64_t* strides, const T* weight,       \
+                                   const T* bias, T* output, const int64_t* output_strides,       \
+                                   const int64_t* sizes, int channels_last) {                     \
+    cuda::launch_depthwise_transposed<T>(strided(input, strides), weight, bias,                   \
+                                         strided(output, output_strides), shape_of(sizes),        \
+                                         channels_last != 0, cudaStream_t{});                     \
   }
 CONV_TRANSPOSE2D(float64, double)
 CONV_TRANSPOSE2D(float32, float)

@@ -2,6 +2,7 @@
 CPU ops."""
 
 import ctypes
+import itertools
 
 import pytest
 import torch
@@ -71,9 +72,7 @@ def check_transposed(library, case, dtype, memory_format, bias=True, size=(5, 9)
     last = memory_format == torch.channels_last
     if groups < c:
         name = "no_overlap"
-        w = weight.unflatten(0, (groups, -1)).permute(
-            *((0, 3, 4, 2, 1) if last else (0, 2, 3, 4, 1))
-        )
+        w = weight.unflatten(0, (groups, -1)).permute(0, 2, 3, 4, 1)
     else:
         name, w = "depthwise", weight.permute(2, 3, 1, 0) if last else weight
     sizes = (*x.shape, *expected.shape[1:], groups, *kernel, *stride, *padding)
@@ -82,18 +81,20 @@ def check_transposed(library, case, dtype, memory_format, bias=True, size=(5, 9)
     torch.testing.assert_close(got, expected, rtol=close, atol=close)
 
 
-@pytest.mark.parametrize("memory_format", FORMATS)
+# Without overlap, channels_last is cuDNN's.
+TRANSPOSED = [*((c, FORMATS[0]) for c in NO_OVERLAP), *itertools.product(DEPTHWISE, FORMATS)]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", NO_OVERLAP + DEPTHWISE)
+@pytest.mark.parametrize(("case", "memory_format"), TRANSPOSED)
 def test_conv_transpose2d_is_the_cpus(emulated, case, dtype, memory_format):
     check_transposed(emulated("conv_transpose2d"), case, dtype, memory_format)
 
 
-@pytest.mark.parametrize("memory_format", FORMATS)
 @pytest.mark.parametrize("case", HALF_NO_OVERLAP)
-def test_conv_transpose2d_in_steps_and_tiles(raced, case, memory_format):
+def test_conv_transpose2d_in_steps_and_tiles(raced, case):
     case, size = case
-    check_transposed(raced("conv_transpose2d"), case, torch.float16, memory_format, size=size)
+    check_transposed(raced("conv_transpose2d"), case, torch.float16, FORMATS[0], size=size)
 
 
 def test_conv_transpose2d_without_bias(emulated):
@@ -103,10 +104,11 @@ def test_conv_transpose2d_without_bias(emulated):
         )
 
 
-@pytest.mark.parametrize("memory_format", FORMATS)
-def test_conv_transpose2d_has_no_race(raced, memory_format):
-    for case in (NO_OVERLAP[0], DEPTHWISE[0]):
-        check_transposed(raced("conv_transpose2d"), case, torch.float16, memory_format)
+@pytest.mark.parametrize(
+    ("case", "memory_format"), [(NO_OVERLAP[0], FORMATS[0]), *((DEPTHWISE[0], f) for f in FORMATS)]
+)
+def test_conv_transpose2d_has_no_race(raced, case, memory_format):
+    check_transposed(raced("conv_transpose2d"), case, torch.float16, memory_format)
 
 
 def check_separable(library, case, dtype, memory_format, bias=True, size=(7, 9)):
