@@ -72,7 +72,9 @@ def gpu_table(run: dict) -> str:
         if "ratio" not in row:
             continue
         floor = f"{row['of_floor']:.3g}" if "of_floor" in row else ""
-        lines.append(f"| `{row['op']}` | {row['work']} | {row['peer']} | {cell(row)} | {floor} |")
+        how = " (called from Python)" if "commit" in row else ""  # of an earlier run
+        work = f"{row['work']}{how}"
+        lines.append(f"| `{row['op']}` | {work} | {row['peer']} | {cell(row)} | {floor} |")
     about = run["machine"]
     (floors,) = (row for row in rows if row["op"] == "floor")
     rates = ", ".join(f"{k} {v:g} TFLOP/s" for k, v in floors["tflop_per_s"].items())
