@@ -65,7 +65,7 @@ kernels: build
 	$(python) benchmarks/kernel_resources.py
 
 gpu:
-	$(PYTHON) benchmarks/gpu.py $(PART)
+	LIMIT=$(LIMIT) $(PYTHON) benchmarks/gpu.py $(PART)
 
 clean:
 	rm -rf build dist fastcv/_C*.so

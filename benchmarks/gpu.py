@@ -1,8 +1,9 @@
-"""Everything a GPU can show: `make gpu PYTHON=python3 [PART=build|tests|sanitize|bench]`.
+"""Everything a GPU can show: `make gpu [PART=build|tests|sanitize|bench] [LIMIT=300]`.
 
 Needs no network and no virtual environment: it builds in place for the GPU it finds, with the torch
 it runs under. What it finds is written after each part to benchmarks/results/<gpu>-<date>.json: the
-device, versions and commit; which tests passed; what compute-sanitizer said; every median.
+device, versions and commit; which tests passed; what compute-sanitizer said; every median. A part
+that takes longer than LIMIT seconds is stopped, and what it found by then is kept.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import shutil
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +38,34 @@ TESTS = [  # all that use a GPU, none that needs more than torch, torchvision an
 ]
 WORKERS = 12  # of pytest-xdist, where it is installed: the oracles' time on the CPU is most of it
 
+LIMIT, STOPPED = float(os.environ.get("LIMIT") or "inf"), -15  # seconds; an exit status
+
 Part = dict[str, Any]
 
 
-def start(*command: str, **env: str) -> subprocess.Popen[bytes]:
-    print("$", " ".join(command), flush=True)
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env})
+def start(*command: str, log: Path | None = None, **env: str) -> subprocess.Popen[bytes]:
+    print("$", " ".join(command), *(() if log is None else (">", log)), flush=True)
+    with nullcontext() if log is None else log.open("wb") as out:
+        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env}, stdout=out)
 
 
-def run(*command: str, **env: str) -> int:
-    return start(*command, **env).wait()
+def run(*command: str, log: Path | None = None, **env: str) -> int:
+    return end(start(*command, log=log, **env))
 
 
-def pytest(*arguments: str, **env: str) -> int:
-    return run(sys.executable, "-m", "pytest", "-q", "-m", "cuda", *arguments, **env)
+def end(process: subprocess.Popen[bytes], began: float | None = None) -> int:
+    """Its exit status; STOPPED if it took longer than the limit."""
+    left = LIMIT - (0 if began is None else time.monotonic() - began)
+    try:
+        return process.wait(max(left, 1))
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+        return STOPPED
+
+
+def pytest(*arguments: str, log: Path | None = None, **env: str) -> int:
+    return run(sys.executable, "-m", "pytest", "-m", "cuda", *arguments, log=log, **env)
 
 
 def build() -> Part:
@@ -70,31 +85,34 @@ def build() -> Part:
 
 def tests() -> Part:
     """Every op and every kind of model against the CPU."""
-    report = BUILD / "gpu-tests.xml"
-    report.unlink(missing_ok=True)
+    log = BUILD / "gpu-tests.log"
     parallel, env = [], {}
     if importlib.util.find_spec("xdist"):
         parallel = ["-n", str(WORKERS), "--dist", "loadgroup"]
         env = {"OMP_NUM_THREADS": "1"}
-    code = pytest(*TESTS, f"--junitxml={report}", *parallel, **env)
-    return {"ok": code == 0, **counts(report)}
+    code = pytest("-v", "--color=no", *TESTS, *parallel, log=log, **env)
+    found = counts(log.read_text(errors="replace"))
+    print(f"{found['passed']} passed; failed: {found['failed']}; status {code}", flush=True)
+    return {"ok": code == 0, "status": code, **found}
 
 
-def counts(report: Path) -> Part:
-    """How many tests a JUnit file has, and the names of those that failed."""
-    if not report.exists():
-        return {}
-    cases = list(xml.etree.ElementTree.parse(report).iter("testcase"))
-    having = {
-        what: [f"{c.get('classname')}::{c.get('name')}" for c in cases if c.find(what) is not None]
-        for what in ("failure", "error", "skipped")
-    }
-    failed = having["failure"] + having["error"]
-    skipped = having["skipped"]
+# "tests/a.py::test_b[c] PASSED [ 1%]", and from a worker of xdist "[gw0] [ 1%] PASSED tests/..."
+OUTCOME = re.compile(
+    r"^(?:\[gw\d+\] \[ *\d+%\] (?P<first>PASSED|FAILED|ERROR|SKIPPED) (?P<name>.*?)"
+    r"|(?P<other>\S+::.*?) (?P<last>PASSED|FAILED|ERROR|SKIPPED)(?: \(.*\))? +\[ *\d+%\]) *$",
+    re.M,
+)
+
+
+def counts(log: str) -> Part:
+    """How many tests passed by what pytest -v wrote so far, and the names of those that did not."""
+    names: dict[str, list[str]] = {"PASSED": [], "FAILED": [], "ERROR": [], "SKIPPED": []}
+    for m in OUTCOME.finditer(log):
+        names[m["first"] or m["last"]].append(m["name"] or m["other"])
     return {
-        "passed": len(cases) - len(set(failed + skipped)),
-        "failed": failed,
-        "skipped": skipped,
+        "passed": len(names["PASSED"]),
+        "failed": names["FAILED"] + names["ERROR"],
+        "skipped": names["SKIPPED"],
     }
 
 
@@ -106,6 +124,7 @@ def sanitize() -> Part:
     # initcheck needs to see what other kernels wrote, though not how cuDNN's write to each other;
     # the rest is of ours alone.
     which = {"initcheck": ["--kernel-name-exclude=kns=cudnn"]}
+    began = time.monotonic()
     running = {
         f"{tool}, {dtype}": start(
             sanitizer,
@@ -123,7 +142,7 @@ def sanitize() -> Part:
         )
         for tool, dtype in itertools.product(TOOLS, DTYPES)
     }
-    codes = {what: process.wait() for what, process in running.items()}
+    codes = {what: end(process, began) for what, process in running.items()}
     return {"ok": not any(codes.values()), "exit_codes": codes}
 
 
@@ -131,7 +150,9 @@ def bench() -> Part:
     """The benchmarks of bench_cuda.py."""
     output = BUILD / "gpu-bench.json"
     output.unlink(missing_ok=True)
-    code = pytest("benchmarks/bench_cuda.py", "--benchmark-only", f"--benchmark-json={output}")
+    code = pytest(
+        "-q", "benchmarks/bench_cuda.py", "--benchmark-only", f"--benchmark-json={output}"
+    )
     if not output.exists() or output.stat().st_size == 0:  # nothing was measured
         return {"ok": False}
     measured = json.loads(output.read_text())["benchmarks"]

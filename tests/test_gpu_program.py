@@ -12,24 +12,35 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
-REPORT = """<testsuites><testsuite>
-<testcase classname="tests.ops.test_nms" name="test_a"/>
-<testcase classname="tests.ops.test_nms" name="test_b"><failure message="no"/></testcase>
-<testcase classname="tests.ops.test_nms" name="test_c"><error message="no"/></testcase>
-<testcase classname="tests.ops.test_nms" name="test_d"><skipped message="one GPU"/></testcase>
-<testcase classname="tests.ops.test_roi" name="test_a"/>
-</testsuite></testsuites>"""
+ALONE = """
+tests/ops/test_nms.py::test_a[cuda-x y] PASSED                            [ 25%]
+tests/ops/test_nms.py::test_b FAILED                                      [ 50%]
+tests/ops/test_nms.py::test_c SKIPPED (needs two GPUs)                    [ 75%]
+=== FAILURES ===
+FAILED tests/ops/test_nms.py::test_b - assert False
+"""
+OF_WORKERS = """
+tests/ops/test_nms.py::test_a[cuda-x y]
+[gw1] [  1%] PASSED tests/ops/test_nms.py::test_a[cuda-x y]
+tests/ops/test_nms.py::test_b
+[gw0] [ 10%] FAILED tests/ops/test_nms.py::test_b
+[gw0] [100%] SKIPPED tests/ops/test_nms.py::test_c
+[gw1] node down: Not properly terminated
+"""
 
 
-def test_counts_of_a_report(tmp_path):
-    report = tmp_path / "report.xml"
-    assert gpu.counts(report) == {}
-    report.write_text(REPORT)
-    assert gpu.counts(report) == {
-        "passed": 2,
-        "failed": ["tests.ops.test_nms::test_b", "tests.ops.test_nms::test_c"],
-        "skipped": ["tests.ops.test_nms::test_d"],
-    }
+@pytest.mark.parametrize("log", [ALONE, OF_WORKERS])
+def test_counts_of_a_log(log):
+    name = "tests/ops/test_nms.py::test_"
+    assert gpu.counts(log) == {"passed": 1, "failed": [f"{name}b"], "skipped": [f"{name}c"]}
+    assert gpu.counts("") == {"passed": 0, "failed": [], "skipped": []}
+
+
+def test_a_part_that_takes_too_long_is_stopped(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu, "LIMIT", 0.1)
+    log = tmp_path / "log"
+    assert gpu.run("sh", "-c", "echo said; exec sleep 60", log=log) == gpu.STOPPED
+    assert log.read_text() == "said\n"
 
 
 def test_every_test_of_a_gpu_is_run():
