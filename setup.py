@@ -92,6 +92,26 @@ def nvidia_package_dirs(kind: str) -> list[str]:
     return sorted({str(d) for s in site for d in s.glob(f"*/{kind}") if d.is_dir()})
 
 
+def cpp_compiler() -> str:
+    return os.environ.get("CXX", "c++").split()[0]
+
+
+def shared_cpp_runtime() -> list[str]:
+    """The C++ runtime that torch has loaded, for a compiler that has but a static one.
+
+    With a runtime of its own in the extension, an exception that torch throws through it ends the
+    process.
+    """
+    if shutil.which(cpp_compiler()) is None:
+        return []
+    name = "libstdc++.so"
+    asked = [cpp_compiler(), f"-print-file-name={name}"]  # the bare name, where there is none
+    if subprocess.run(asked, capture_output=True, text=True).stdout.strip() != name:
+        return []
+    loaded = re.search(r"/\S*/libstdc\+\+\.so\.6\S*", Path("/proc/self/maps").read_text())
+    return [loaded.group()] if loaded else []
+
+
 def extension_and_command() -> tuple[Extension, type]:
     toolkit = find_toolkit()
     if toolkit is not None:
@@ -140,10 +160,10 @@ def extension_and_command() -> tuple[Extension, type]:
         flags.append("-fopenmp")
     if platform.machine() in ("x86_64", "AMD64"):
         flags.append("-march=x86-64-v2")
-    link = ["-Wl,-s"]
+    link = ["-Wl,-s", *shared_cpp_runtime()]
     if os.environ.get("FASTCV_SANITIZE") == "1":
         sanitize = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"]
-        flags, link = [*flags, *sanitize, "-O1"], sanitize
+        flags, link = [*flags, *sanitize, "-O1"], [*sanitize, *shared_cpp_runtime()]
     include_dirs = [str(ROOT / "csrc")]
     if cuda:
         assert toolkit is not None
@@ -181,11 +201,10 @@ def extension_and_command() -> tuple[Extension, type]:
             self.build_temp = build_folder
 
         def run(self) -> None:
-            compiler = os.environ.get("CXX", "c++").split()[0]
-            if shutil.which(compiler) is None:
+            if shutil.which(cpp_compiler()) is None:
                 stop(
-                    f"no C++ compiler: {compiler!r} was not found; install one (Debian and Ubuntu: "
-                    "`apt-get install g++`) or name it in CXX."
+                    f"no C++ compiler: {cpp_compiler()!r} was not found; install one (Debian and "
+                    "Ubuntu: `apt-get install g++`) or name it in CXX."
                 )
             super().run()
 

@@ -48,6 +48,19 @@ def test_without_a_compiler(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("has_a_shared_one", [True, False])
+def test_a_compiler_with_a_static_cpp_runtime_alone(tmp_path, has_a_shared_one):
+    """Torch's exceptions would not pass through two runtimes."""
+    compiler = tmp_path / "g++"
+    found = "/usr/lib/libstdc++.so" if has_a_shared_one else "libstdc++.so"
+    compiler.write_text(f"#!/bin/sh\necho {found}\n")
+    compiler.chmod(0o755)
+    show = "lambda **options: print('linked:', options['ext_modules'][0].extra_link_args)"
+    done = build(tmp_path, f"import setuptools; setuptools.setup = {show}", CXX=str(compiler))
+    linked = done.stdout.split("linked: ")[1]
+    assert ("libstdc++.so.6" in linked) is not has_a_shared_one
+
+
 @pytest.fixture
 def fake_toolkit(tmp_path):
     nvcc = tmp_path / "cuda" / "bin" / "nvcc"
