@@ -135,7 +135,7 @@ def sanitize() -> Part:
             "tests/run_small_on_cuda.py",
             dtype,
             PYTORCH_NO_CUDA_MEMORY_CACHING="1",
-            CUDA_LAUNCH_BLOCKING="1",  # or cuDNN's workspace is freed while it is in use
+            CUDA_LAUNCH_BLOCKING="1",  # without a cache, memory is freed while cuDNN may use it
             PYTHONPATH=os.pathsep.join(
                 [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
             ),
