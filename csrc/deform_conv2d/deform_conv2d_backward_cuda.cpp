@@ -73,7 +73,10 @@ struct Backward {
                           s.group_channels()};
       grad_weight.copy_(of_weight.view(shape).permute({0, 3, 1, 2}));
     }
-    if (later) by_channels();
+    if (later) {
+      images = sums = columns.all = at::Tensor();  // their memory is the parts'
+      by_channels();
+    }
   }
 
   static bool ordered() { return at::globalContext().deterministicAlgorithms(); }
