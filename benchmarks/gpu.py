@@ -136,9 +136,7 @@ def sanitize() -> Part:
             dtype,
             PYTORCH_NO_CUDA_MEMORY_CACHING="1",
             CUDA_LAUNCH_BLOCKING="1",  # without a cache, memory is freed while cuDNN may use it
-            PYTHONPATH=os.pathsep.join(
-                [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-            ),
+            PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         )
         for tool, dtype in itertools.product(TOOLS, DTYPES)
     }

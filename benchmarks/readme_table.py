@@ -72,8 +72,7 @@ def gpu_table(run: dict) -> str:
         if "ratio" not in row:
             continue
         floor = f"{row['of_floor']:.3g}" if "of_floor" in row else ""
-        how = " (called from Python)" if "commit" in row else ""  # of an earlier run
-        work = f"{row['work']}{how}"
+        work = f"{row['work']} ({row['note']})" if "note" in row else row["work"]
         lines.append(f"| `{row['op']}` | {work} | {row['peer']} | {cell(row)} | {floor} |")
     about = run["machine"]
     (floors,) = (row for row in rows if row["op"] == "floor")

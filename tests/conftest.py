@@ -2,7 +2,7 @@ import pytest
 import torch
 
 # cuDNN would multiply float32 in TF32, a thousandth off; oracles are float64's.
-torch.backends.cudnn.allow_tf32 = False
+torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])

@@ -85,6 +85,8 @@ def test_rows_of_a_gpu():
     row |= {"ours_median_ms": 0.05, "of_floor": 1.234}
     lines = readme_table.gpu_table({**gpu_run(row), "day": "2026-01-02"}).splitlines()
     assert lines[2] == "| `gram_matrix` | w | bmm | **x2.5** (0.05 ms) | 1.23 |"
+    with_note = readme_table.gpu_table({**gpu_run({**row, "note": "n"}), "day": ""})
+    assert "| w (n) | bmm |" in with_note
     assert "A GPU, driver 1" in lines[-1] and "2026-01-02" in lines[-1] and len(lines) == 5
 
 

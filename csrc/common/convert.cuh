@@ -1,4 +1,4 @@
-// Elements of any dtype as the type the device computes in.
+// Elements of any dtype as the type the device computes in, and its fused multiply-add.
 #pragma once
 
 #include "common/accumulate.h"
@@ -10,6 +10,11 @@ __device__ __forceinline__ double widen(double x) { return x; }
 __device__ __forceinline__ float widen(float x) { return x; }
 __device__ __forceinline__ float widen(__half x) { return __half2float(x); }
 __device__ __forceinline__ float widen(__nv_bfloat16 x) { return __bfloat162float(x); }
+
+__device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
+__device__ __forceinline__ double multiply_add(double a, double b, double c) {
+  return fma(a, b, c);
+}
 
 template <typename T>
 __device__ __forceinline__ T narrow(acc_t<T> x) {

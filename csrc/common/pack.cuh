@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "common/convert.cuh"
 #include "common/launch.cuh"
 
 namespace fastcv::cuda {
@@ -47,6 +48,15 @@ __device__ __forceinline__ Pack<T, size> load_pack(const T* p) {
   Pack<T, size> values;
   memcpy(&values, &word, sizeof(values));
   return values;
+}
+
+// The values to p, as elements, in one access.
+template <int size, typename T>
+__device__ __forceinline__ void store_pack(T* p, const acc_t<T>* values) {
+  Pack<T, size> pack;
+#pragma unroll
+  for (int i = 0; i < size; ++i) pack.item[i] = narrow<T>(values[i]);
+  *reinterpret_cast<Pack<T, size>*>(p) = pack;
 }
 
 }  // namespace fastcv::cuda

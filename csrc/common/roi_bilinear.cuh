@@ -6,9 +6,9 @@
 
 namespace fastcv::cuda {
 
-// Adds the samples of bin (i, j) of `pack` channels, the first of which begins at `image`; `packed`
-// if each pixel's can be read at once.
-template <int pack, bool packed, typename Acc, typename T>
+// Adds the samples of bin (i, j) of `pack` neighbouring channels, the first of which begins at
+// `image`.
+template <int pack, typename Acc, typename T>
 __device__ __forceinline__ void add_bilinear(const Bins<Acc>& rows, int i, const Bins<Acc>& columns,
                                              int j, const T* image, const Strided<const T>& input,
                                              const Extent& extent, Acc* sum) {
@@ -22,11 +22,10 @@ __device__ __forceinline__ void add_bilinear(const Bins<Acc>& rows, int i, const
     for (int ix = xs.begin; ix < xs.end; ++ix) {
       const auto x = axis_sample(columns.position(j, ix), extent.width);
       if (x.low_weight == 0 && x.high_weight == 0) continue;
-      add_scaled<pack, packed>(low + x.low * input.w, input.c, y.low_weight * x.low_weight, sum);
-      add_scaled<pack, packed>(low + x.high * input.w, input.c, y.low_weight * x.high_weight, sum);
-      add_scaled<pack, packed>(high + x.low * input.w, input.c, y.high_weight * x.low_weight, sum);
-      add_scaled<pack, packed>(high + x.high * input.w, input.c, y.high_weight * x.high_weight,
-                               sum);
+      add_scaled<pack, true>(low + x.low * input.w, input.c, y.low_weight * x.low_weight, sum);
+      add_scaled<pack, true>(low + x.high * input.w, input.c, y.low_weight * x.high_weight, sum);
+      add_scaled<pack, true>(high + x.low * input.w, input.c, y.high_weight * x.low_weight, sum);
+      add_scaled<pack, true>(high + x.high * input.w, input.c, y.high_weight * x.high_weight, sum);
     }
   }
 }

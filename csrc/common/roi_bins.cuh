@@ -33,9 +33,7 @@ __device__ __forceinline__ void add_scaled(const T* p, int64_t step, acc_t<T> we
 template <int size, bool packed, typename T>
 __device__ __forceinline__ void store_channels(T* p, int64_t step, const acc_t<T>* values) {
   if constexpr (packed) {
-    Pack<T, size> pack;
-    for (int i = 0; i < size; ++i) pack.item[i] = narrow<T>(values[i]);
-    *reinterpret_cast<Pack<T, size>*>(p) = pack;
+    store_pack<size>(p, values);
   } else {
     for (int i = 0; i < size; ++i) p[i * step] = narrow<T>(values[i]);
   }

@@ -15,11 +15,6 @@ inline constexpr int warp_rows = 64, warp_columns = 32, warp_depth = 16;
 template <typename T>
 using WarpSums = acc_t<T>[warp_rows / 16][warp_columns / 8][4];
 
-__device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
-__device__ __forceinline__ double multiply_add(double a, double b, double c) {
-  return fma(a, b, c);
-}
-
 // sums[row][column] += sum over k of a[row][k] * b[column][k]; rows of both lie `step` apart.
 template <typename T>
 __device__ __forceinline__ void warp_multiply(const T* a, const T* b, int step, WarpSums<T>& sums) {

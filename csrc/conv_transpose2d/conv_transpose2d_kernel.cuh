@@ -146,11 +146,8 @@ __global__ void __launch_bounds__(128)
           }
         }
       }
-      Pack<T, pack> result;
-#pragma unroll
-      for (int e = 0; e < pack; ++e) result.item[e] = narrow<T>(sum[e]);
       T* to = output.data + image * output.n + c * output.c + y * output.h + x * output.w;
-      *reinterpret_cast<Pack<T, pack>*>(to) = result;
+      store_pack<pack>(to, sum);
     };
     if (channels_last) {
       for (int64_t image = blockIdx.z; image < s.planes; image += gridDim.z) {

@@ -66,12 +66,7 @@ __device__ __forceinline__ void add_pack(const Sample<acc_t<T>>& sample, const T
       }
     }
   }
-  if (gradients.replace_columns) {
-    Pack<T, pack> out;
-#pragma unroll
-    for (int i = 0; i < pack; ++i) out.item[i] = narrow<T>(value[i]);
-    *reinterpret_cast<Pack<T, pack>*>(column) = out;
-  }
+  if (gradients.replace_columns) store_pack<pack>(column, value);
 }
 
 template <typename T>

@@ -8,11 +8,6 @@
 
 namespace fastcv::cuda {
 
-__device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
-__device__ __forceinline__ double multiply_add(double a, double b, double c) {
-  return fma(a, b, c);
-}
-
 FASTCV_HD constexpr int64_t blocks_for(int64_t n, int64_t of_block) {
   return (n + of_block - 1) / of_block;
 }

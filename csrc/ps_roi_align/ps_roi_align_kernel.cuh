@@ -25,7 +25,7 @@ struct PsRoiAlignGeometry {
   __device__ T pool(const Roi& roi, int i, int j, const Strided<const In>& input, int64_t plane,
                     const Extent& extent) const {
     T sum[1] = {};
-    add_bilinear<1, true>(roi.rows, i, roi.columns, j, input.data + plane, input, extent, sum);
+    add_bilinear<1>(roi.rows, i, roi.columns, j, input.data + plane, input, extent, sum);
     return sum[0] * roi.per_sample;
   }
 

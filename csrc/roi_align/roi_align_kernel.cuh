@@ -27,8 +27,8 @@ struct RoiAlignGeometry {
   }
 };
 
-// A thread makes `pack` channels of one bin; `packed` if they are neighbours in memory.
-template <typename T, int pack, bool packed>
+// A thread makes `pack` channels of one bin.
+template <typename T, int pack>
 struct RoiAlignForward : RoiAlignGeometry<acc_t<T>> {
   using Acc = acc_t<T>;
   Strided<const T> input;
@@ -40,12 +40,11 @@ struct RoiAlignForward : RoiAlignGeometry<acc_t<T>> {
     Acc sum[pack] = {};
     if (roi.image >= 0 && roi.image < extent.batch) {
       const T* image = input.data + roi.image * input.n + channel * input.c;
-      add_bilinear<pack, packed>(roi.rows, ph, roi.columns, pw, image, input, extent, sum);
+      add_bilinear<pack>(roi.rows, ph, roi.columns, pw, image, input, extent, sum);
     }
     for (Acc& s : sum) s *= roi.per_sample;
-    store_channels<pack, packed>(
-        output.data + k * output.n + channel * output.c + ph * output.h + pw * output.w, output.c,
-        sum);
+    store_pack<pack>(
+        output.data + k * output.n + channel * output.c + ph * output.h + pw * output.w, sum);
   }
 };
 
@@ -89,17 +88,14 @@ void launch_roi_align(Strided<const T> input, const Extent& extent, const acc_t<
                       cudaStream_t stream) {
   const RoiAlignGeometry<acc_t<T>> geometry{rois, roi_count, options};
   const BinGrid bins{roi_count, extent.channels, options.pooled_height, options.pooled_width};
-  const RoiAlignForward<T, 1, true> single{geometry, input, extent, output};
+  const RoiAlignForward<T, 1> single{geometry, input, extent, output};
   if (input.c != 1 && window::launch_window<T>(single, stream)) return;
-  constexpr int wide = 16 / sizeof(T), planes = planes_per_thread<T>;
+  constexpr int wide = 16 / sizeof(T);
   if (can_pack<wide>(input, extent.channels) && can_pack<wide>(output, extent.channels)) {
-    const RoiAlignForward<T, wide, true> op{geometry, input, extent, output};
+    const RoiAlignForward<T, wide> op{geometry, input, extent, output};
     launch_bins<wide, true>(op, bins, stream);
   } else if (input.c == 1) {
     launch_bins<1, true>(single, bins, stream);
-  } else if (extent.channels % planes == 0) {
-    const RoiAlignForward<T, planes, false> op{geometry, input, extent, output};
-    launch_bins<planes, false>(op, bins, stream);
   } else {
     launch_bins<1, false>(single, bins, stream);
   }

@@ -115,14 +115,6 @@ __device__ __forceinline__ void for_each_pack(const SigmoidFocalArguments<T, Tar
   }
 }
 
-template <typename T, int pack>
-__device__ __forceinline__ void store_pack(T* p, const acc_t<T> (&values)[pack]) {
-  Pack<T, pack> out;
-#pragma unroll
-  for (int j = 0; j < pack; ++j) out.item[j] = narrow<T>(values[j]);
-  *reinterpret_cast<Pack<T, pack>*>(p) = out;
-}
-
 template <typename T, typename Target, int pack, bool squared>
 __global__ void __launch_bounds__(sigmoid_focal::threads)
     sigmoid_focal_loss_kernel(SigmoidFocalArguments<T, Target> a, T* __restrict__ loss) {
@@ -133,7 +125,7 @@ __global__ void __launch_bounds__(sigmoid_focal::threads)
 #pragma unroll
         for (int j = 0; j < size; ++j) values[j] = focal.loss(widen(x.item[j]), widen(t.item[j]));
         weigh(a, i, values);
-        store_pack(loss + i, values);
+        store_pack<size>(loss + i, values);
       });
 }
 
@@ -178,7 +170,7 @@ __global__ void __launch_bounds__(sigmoid_focal::threads)
           values[j] *= focal.derivative(widen(x.item[j]), widen(t.item[j]));
         }
         weigh(a, i, values);
-        store_pack(grad_x + i, values);
+        store_pack<size>(grad_x + i, values);
       });
 }
 

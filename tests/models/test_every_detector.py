@@ -191,7 +191,6 @@ def test_optimized_and_exported_say_the_same(name):
 @every_detector
 def test_on_a_gpu(name):
     """It learns there, and its network says what it says on the CPU."""
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     model = make(name)
     on_gpu = copy.deepcopy(model).cuda()
     images = [torch.rand(3, 60, 80), torch.rand(3, 90, 50)]

@@ -28,7 +28,6 @@ IMAGE_TO_TENSOR = {  # with a batch that they take
 
 def make(name):
     torch.manual_seed(0)
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return create_model(name, num_classes=3)
 
 
