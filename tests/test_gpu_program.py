@@ -41,12 +41,27 @@ def test_a_part_that_takes_too_long_is_stopped(monkeypatch, tmp_path):
     log = tmp_path / "log"
     assert gpu.run("sh", "-c", "echo said; exec sleep 60", log=log) == gpu.STOPPED
     assert log.read_text() == "said\n"
+    monkeypatch.setattr(gpu, "GRACE", 0.5)
+    assert gpu.run("sh", "-c", "trap '' INT; sleep 60 & wait; wait") == gpu.STOPPED
+
+
+def test_a_stopped_part_tells_why_tests_failed(monkeypatch, tmp_path):
+    (tmp_path / "test_slow.py").write_text(
+        "import time\ndef test_a(): assert 1 == 2, 'a reason'\ndef test_b(): time.sleep(60)\n"
+    )
+    log = tmp_path / "log"
+    monkeypatch.setattr(gpu, "LIMIT", 5)
+    run = [sys.executable, "-m", "pytest", "-v", "--color=no", str(tmp_path / "test_slow.py")]
+    assert gpu.run(*run, log=log) == gpu.STOPPED
+    assert (
+        len(gpu.counts(log.read_text())["failed"]) == 1 and "E   AssertionError" in log.read_text()
+    )
 
 
 def test_every_test_of_a_gpu_is_run():
     uses_a_gpu = re.compile(r"(?m)mark\.cuda\b|^def test_\w+\((?:[^)]*\W)?device\b")
     files = [p for p in (ROOT / "tests").rglob("test_*.py") if uses_a_gpu.search(p.read_text())]
-    chosen = [ROOT / p for p in gpu.TESTS]
+    chosen = [ROOT / p for p in (*gpu.TESTS, gpu.TRAINING)]
     left_out = {p for p in files if not any(p == c or c in p.parents for c in chosen)}
     assert len(files) > 20 and not left_out
 

@@ -61,6 +61,13 @@ def test_index(found, index, kept):
     assert part.classes == CLASSES and part.image_size == (100, 200)
 
 
+def test_to_another_device(found):
+    moved = found.to("meta")
+    assert all(x.is_meta for x in (moved.boxes, moved.scores, moved.labels))
+    assert moved.classes == CLASSES and moved.image_size == (100, 200)
+    assert found.boxes.device.type == "cpu"
+
+
 def test_iteration_ends(found):
     assert [round(one.scores.item(), 2) for one in found] == [0.9, 0.75, 0.25]
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from PIL import Image
+from torch import Tensor
 
 from fastcv._files import replacing
 from fastcv.images import SUFFIXES, ImageInput, read_image
+
+Kind = TypeVar("Kind", bound="Result")
 
 
 class Result(ABC):
@@ -34,6 +39,14 @@ class Result(ABC):
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists, for JSON."""
+
+    def to(self: Kind, device: str | torch.device) -> Kind:
+        """The same with its tensors on ``device``; ``predict`` leaves them on the model's."""
+        moved = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(moved, name, value.to(device))
+        return moved
 
     def save(self, path: str | os.PathLike[str], image: ImageInput | None = None) -> None:
         """Writes ``to_dict()`` to a ``.json``, or the drawing to an image file.

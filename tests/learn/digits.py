@@ -65,7 +65,8 @@ class Classifier(nn.Module):
 
 
 def accuracy(model, data):
-    right = model(data.images)["logits"].argmax(1) == data.labels
+    images = data.images.to(next(model.parameters()).device)
+    right = model(images)["logits"].argmax(1).cpu() == data.labels
     return {"accuracy": right.float().mean().item()}
 
 

@@ -263,8 +263,8 @@ class Hypercolumns(System):
             boxes: where in the picture, and with what labels.
             threshold: the least probability of a mask's pixels.
         """
-        labels = boxes.labels.to(output.device)
-        own = output[torch.arange(len(labels), device=output.device), labels]
+        boxes = boxes.to(output.device)
+        own = output[torch.arange(len(boxes), device=output.device), boxes.labels]
         masks = paste_heatmaps(own, expanded(boxes.boxes, EXPANSION), boxes.image_size, threshold)
         return [Instances(**vars(boxes), masks=masks)]
 
