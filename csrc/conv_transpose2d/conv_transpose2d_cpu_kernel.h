@@ -245,9 +245,12 @@ void depthwise_nchw(const T* input, const Acc* weight, const Acc* bias, T* outpu
         }
       }
       const vec<Acc> start = broadcast(bias[channel]);
-      taps.sum(start, {n / step, step, lines, s.kernel_width, s.out_width}, out + x);
-      if (n % step == 0) continue;
-      const int64_t rest = n / step * step;
+      // The last vector may reach into the next block, which is written after it.
+      const bool reaches = x + (n + step - 1) / step * step <= s.out_width;
+      const int64_t vectors = (n + (reaches ? step - 1 : 0)) / step;
+      taps.sum(start, {vectors, step, lines, s.kernel_width, s.out_width}, out + x);
+      const int64_t rest = vectors * step;
+      if (rest >= n) continue;
       for (int64_t line = 0; line < lines; ++line) {
         Taps<Acc> last = taps;
         for (int k = 0; k < taps.count; ++k) last.sources[k] += rest + line * s.kernel_width;

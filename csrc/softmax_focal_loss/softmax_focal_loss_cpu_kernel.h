@@ -83,7 +83,8 @@ struct Softmax {
   vec<Acc> exp_of(vec<Acc> x, int j) const { return vector_exp(x - max.v[j]); }
 };
 
-template <typename Acc>
+// With `keep`, a buffer that holds all classes is left with e^(x - max) of each.
+template <bool keep = false, typename Acc>
 Softmax<Acc> softmax(const RowReader<Acc>& x, int rows, int64_t classes, Acc* buffer) {
   Softmax<Acc> s;
   s.max = PerRow<Acc>::all(-std::numeric_limits<Acc>::infinity());
@@ -97,14 +98,16 @@ Softmax<Acc> softmax(const RowReader<Acc>& x, int rows, int64_t classes, Acc* bu
   });
   auto sum = PerRow<Acc>::all(0), largest = PerRow<Acc>::all(-1);
   const bool loaded = classes <= chunk_classes;
-  for_each_chunk(x, rows, classes, loaded, buffer, [&](int64_t, int64_t count, const Acc* values) {
+  for_each_chunk(x, rows, classes, loaded, buffer, [&](int64_t, int64_t count, Acc* values) {
     for (int64_t c = 0; c < count; ++c) {
-      const auto row = PerRow<Acc>::read(values + c * group_rows);
+      auto row = PerRow<Acc>::read(values + c * group_rows);
       for (int j = 0; j < row_vectors<Acc>; ++j) {
         const auto is_largest = row.v[j] == s.max.v[j];
-        sum.v[j] += is_largest ? vec<Acc>{} : s.exp_of(row.v[j], j);
+        row.v[j] = s.exp_of(row.v[j], j);
+        sum.v[j] += is_largest ? vec<Acc>{} : row.v[j];
         largest.v[j] += is_largest ? broadcast(Acc(1)) : vec<Acc>{};
       }
+      if (keep && loaded) row.write(values + c * group_rows);
     }
   });
   const vec<Acc> one = broadcast(Acc(1));
@@ -170,7 +173,7 @@ template <bool squared, typename Acc>
 void index_gradient(const Acc* scale, const RowReader<Acc>& x, const Acc* logit,
                     const int64_t* targets, int rows, const SoftmaxFocalOptions<Acc>& o,
                     Acc* buffer, const RowWriter<Acc>& grad_x) {
-  const auto s = softmax(x, rows, o.classes, buffer);
+  const auto s = softmax<true>(x, rows, o.classes, buffer);
   const auto at = PerRow<Acc>::read(logit), scales = PerRow<Acc>::read(scale);
   const vec<Acc> zero = {};
   PerRow<Acc> d, own;
@@ -194,7 +197,8 @@ void index_gradient(const Acc* scale, const RowReader<Acc>& x, const Acc* logit,
                    for (int64_t c = 0; c < count; ++c) {
                      auto row = PerRow<Acc>::read(values + c * group_rows);
                      for (int j = 0; j < row_vectors<Acc>; ++j) {
-                       row.v[j] = factor.v[j] == zero ? zero : factor.v[j] * s.exp_of(row.v[j], j);
+                       const vec<Acc> e = loaded ? row.v[j] : s.exp_of(row.v[j], j);
+                       row.v[j] = factor.v[j] == zero ? zero : factor.v[j] * e;
                      }
                      row.write(values + c * group_rows);
                    }
