@@ -7,7 +7,8 @@ A benchmark says what it measures and hands over two calls:
 
 Rounds time the peer and ours, then ours and the peer, in turn: both see the same machine, and
 neither always meets the caches that the other left. The ratio is that of the medians. Outputs are
-fresh at every call, as an op must return them.
+fresh at every call, as an op must return them; an untimed call of the same side comes before each,
+so that their memory is what that one freed.
 """
 
 from __future__ import annotations
@@ -21,20 +22,11 @@ from typing import Any
 
 import pytest
 import torch
+from cuda_race import floors, race  # noqa: F401  # fixtures of bench_cuda.py
 from turns import peers_turn, rounds_within, seconds
 
 SECONDS = 4.0  # a comparison's budget, beyond the fewest rounds
 ROUNDS = (9, 200)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def touched_memory():
-    """A virtual machine's memory costs a fault a page at first touch: done before it counts.
-
-    Both sides write fresh outputs; which of them meets untouched pages would be chance.
-    """
-    for block in [torch.empty(1 << 28) for _ in range(4)]:  # 4 GiB at once
-        block.fill_(1)
 
 
 @pytest.fixture(params=[1, 2], ids=["t1", "t2"])
@@ -65,7 +57,16 @@ def compare(benchmark, request) -> Callable[..., float]:
         peer_seconds: list[float] = []
         benchmark.group = f"{op}: {work}"
 
-        setup = peers_turn(lambda: seconds(peer), peer_seconds)
+        def peer_turn() -> float:
+            peer()
+            return seconds(peer)
+
+        turn = peers_turn(peer_turn, peer_seconds)
+
+        def setup() -> None:
+            turn()
+            ours()
+
         benchmark.pedantic(ours, setup=setup, rounds=rounds)
         ours_ms = statistics.median(benchmark.stats.stats.data) * 1e3
         peer_ms = statistics.median(peer_seconds) * 1e3

@@ -1,4 +1,4 @@
-"""Write README's op tables, of a CPU and of a GPU, from the newest files in benchmarks/results/.
+"""Write README's op tables, of CPUs and of a GPU, from the newest files in benchmarks/results/.
 
 python benchmarks/readme_table.py
 """
@@ -9,49 +9,71 @@ import json
 import sys
 from pathlib import Path
 
+from report import machine_name
+
 ROOT = Path(__file__).parents[1]
 
 
-def measured(folder: Path) -> dict:
-    """What the newest run's machine has measured so far, the newest of each benchmark."""
+def measured(folder: Path) -> dict[str, dict]:
+    """By instruction set: what its newest run's machine measured, the newest of each benchmark."""
     runs = [json.loads(p.read_text()) for p in folder.glob("*.json")]
     runs = sorted((r for r in runs if "benchmarks" in r), key=lambda r: r["datetime"])
     if not runs:
         sys.exit(f"no results in {folder}: run `make bench` first")
-    newest = runs[-1]
-    runs = [r for r in runs if machine(r) == machine(newest)]
-    rows = {b["fullname"]: b for r in runs for b in r["benchmarks"]}
-    days = sorted({r["datetime"][:10] for r in runs})
-    return {**newest, "benchmarks": list(rows.values()), "days": [days[0], *days[1:][-1:]]}
+    found = {}
+    for newest in runs:  # a later one takes an earlier one's place
+        about = newest["machine_info"]
+        of_machine = [r for r in runs if machine(r) == machine(newest)]
+        rows = {b["fullname"]: b for r in of_machine for b in r["benchmarks"]}
+        days = sorted({r["datetime"][:10] for r in of_machine})
+        days = [days[0], *days[1:][-1:]]
+        found[instructions(about)] = {**newest, "benchmarks": list(rows.values()), "days": days}
+    return found
 
 
 def machine(run: dict) -> tuple[str, int, str]:
-    info = run["machine_info"]
-    return info["cpu"]["brand_raw"], info["cpu"]["count"], info["torch"]
+    cpu = run["machine_info"]["cpu"]
+    return machine_name(cpu), cpu["count"], run["machine_info"]["torch"]
 
 
-def table(run: dict) -> str:
-    """Markdown: a row for each comparison, threads side by side."""
-    cells: dict[tuple[str, str, str], dict[int, dict]] = {}
-    for benchmark in run["benchmarks"]:
-        row = benchmark["extra_info"]
-        if "ratio" in row and row["op"] != "identity":
-            cells.setdefault((row["op"], row["work"], row["peer"]), {})[row["threads"]] = row
+def instructions(about: dict) -> str:
+    """The widest that our kernels have and the machine has."""
+    flags = about["cpu"].get("flags", ())
+    return "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "portable"
+
+
+def table(runs: dict[str, dict]) -> str:
+    """Markdown: a row for each comparison, machines and threads side by side."""
+    cells: dict[tuple[str, str, str], dict[tuple[str, int], dict]] = {}
+    for isa, run in runs.items():
+        for benchmark in run["benchmarks"]:
+            row = benchmark["extra_info"]
+            if "ratio" in row and row["op"] != "identity":
+                where = (isa, row["threads"])
+                cells.setdefault((row["op"], row["work"], row["peer"]), {})[where] = row
+    columns = [(isa, threads) for isa in runs for threads in (1, 2)]
+    heads = [f"{isa}, {threads} thread{'s' * (threads > 1)}" for isa, threads in columns]
     lines = [
-        "| op | work | against | 1 thread | 2 threads |",
-        "|---|---|---|---|---|",
+        f"| op | work | against | {' | '.join(heads)} |",
+        "|---" * (3 + len(columns)) + "|",
     ]
-    for (op, work, peer), by_threads in cells.items():
-        ratios = [cell(by_threads.get(threads)) for threads in (1, 2)]
-        lines.append(f"| `{op}` | {work} | {peer} | {ratios[0]} | {ratios[1]} |")
-    about = run["machine_info"]
+    for (op, work, peer), by_column in cells.items():
+        ratios = [cell(by_column.get(column)) for column in columns]
+        lines.append(f"| `{op}` | {work} | {peer} | {' | '.join(ratios)} |")
     lines.append("")
     lines.append(
         "Median time of the peer over ours, called in turn in one process; ours in brackets. "
-        f"{about['cpu']['brand_raw']}, {about['cpu']['count']} cores, "
-        f"torch {about['torch']}, torchvision {about['torchvision']}, {' to '.join(run['days'])}."
+        + " ".join(f"{isa}: {about_machine(run)}." for isa, run in runs.items())
     )
     return "\n".join(lines)
+
+
+def about_machine(run: dict) -> str:
+    about = run["machine_info"]
+    return (
+        f"{machine_name(about['cpu'])}, {about['cpu']['count']} cores, torch {about['torch']}, "
+        f"torchvision {about['torchvision']}, {' to '.join(run['days'])}"
+    )
 
 
 def newest_on_a_gpu(folder: Path) -> dict | None:

@@ -32,7 +32,7 @@ def main(source: Path) -> None:
             f"{target:>7}{short} {r['extra_memory_mib'] or 0:>6.1f}"
         )
     cpu = run["machine_info"]["cpu"]
-    name = re.sub(r"[^a-z0-9]+", "-", f"{cpu['brand_raw']} {cpu['count']}c".lower()).strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", f"{machine_name(cpu)} {cpu['count']}c".lower()).strip("-")
     target_file = RESULTS / f"{name}-{run['datetime'][:10]}.json"
     RESULTS.mkdir(exist_ok=True)
     if target_file.exists():
@@ -41,6 +41,12 @@ def main(source: Path) -> None:
     temporary.write_text(json.dumps(run, indent=4))
     temporary.replace(target_file)
     print(f"written to {target_file}")
+
+
+def machine_name(cpu: dict) -> str:
+    """Generations of a processor can share a brand, and differ in all that is measured."""
+    numbers = [f"{key} {cpu[key]}" for key in ("family", "model") if key in cpu]
+    return ", ".join([cpu["brand_raw"], *numbers])
 
 
 def merged(old: dict, new: dict) -> list[dict]:

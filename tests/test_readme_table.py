@@ -12,14 +12,11 @@ def row(op, threads, ratio, ours):
     return {"extra_info": {**info, "ratio": ratio, "ours_median_ms": ours, "target": 1}}
 
 
+CPU = {"brand_raw": "A CPU", "family": 25, "model": 1, "count": 2, "flags": ["avx2"]}
 RUN = {
     "datetime": "2026-01-02T03:04:05",
     "days": ["2026-01-02"],
-    "machine_info": {
-        "cpu": {"brand_raw": "A CPU", "count": 2},
-        "torch": "2.14.1",
-        "torchvision": "0.29.2",
-    },
+    "machine_info": {"cpu": CPU, "torch": "2.14.1", "torchvision": "0.29.2"},
     "benchmarks": [
         row("nms", 1, 33.333, 1.25),
         row("nms", 2, 40.04, 1.0),
@@ -29,11 +26,15 @@ RUN = {
 
 
 def test_a_row_for_each_comparison():
-    lines = readme_table.table(RUN).splitlines()
-    expected = "| `nms` | some boxes | torchvision | **x33.3** (1.25 ms) | **x40** (1 ms) |"
-    assert lines[2] == expected
-    assert "A CPU, 2 cores" in lines[-1] and "2026-01-02" in lines[-1]
-    assert not any("identity" in line for line in lines)
+    wide = {**RUN, "benchmarks": [row("nms", 2, 50, 0.8), row("roi", 1, 7, 3)]}
+    lines = readme_table.table({"AVX2": RUN, "AVX-512": wide}).splitlines()
+    heads = "AVX2, 1 thread | AVX2, 2 threads | AVX-512, 1 thread | AVX-512, 2 threads"
+    assert lines[0] == f"| op | work | against | {heads} |"
+    of_nms = "**x33.3** (1.25 ms) | **x40** (1 ms) |  | **x50** (0.8 ms)"
+    assert lines[2] == f"| `nms` | some boxes | torchvision | {of_nms} |"
+    assert lines[3] == "| `roi` | some boxes | torchvision |  |  | **x7** (3 ms) |  |"
+    assert "AVX2: A CPU, family 25, model 1, 2 cores, torch 2.14.1" in lines[-1]
+    assert "2026-01-02" in lines[-1] and not any("identity" in line for line in lines)
 
 
 def test_a_peer_for_scale_is_no_ratio():
@@ -52,19 +53,22 @@ def test_no_results(tmp_path):
         readme_table.measured(tmp_path)
 
 
-def test_the_newest_of_each_benchmark_of_one_machine(tmp_path):
-    def write(name, day, brand, *rows):
+def test_the_newest_of_each_benchmark_of_a_machine(tmp_path):
+    def write(name, day, cpu, *rows):
         run = {**RUN, "datetime": f"2026-01-{day}T00:00:00"}
-        run["machine_info"] = {**RUN["machine_info"], "cpu": {"brand_raw": brand, "count": 2}}
+        run["machine_info"] = {**RUN["machine_info"], "cpu": {**CPU, **cpu}}
         run["benchmarks"] = [{"fullname": n, "run": day} for n in rows]
         (tmp_path / f"{name}.json").write_text(json.dumps(run))
 
-    write("a", "03", "mine", "nms", "roi")
-    write("b", "01", "mine", "roi", "gram")
-    write("c", "02", "another", "focal")
-    run = readme_table.measured(tmp_path)
-    rows = {b["fullname"]: b["run"] for b in run["benchmarks"]}
-    assert rows == {"nms": "03", "roi": "03", "gram": "01"} and run["days"][-1] == "2026-01-03"
+    write("a", "03", {}, "nms", "roi")
+    write("b", "01", {}, "roi", "gram")
+    write("c", "02", {"brand_raw": "another"}, "focal")
+    write("d", "04", {"model": 17, "flags": ["avx2", "avx512f"]}, "nms")
+    runs = readme_table.measured(tmp_path)
+    rows = {b["fullname"]: b["run"] for b in runs["AVX2"]["benchmarks"]}
+    assert rows == {"nms": "03", "roi": "03", "gram": "01"}
+    assert runs["AVX2"]["days"] == ["2026-01-01", "2026-01-03"]
+    assert [b["run"] for b in runs["AVX-512"]["benchmarks"]] == ["04"]
 
 
 def test_a_partial_run_leaves_the_other_rows():
