@@ -39,20 +39,33 @@ def test_conv_transpose2d(compare, threads, name, memory_format):
     )
 
 
+def separable(compare, size, rate, memory_format, dtype, work, target):
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 256, size, size, generator=g).to(dtype, memory_format=memory_format)
+    depthwise = torch.randn(256, 1, 3, 3, generator=g).to(dtype)
+    pointwise = (torch.randn(256, 256, 1, 1, generator=g) / 16).to(dtype)
+    compare(
+        "atrous_separable_conv2d",
+        f"256 -> 256, {size}^2, rate {rate}, {work}",
+        lambda: ops.atrous_separable_conv2d(x, depthwise, pointwise, padding=rate, dilation=rate),
+        lambda: F.conv2d(F.conv2d(x, depthwise, None, 1, rate, rate, 256), pointwise),
+        peer_name="conv2d + 1x1",
+        target=target,
+    )
+
+
 @pytest.mark.parametrize("memory_format", FORMATS, ids=NAMES.values())
 @pytest.mark.parametrize("rate", [6, 12])
 @pytest.mark.parametrize("size", [129, 33])
 def test_atrous_separable_conv2d(compare, threads, size, rate, memory_format):
-    g = torch.Generator().manual_seed(0)
-    x = torch.randn(1, 256, size, size, generator=g).contiguous(memory_format=memory_format)
-    depthwise = torch.randn(256, 1, 3, 3, generator=g)
-    pointwise = torch.randn(256, 256, 1, 1, generator=g) / 16
     nchw = {129: (2, 1.7), 33: (1.7, 1.4)}[size][threads - 1]
-    compare(
-        "atrous_separable_conv2d",
-        f"256 -> 256, {size}^2, rate {rate}, {NAMES[memory_format]}",
-        lambda: ops.atrous_separable_conv2d(x, depthwise, pointwise, padding=rate, dilation=rate),
-        lambda: F.conv2d(F.conv2d(x, depthwise, None, 1, rate, rate, 256), pointwise),
-        peer_name="conv2d + 1x1",
-        target=nchw if memory_format == torch.contiguous_format else 3.5,
-    )
+    target = nchw if memory_format == torch.contiguous_format else 3.5
+    work = NAMES[memory_format]
+    separable(compare, size, rate, memory_format, torch.float32, work, target)
+
+
+@pytest.mark.parametrize("rate", [6, 12])
+@pytest.mark.parametrize("size", [129, 33])
+def test_atrous_separable_conv2d_in_bfloat16(compare, threads, size, rate):
+    last, work = torch.channels_last, "channels_last, bfloat16"
+    separable(compare, size, rate, last, torch.bfloat16, work, 1)

@@ -14,8 +14,9 @@
 //   output            [N, D, H', W'], H' = (H + 2 * padding - dilation * (kh - 1) - 1) / stride + 1
 //                     rounded down, likewise W'; input's dtype and memory format
 //
-// Sums of both convolutions in float32 (float64 for float64 input). In between, the CPU keeps that;
-// CUDA rounds to input's dtype, which the tensor cores take.
+// Sums of both convolutions in float32 (float64 for float64 input). In between, CUDA rounds to
+// input's dtype, which the tensor cores take, and so does a CPU that multiplies bfloat16, in
+// channels_last; else the CPU keeps the sums.
 //
 // Errors: shapes, dtypes, devices other than above; another activation.
 // Gradient: of all tensors, a band of rows at a time, the map in between made anew; by the plain

@@ -161,7 +161,37 @@ inline void depthwise_pixel(const T* image, const Acc* weight, const Acc* bias,
   }
 }
 
-// depthwise: [kh, kw, C].
+// The depthwise outputs z of pixel p of an image, all channels. depthwise: [kh, kw, C].
+template <typename T, typename Acc>
+inline void depthwise_channels(const T* x, const Acc* depthwise, const Acc* bias,
+                               const SeparableShape& s, int64_t p, Acc* z) {
+  constexpr int64_t step = lanes<Acc>;
+  const int64_t depth = s.channels;
+  const TapSpan down = taps_inside(p / s.out_width * s.stride_height - s.pad_height,
+                                   s.dilation_height, s.kernel_height, s.height);
+  const TapSpan across = taps_inside(p % s.out_width * s.stride_width - s.pad_width,
+                                     s.dilation_width, s.kernel_width, s.width);
+  int64_t c = 0;
+  for (; c + 4 * step <= depth; c += 4 * step) {
+    depthwise_pixel<4>(x, depthwise, bias, s, down, across, c, z);
+  }
+  for (; c + step <= depth; c += step) {
+    depthwise_pixel<1>(x, depthwise, bias, s, down, across, c, z);
+  }
+  for (; c < depth; ++c) {
+    Acc sum = bias[c];
+    for (int64_t i = down.begin; i < down.end; ++i) {
+      for (int64_t j = across.begin; j < across.end; ++j) {
+        const int64_t at =
+            (down.first + i * s.dilation_height) * s.width + across.first + j * s.dilation_width;
+        sum = madd(depthwise[(i * s.kernel_width + j) * depth + c],
+                   static_cast<Acc>(x[at * depth + c]), sum);
+      }
+    }
+    z[c] = s.relu && sum < 0 ? Acc(0) : sum;
+  }
+}
+
 template <typename T, typename Acc>
 void separable_channels_last(const T* input, const Acc* depthwise, const Acc* depthwise_bias,
                              const Acc* pointwise, const Acc* pointwise_bias, T* output,
@@ -173,30 +203,7 @@ void separable_channels_last(const T* input, const Acc* depthwise, const Acc* de
   const int64_t n = std::min(plan.tile, pixels - first);
   const T* x = input + image * s.height * s.width * depth;
   for (int64_t p = 0; p < n; ++p) {
-    const TapSpan down = taps_inside((first + p) / s.out_width * s.stride_height - s.pad_height,
-                                     s.dilation_height, s.kernel_height, s.height);
-    const TapSpan across = taps_inside((first + p) % s.out_width * s.stride_width - s.pad_width,
-                                       s.dilation_width, s.kernel_width, s.width);
-    Acc* z = tile + p * depth;
-    int64_t c = 0;
-    for (; c + 4 * step <= depth; c += 4 * step) {
-      depthwise_pixel<4>(x, depthwise, depthwise_bias, s, down, across, c, z);
-    }
-    for (; c + step <= depth; c += step) {
-      depthwise_pixel<1>(x, depthwise, depthwise_bias, s, down, across, c, z);
-    }
-    for (; c < depth; ++c) {
-      Acc sum = depthwise_bias[c];
-      for (int64_t i = down.begin; i < down.end; ++i) {
-        for (int64_t j = across.begin; j < across.end; ++j) {
-          const int64_t at =
-              (down.first + i * s.dilation_height) * s.width + across.first + j * s.dilation_width;
-          sum = madd(depthwise[(i * s.kernel_width + j) * depth + c],
-                     static_cast<Acc>(x[at * depth + c]), sum);
-        }
-      }
-      z[c] = s.relu && sum < 0 ? Acc(0) : sum;
-    }
+    depthwise_channels(x, depthwise, depthwise_bias, s, first + p, tile + p * depth);
   }
   for (int64_t d = 0; d < s.out_channels; d += columns) {
     const vec<Acc> left = load<Acc>(pointwise_bias + d),
@@ -211,5 +218,38 @@ void separable_channels_last(const T* input, const Acc* depthwise, const Acc* de
     }
   }
 }
+
+#if FASTCV_VECTOR_BYTES == 64
+// The same with products of bfloat16, two channels to a word. pointwise: pack_pairs(). tile: room
+// for plan.tile rows of pairs, and for a pixel's outputs before.
+inline void separable_bfloat16(const c10::BFloat16* input, const float* depthwise,
+                               const float* depthwise_bias, const c10::BFloat16* pointwise,
+                               const float* pointwise_bias, c10::BFloat16* output,
+                               const SeparableShape& s, const SeparablePlan& plan, int64_t job,
+                               float* z, c10::BFloat16* tile) {
+  constexpr int64_t columns = tile_columns<float>, step = lanes<float>;
+  const int64_t pixels = s.out_height * s.out_width, depth = s.channels;
+  const int64_t row = (depth + 1) / 2 * 2;
+  const int64_t image = job / plan.tiles, first = job % plan.tiles * plan.tile;
+  const int64_t n = std::min(plan.tile, pixels - first);
+  const c10::BFloat16* x = input + image * s.height * s.width * depth;
+  for (int64_t p = 0; p < n; ++p) {
+    depthwise_channels(x, depthwise, depthwise_bias, s, first + p, z);
+    copy_into<float>(z, depth, tile + p * row);
+  }
+  for (int64_t d = 0; d < s.out_channels; d += columns) {
+    const vec<float> left = load<float>(pointwise_bias + d),
+                     right = load<float>(pointwise_bias + d + step);
+    for (int64_t p = 0; p < n; p += tile_rows) {
+      TileSums<float> sum;
+      pair_sums(row / 2, tile + p * row, row, pointwise + d * row, sum);
+      c10::BFloat16* out = output + (image * pixels + first + p) * s.out_channels + d;
+      for (int64_t r = 0; r < tile_rows && p + r < n; ++r, out += s.out_channels) {
+        store_row<c10::BFloat16, float>(sum[r], left, right, s.out_channels - d, out);
+      }
+    }
+  }
+}
+#endif
 
 }  // namespace fastcv::FASTCV_ISA

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/call_op.h"
+#include "common/cpu_bfloat16.h"
 #include "common/dispatch.h"
 #include "common/fill_with_bias.h"
 #include "common/huge_pages.h"
@@ -82,7 +83,7 @@ void run_depthwise(const at::Tensor& input, const at::Tensor& weight, const acc_
 }
 
 // Whether oneDNN has better than a plain loop for bfloat16 here.
-bool multiplies_bfloat16() {
+bool onednn_takes_bfloat16() {
   static const bool does = find_op<bool()>("mkldnn::_is_mkldnn_bf16_supported").call();
   return does;
 }
@@ -96,7 +97,9 @@ at::Tensor conv_transpose2d_cpu(const at::Tensor& input, const at::Tensor& weigh
   const auto dtype = input.scalar_type();
   const auto format = input.suggest_memory_format();
   TransposedPath path = path_of(s);
-  if (path == TransposedPath::depthwise && s.stride_width < least_stride) {
+  const bool bfloat16 = dtype == at::kBFloat16;  // ours multiply it in float32
+  if (path == TransposedPath::depthwise ? s.stride_width < least_stride
+                                        : bfloat16 && multiplies_bfloat16()) {
     path = TransposedPath::general;
   }
   const bool general = path == TransposedPath::general && input.numel() != 0 && weight.numel() != 0;
@@ -104,7 +107,7 @@ at::Tensor conv_transpose2d_cpu(const at::Tensor& input, const at::Tensor& weigh
                           const std::optional<at::Tensor>& b) {
     return at::conv_transpose2d(x, w, b, stride, padding, output_padding, groups, dilation);
   };
-  const bool slow = dtype == at::kHalf || (dtype == at::kBFloat16 && !multiplies_bfloat16());
+  const bool slow = dtype == at::kHalf || (bfloat16 && !onednn_takes_bfloat16());
   if (general && !slow) return torchs(input, weight, bias).contiguous(format);
 
   at::Tensor output =

@@ -1,5 +1,6 @@
 """atrous_separable_conv2d against plain loops, forward and backward."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -261,8 +262,8 @@ def test_autocast_runs_in_half_precision(device):
 def test_threads_and_runs_agree():
     before = torch.get_num_threads()
     try:
-        for memory_format in FORMATS:
-            parts = tensors("rate 2", (2, 33, 31), dtype=torch.float32)
+        for memory_format, dtype in itertools.product(FORMATS, (torch.float32, torch.bfloat16)):
+            parts = tensors("rate 2", (2, 33, 31), dtype=dtype)
             parts[0] = parts[0].contiguous(memory_format=memory_format)
             torch.set_num_threads(1)
             one = atrous_separable_conv2d(*parts, *options("rate 2"))
