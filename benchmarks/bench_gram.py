@@ -39,6 +39,18 @@ def test_gram_matrix_channels_last(compare, threads):
     )
 
 
+def test_gram_matrix_in_bfloat16(compare, threads):
+    x = torch.randn(4, 256, 128, 128, generator=torch.Generator().manual_seed(0)).bfloat16()
+    compare(
+        "gram_matrix",
+        "4 x 256 x 128^2, bfloat16",
+        lambda: ops.gram_matrix(x),
+        lambda: by_bmm(x),
+        peer_name="torch.bmm",
+        target=1.5,
+    )
+
+
 def test_gram_matrix_forward_and_backward(compare, threads):
     x = torch.randn(4, 256, 128, 128, generator=torch.Generator().manual_seed(0)).requires_grad_()
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/cpu_bfloat16.h"
 #include "common/dispatch.h"
 #include "gram_matrix/gram_matrix.h"
 
@@ -56,6 +57,35 @@ struct Split {
   }
 };
 
+// The products of bfloat16 panels, two pixels at a time; false where the processor has none.
+template <typename T, typename Acc>
+bool multiply_as_pairs(int64_t row, int64_t end, int64_t packed_pixels, int64_t count, Acc* packed,
+                       Acc* sums) {
+#if defined(__x86_64__)
+  if constexpr (std::is_same_v<T, c10::BFloat16>) {
+    if (!multiplies_bfloat16()) return false;
+    const int64_t pairs = (count + 1) / 2;
+    for (int64_t p = 0; p < end; ++p) {
+      float* const to = packed + p * packed_pixels * panel;
+      if (count % 2 != 0) std::fill_n(to + count * panel, panel, 0.0f);
+      isa_avx512::pair_pixels(2 * pairs, to);
+    }
+    for (int64_t k = 0; k < pairs; k += multiplied_pixels) {
+      float* out = sums;
+      for (int64_t i = row; i < end; ++i) {
+        for (int64_t j = 0; j <= i; ++j, out += tile) {
+          isa_avx512::multiply_pairs(packed + (i * packed_pixels + k) * panel,
+                                     packed + (j * packed_pixels + k) * panel,
+                                     std::min(multiplied_pixels, pairs - k), out);
+        }
+      }
+    }
+    return true;
+  }
+#endif
+  return false;
+}
+
 // The sums of rows [row, end) of tiles over pixels [k, k_end) of an image, a tile after the other.
 template <typename T, typename Acc>
 void multiply(const at::Tensor& image, int64_t packed_pixels, int64_t row, int64_t end, int64_t k,
@@ -72,6 +102,7 @@ void multiply(const at::Tensor& image, int64_t packed_pixels, int64_t row, int64
                                           static_cast<int>(std::min(panel, channels - p * panel)),
                                           count, packed + p * packed_pixels * panel);
     }
+    if (multiply_as_pairs<T>(row, end, packed_pixels, count, packed, sums)) continue;
     for (int64_t m = 0; m < count; m += multiplied_pixels) {
       const int64_t pixels = std::min(multiplied_pixels, count - m);
       const auto packed_panel = [&](int64_t p) { return packed + (p * packed_pixels + m) * panel; };
