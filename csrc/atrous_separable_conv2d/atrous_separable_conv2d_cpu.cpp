@@ -34,6 +34,18 @@ void run(const at::Tensor& input, const at::Tensor& depthwise, const at::Tensor&
   const auto pw = make_buffer<Acc>(plan.packed);
   FASTCV_ISA_CALL(pack_pointwise<T, Acc>)(pointwise.const_data_ptr<T>(), s, channels_last,
                                           pw.get());
+  auto run_channels_last = FASTCV_ISA_CALL(separable_channels_last<false, T, Acc>);
+#if defined(__x86_64__)
+  if constexpr (std::is_same_v<T, c10::BFloat16>) {
+    if (channels_last && multiplies_bfloat16()) {
+      constexpr int64_t width = isa_avx512::tile_columns<float>;
+      for (int64_t panel = 0; panel < plan.packed; panel += s.channels * width) {
+        isa_avx512::pair_rows(s.channels, width, pw.get() + panel);
+      }
+      run_channels_last = isa_avx512::separable_channels_last<true, T, Acc>;
+    }
+  }
+#endif
   std::vector<int64_t> offsets;  // of every tap
   for (int64_t i = 0; i < s.kernel_height; ++i) {
     for (int64_t j = 0; j < s.kernel_width; ++j) offsets.push_back(tap_offset(s, plan, i, j));
@@ -45,8 +57,8 @@ void run(const at::Tensor& input, const at::Tensor& depthwise, const at::Tensor&
     std::fill_n(scratch.get(), plan.scratch, Acc(0));
     for (int64_t job = begin; job < end; ++job) {
       if (channels_last) {
-        FASTCV_ISA_CALL(separable_channels_last<T, Acc>)(x, dw.get(), db.get(), pw.get(), pb.get(),
-                                                         out, s, plan, job, scratch.get());
+        run_channels_last(x, dw.get(), db.get(), pw.get(), pb.get(), out, s, plan, job,
+                          scratch.get());
       } else {
         const SeparableTile tile(s, plan, job);
         FASTCV_ISA_CALL(separable_nchw<T, Acc>)(x, dw.get(), db.get(), pw.get(), pb.get(), out, s,
@@ -55,44 +67,6 @@ void run(const at::Tensor& input, const at::Tensor& depthwise, const at::Tensor&
     }
   });
 }
-
-#if defined(__x86_64__)
-// The pointwise weight [D, C] in panels of output channels, two channels of input to a word.
-std::vector<c10::BFloat16> pack_pairs(const c10::BFloat16* pointwise, const SeparableShape& s) {
-  constexpr int64_t width = isa_avx512::tile_columns<float>;
-  const int64_t row = (s.channels + 1) / 2 * 2;
-  std::vector<c10::BFloat16> packed((s.out_channels + width - 1) / width * width * row);
-  for (int64_t d = 0; d < s.out_channels; ++d, pointwise += s.channels) {
-    c10::BFloat16* panel = packed.data() + d / width * width * row + d % width * 2;
-    for (int64_t c = 0; c < s.channels; c += 2, panel += 2 * width) {
-      std::copy_n(pointwise + c, std::min<int64_t>(2, s.channels - c), panel);
-    }
-  }
-  return packed;
-}
-
-void run_bfloat16(const at::Tensor& input, const at::Tensor& depthwise, const at::Tensor& pointwise,
-                  const at::Tensor& depthwise_bias, const at::Tensor& pointwise_bias,
-                  const SeparableShape& s, const at::Tensor& output) {
-  using T = c10::BFloat16;
-  const SeparablePlan plan =
-      isa_avx512::plan_separable<float>(s, /*channels_last=*/true, at::get_num_threads());
-  const auto dw = widened<T>(depthwise, depthwise.numel());
-  const auto db = widened<T>(depthwise_bias, s.channels);
-  const auto pb = widened<T>(pointwise_bias, s.out_channels);
-  const auto pw = pack_pairs(pointwise.const_data_ptr<T>(), s);
-  const T* x = input.const_data_ptr<T>();
-  T* out = output.mutable_data_ptr<T>();
-  at::parallel_for(0, s.batch * plan.tiles, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> pixel(s.channels);
-    std::vector<T> tile(plan.tile * (s.channels + 1));
-    for (int64_t job = begin; job < end; ++job) {
-      isa_avx512::separable_bfloat16(x, dw.get(), db.get(), pw.data(), pb.get(), out, s, plan, job,
-                                     pixel.data(), tile.data());
-    }
-  });
-}
-#endif
 
 at::Tensor atrous_separable_conv2d_cpu(const at::Tensor& input, const at::Tensor& depthwise_weight,
                                        const at::Tensor& pointwise_weight,
@@ -119,12 +93,6 @@ at::Tensor atrous_separable_conv2d_cpu(const at::Tensor& input, const at::Tensor
     return bias ? bias->contiguous() : at::Tensor();
   };
   const at::Tensor db = dense(depthwise_bias), pb = dense(pointwise_bias);
-#if defined(__x86_64__)
-  if (channels_last && x.scalar_type() == at::kBFloat16 && multiplies_bfloat16()) {
-    run_bfloat16(x, dw, pw, db, pb, s, output);
-    return output;
-  }
-#endif
   dispatch_floating(input.scalar_type(), "atrous_separable_conv2d", "input",
                     [&]<typename T>() { run<T>(x, dw, pw, db, pb, s, channels_last, output); });
   return output;

@@ -1,5 +1,6 @@
 // A job is a tile of output pixels of one image: its depthwise output, all channels, is made in the
 // cache and goes through the matrix product at once.
+#include "common/bfloat16_pairs.h"
 #include "common/matmul_tile.h"
 
 namespace fastcv::FASTCV_ISA {
@@ -192,7 +193,8 @@ inline void depthwise_channels(const T* x, const Acc* depthwise, const Acc* bias
   }
 }
 
-template <typename T, typename Acc>
+// With `pairs`, of bfloat16 in words of two channels, as pair_rows() leaves the pointwise weight.
+template <bool pairs, typename T, typename Acc>
 void separable_channels_last(const T* input, const Acc* depthwise, const Acc* depthwise_bias,
                              const Acc* pointwise, const Acc* pointwise_bias, T* output,
                              const SeparableShape& s, const SeparablePlan& plan, int64_t job,
@@ -204,13 +206,19 @@ void separable_channels_last(const T* input, const Acc* depthwise, const Acc* de
   const T* x = input + image * s.height * s.width * depth;
   for (int64_t p = 0; p < n; ++p) {
     depthwise_channels(x, depthwise, depthwise_bias, s, first + p, tile + p * depth);
+    if constexpr (pairs) pair_row(depth, tile + p * depth);
   }
   for (int64_t d = 0; d < s.out_channels; d += columns) {
     const vec<Acc> left = load<Acc>(pointwise_bias + d),
                    right = load<Acc>(pointwise_bias + d + step);
     for (int64_t p = 0; p < n; p += tile_rows) {
       TileSums<Acc> sum;
-      tile_sums(depth, tile + p * depth, depth, 1, pointwise + d * depth, columns, sum);
+      const Acc *a = tile + p * depth, *b = pointwise + d * depth;
+      if constexpr (pairs) {
+        add_pairs<tile_rows, 2>((depth + 1) / 2, a, depth, 1, b, columns, sum);
+      } else {
+        tile_sums(depth, a, depth, 1, b, columns, sum);
+      }
       T* out = output + (image * pixels + first + p) * s.out_channels + d;
       for (int64_t r = 0; r < tile_rows && p + r < n; ++r, out += s.out_channels) {
         store_row<T, Acc>(sum[r], left, right, s.out_channels - d, out);
@@ -218,38 +226,5 @@ void separable_channels_last(const T* input, const Acc* depthwise, const Acc* de
     }
   }
 }
-
-#if FASTCV_VECTOR_BYTES == 64
-// The same with products of bfloat16, two channels to a word. pointwise: pack_pairs(). tile: room
-// for plan.tile rows of pairs, and for a pixel's outputs before.
-inline void separable_bfloat16(const c10::BFloat16* input, const float* depthwise,
-                               const float* depthwise_bias, const c10::BFloat16* pointwise,
-                               const float* pointwise_bias, c10::BFloat16* output,
-                               const SeparableShape& s, const SeparablePlan& plan, int64_t job,
-                               float* z, c10::BFloat16* tile) {
-  constexpr int64_t columns = tile_columns<float>, step = lanes<float>;
-  const int64_t pixels = s.out_height * s.out_width, depth = s.channels;
-  const int64_t row = (depth + 1) / 2 * 2;
-  const int64_t image = job / plan.tiles, first = job % plan.tiles * plan.tile;
-  const int64_t n = std::min(plan.tile, pixels - first);
-  const c10::BFloat16* x = input + image * s.height * s.width * depth;
-  for (int64_t p = 0; p < n; ++p) {
-    depthwise_channels(x, depthwise, depthwise_bias, s, first + p, z);
-    copy_into<float>(z, depth, tile + p * row);
-  }
-  for (int64_t d = 0; d < s.out_channels; d += columns) {
-    const vec<float> left = load<float>(pointwise_bias + d),
-                     right = load<float>(pointwise_bias + d + step);
-    for (int64_t p = 0; p < n; p += tile_rows) {
-      TileSums<float> sum;
-      pair_sums(row / 2, tile + p * row, row, pointwise + d * row, sum);
-      c10::BFloat16* out = output + (image * pixels + first + p) * s.out_channels + d;
-      for (int64_t r = 0; r < tile_rows && p + r < n; ++r, out += s.out_channels) {
-        store_row<c10::BFloat16, float>(sum[r], left, right, s.out_channels - d, out);
-      }
-    }
-  }
-}
-#endif
 
 }  // namespace fastcv::FASTCV_ISA

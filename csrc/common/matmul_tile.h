@@ -32,34 +32,6 @@ template <typename Acc>
   }
 }
 
-#if FASTCV_VECTOR_BYTES == 64
-// The same of bfloat16 in pairs, which AVX512_BF16 multiplies and adds at once: a's rows hold pairs
-// side by side, and so does b, for each pair tile_columns of them. (Of GCC's and clang's targets
-// the latter's names all, not only what it adds.)
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi,bmi2,avx512bf16")]]
-inline void pair_sums(int64_t pairs, const c10::BFloat16* a, int64_t a_row, const c10::BFloat16* b,
-                      TileSums<float>& out) {
-  TileSums<float> sum = {};
-  for (int64_t i = 0; i < pairs; ++i, a += 2, b += 2 * tile_columns<float>) {
-    const __m512bh b0 = (__m512bh)_mm512_loadu_si512(b),
-                   b1 = (__m512bh)_mm512_loadu_si512(b + tile_columns<float>);
-#pragma GCC unroll 12
-    for (int r = 0; r < tile_rows; ++r) {
-      int32_t pair;
-      std::memcpy(&pair, a + r * a_row, sizeof pair);
-      const __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
-      sum[r][0] = (vec<float>)_mm512_dpbf16_ps((__m512)sum[r][0], x, b0);
-      sum[r][1] = (vec<float>)_mm512_dpbf16_ps((__m512)sum[r][1], x, b1);
-    }
-  }
-#pragma GCC unroll 12
-  for (int r = 0; r < tile_rows; ++r) {
-    out[r][0] = sum[r][0];
-    out[r][1] = sum[r][1];
-  }
-}
-#endif
-
 // tile_sums into memory, or added to what is there: c[r * c_row + j].
 template <bool add, typename Acc>
 inline void multiply_tile(int64_t n, const Acc* a, int64_t a_row, int64_t a_step, const Acc* b,

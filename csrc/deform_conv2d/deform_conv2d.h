@@ -3,8 +3,8 @@
 //
 //   input    [N, C, H, W] float64 | float32 | float16 | bfloat16, any strides; H * W < 2^31
 //   offset   [N, 2 * D * T, H', W'] in pixels: channel 2 * (d * T + t) is dy, the next one dx of
-//   tap
-//            t = i * KW + j for the channels of offset group d; T = KH * KW taps, D groups of C / D
+//            tap t = i * KW + j for the channels of offset group d; T = KH * KW taps, D groups of
+//            C / D
 //   weight   [O, C / G, KH, KW]: G groups, as in conv2d
 //   bias     [O] or none
 //   mask     [N, D * T, H', W']: multiplies what channel d * T + t reads; none: 1
@@ -15,7 +15,8 @@
 //
 // All tensors have input's dtype and device. Between pixels the image is bilinear and outside of it
 // 0, as in common zero padding. A position that is NaN or infinite is outside. Sums in float32
-// (float64 for float64).
+// (float64 for float64), of samples that CUDA rounds to input's dtype, and so does a CPU that
+// multiplies bfloat16.
 //
 // Errors: shapes, dtypes, devices other than above; H' or W' below 1.
 // Gradient: of all five, once; at whole positions the offset's is towards the higher pixel. On the

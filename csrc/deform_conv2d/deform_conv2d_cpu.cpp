@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include "common/cpu_bfloat16.h"
 #include "common/dispatch.h"
 #include "common/huge_pages.h"
 #include "deform_conv2d/deform_conv2d.h"
@@ -59,9 +60,14 @@ struct Forward {
     at::parallel_for(0, s.groups * count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t job = begin; job < end; ++job) {
         const Chunk& chunk = chunks[job % count];
+        Acc* const to = weights_of(job / count, chunk);
         FASTCV_ISA_CALL(pack_columns<Acc, T>)(w + job / count * outs * s.columns() + chunk.first,
-                                              chunk.columns(), 1, outs, s.columns(),
-                                              weights_of(job / count, chunk));
+                                              chunk.columns(), 1, outs, s.columns(), to);
+#if defined(__x86_64__)
+        if constexpr (std::is_same_v<T, c10::BFloat16>) {
+          if (multiplies_bfloat16()) isa_avx512::pair_columns(chunk.columns(), outs, to);
+        }
+#endif
       }
     });
   }
@@ -93,10 +99,26 @@ struct Forward {
                                               count, out, row);
             });
       }
-      FASTCV_ISA_CALL(multiply<true, Acc>)(count, outs, chunk.columns(), scratch.columns.data(),
-                                           row, 1, weights_of(group, chunk), 0, sums, out_columns);
+      add_product(count, chunk.columns(), scratch.columns.data(), row, weights_of(group, chunk),
+                  sums);
     }
     store(n, group, first, count, sums);
+  }
+
+  // sums += columns * weights
+  void add_product(int count, int64_t n, Acc* columns, int64_t row, const Acc* weights,
+                   Acc* sums) const {
+    const int64_t outs = s.group_out_channels();
+#if defined(__x86_64__)
+    if constexpr (std::is_same_v<T, c10::BFloat16>) {
+      if (multiplies_bfloat16()) {
+        for (int p = 0; p < count; ++p) isa_avx512::pair_row(n, columns + p * row);
+        return isa_avx512::multiply_pairs(count, outs, n, columns, row, weights, sums, out_columns);
+      }
+    }
+#endif
+    FASTCV_ISA_CALL(multiply<true, Acc>)(count, outs, n, columns, row, 1, weights, 0, sums,
+                                         out_columns);
   }
 
   void store(int64_t n, int64_t group, int64_t first, int count, const Acc* sums) const {

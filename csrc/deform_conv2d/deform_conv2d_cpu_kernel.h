@@ -1,5 +1,6 @@
 // Reads and writes what the samples of one tap say, for channels of one offset group; and the
 // tiles of the matrix products. Compiled once per instruction set.
+#include "common/bfloat16_pairs.h"
 #include "common/matmul_tile.h"
 
 namespace fastcv::FASTCV_ISA {
@@ -145,5 +146,30 @@ void multiply(int64_t rows, int64_t columns, int64_t n, const Acc* a, int64_t a_
     }
   }
 }
+
+#if FASTCV_VECTOR_BYTES == 64
+// c += a * b for rows of a that pair_row() and weights that pair_columns() left.
+inline void multiply_pairs(int64_t rows, int64_t columns, int64_t n, const float* a, int64_t a_row,
+                           const float* b, float* c, int64_t c_row) {
+  constexpr int64_t width = tile_columns<float>;
+  for (int64_t j = 0; j < columns; j += width, b += n * width) {
+    for (int64_t r = 0; r < rows; r += tile_rows) {
+      TileSums<float> sum;
+      add_pairs<tile_rows, 2>((n + 1) / 2, a + r * a_row, a_row, 1, b, width, sum);
+      for (int k = 0; k < tile_rows; ++k) {
+        float* at = c + (r + k) * c_row + j;
+        store<float>(at, load<float>(at) + sum[k][0]);
+        store<float>(at + lanes<float>, load<float>(at + lanes<float>) + sum[k][1]);
+      }
+    }
+  }
+}
+
+// Weights of pack_columns() as words of two rows.
+inline void pair_columns(int64_t rows, int64_t columns, float* b) {
+  constexpr int64_t width = tile_columns<float>;
+  for (int64_t j = 0; j < columns; j += width, b += rows * width) pair_rows(rows, width, b);
+}
+#endif
 
 }  // namespace fastcv::FASTCV_ISA

@@ -66,9 +66,7 @@ bool multiply_as_pairs(int64_t row, int64_t end, int64_t packed_pixels, int64_t 
     if (!multiplies_bfloat16()) return false;
     const int64_t pairs = (count + 1) / 2;
     for (int64_t p = 0; p < end; ++p) {
-      float* const to = packed + p * packed_pixels * panel;
-      if (count % 2 != 0) std::fill_n(to + count * panel, panel, 0.0f);
-      isa_avx512::pair_pixels(2 * pairs, to);
+      isa_avx512::pair_rows(count, panel, packed + p * packed_pixels * panel);
     }
     for (int64_t k = 0; k < pairs; k += multiplied_pixels) {
       float* out = sums;

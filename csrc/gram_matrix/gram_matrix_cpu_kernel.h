@@ -1,5 +1,7 @@
 // Panels of 16 channels, packed pixel after pixel, and the products of two of them: a tile of
 // 16 x 16 sums.
+#include "common/bfloat16_pairs.h"
+
 namespace fastcv::FASTCV_ISA {
 
 // to[k * 16 + c] for `count` pixels; channels that do not exist become 0.
@@ -75,33 +77,12 @@ void multiply_panels(const Acc* a, const Acc* b, int64_t count, Acc* tile) {
 }
 
 #if FASTCV_VECTOR_BYTES == 64
-// Two pixels of bfloat16 to a word: words[k * 16 + c], from floats [pixels][16] that hold bfloat16.
-// `pixels` is even.
-inline void pair_pixels(int64_t pixels, float* panel) {
-  for (int64_t k = 0; k < pixels; k += 2) {
-    const int_vec even = (int_vec)load<float>(panel + k * block_channels);
-    const int_vec odd = (int_vec)load<float>(panel + (k + 1) * block_channels);
-    store<float>(panel + k / 2 * block_channels,
-                 (vec<float>)((even >> 16 & 0xffff) | (odd & ~0xffff)));
-  }
-}
-
-// multiply_panels of such words: AVX512_BF16 multiplies and adds two at once.
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi,bmi2,avx512bf16")]]
+// multiply_panels of words of two pixels, as pair_rows() leaves them.
 inline void multiply_pairs(const float* a, const float* b, int64_t pairs, float* tile) {
-  __m512 sum[block_channels] = {};
-  for (int64_t k = 0; k < pairs; ++k, a += block_channels, b += block_channels) {
-    const __m512bh row = (__m512bh)_mm512_loadu_si512(b);
-#pragma GCC unroll 16
-    for (int r = 0; r < block_channels; ++r) {
-      int32_t pair;
-      std::memcpy(&pair, a + r, sizeof pair);
-      sum[r] = _mm512_dpbf16_ps(sum[r], (__m512bh)_mm512_set1_epi32(pair), row);
-    }
-  }
-  for (int r = 0; r < block_channels; ++r) {
-    float* out = tile + r * block_channels;
-    store<float>(out, load<float>(out) + (vec<float>)sum[r]);
+  vec<float> sum[block_channels][1];
+  add_pairs<block_channels, 1>(pairs, a, 1, block_channels, b, block_channels, sum);
+  for (int r = 0; r < block_channels; ++r, tile += block_channels) {
+    store<float>(tile, load<float>(tile) + sum[r][0]);
   }
 }
 #endif
