@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+collect_ignore = ["pretended_device.py"]  # registers a device: test_devices.py runs it, apart
+
 # cuDNN would multiply float32 in TF32, a thousandth off; oracles are float64's.
 torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
