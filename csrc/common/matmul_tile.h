@@ -32,12 +32,9 @@ template <typename Acc>
   }
 }
 
-// tile_sums into memory, or added to what is there: c[r * c_row + j].
+// A tile into memory, or added to what is there: c[r * c_row + j].
 template <bool add, typename Acc>
-inline void multiply_tile(int64_t n, const Acc* a, int64_t a_row, int64_t a_step, const Acc* b,
-                          int64_t b_row, Acc* c, int64_t c_row) {
-  TileSums<Acc> sum;
-  tile_sums(n, a, a_row, a_step, b, b_row, sum);
+[[gnu::always_inline]] inline void store_tile(const TileSums<Acc>& sum, Acc* c, int64_t c_row) {
 #pragma GCC unroll 12
   for (int r = 0; r < tile_rows; ++r, c += c_row) {
     for (int j = 0; j < 2; ++j) {
@@ -45,6 +42,14 @@ inline void multiply_tile(int64_t n, const Acc* a, int64_t a_row, int64_t a_step
       store<Acc>(p, add ? load<Acc>(p) + sum[r][j] : sum[r][j]);
     }
   }
+}
+
+template <bool add, typename Acc>
+inline void multiply_tile(int64_t n, const Acc* a, int64_t a_row, int64_t a_step, const Acc* b,
+                          int64_t b_row, Acc* c, int64_t c_row) {
+  TileSums<Acc> sum;
+  tile_sums(n, a, a_row, a_step, b, b_row, sum);
+  store_tile<add, Acc>(sum, c, c_row);
 }
 
 // Row r of the sums plus (left, right), its first `columns` columns, rounded to T.

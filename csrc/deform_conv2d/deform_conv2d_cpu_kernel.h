@@ -156,11 +156,7 @@ inline void multiply_pairs(int64_t rows, int64_t columns, int64_t n, const float
     for (int64_t r = 0; r < rows; r += tile_rows) {
       TileSums<float> sum;
       add_pairs<tile_rows, 2>((n + 1) / 2, a + r * a_row, a_row, 1, b, width, sum);
-      for (int k = 0; k < tile_rows; ++k) {
-        float* at = c + (r + k) * c_row + j;
-        store<float>(at, load<float>(at) + sum[k][0]);
-        store<float>(at + lanes<float>, load<float>(at + lanes<float>) + sum[k][1]);
-      }
+      store_tile<true, float>(sum, c + r * c_row + j, c_row);
     }
   }
 }
