@@ -22,7 +22,7 @@ from fastcv import recipes
 from fastcv._files import replacing
 from fastcv.data import DrawnDigits
 from fastcv.models import load_model
-from fastcv.recipes.digits_detector.recipe import WEIGHTS as SHIPS
+from fastcv.recipes.detection.digits_detector.recipe import WEIGHTS as SHIPS
 
 RESULTS = ROOT / "benchmarks" / "results" / "digit_detectors.json"
 TITLES = {  # as the lecture tells of them

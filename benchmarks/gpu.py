@@ -32,9 +32,9 @@ TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 TESTS = [  # all that use a GPU, none that needs more than torch, torchvision and what pytest needs
     "tests/augment",
-    "tests/models/test_every_detector.py",
+    "tests/models/detection/test_every_detector.py",
     "tests/models/test_on_cuda.py",
-    "tests/models/test_system.py",
+    "tests/models/test_model.py",
     "tests/ops",
 ]
 TRAINING = "tests/learn/test_on_cuda.py"  # needs lightning as well

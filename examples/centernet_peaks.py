@@ -20,7 +20,7 @@ from torch import Tensor
 
 import fastcv
 from fastcv.data import DrawnDigits
-from fastcv.nn.keypoints.heatmaps import find_peaks
+from fastcv.nn.points.heatmaps import find_peaks
 
 SCENES = 4
 STEPS = 120

@@ -12,7 +12,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from fastcv.nn.transposed_conv import draw_overlap
+from fastcv.draw import draw_overlap
 
 
 def main() -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import torch
 
-from fastcv.learn import draw_confusion, draw_reliability, evaluate_classifier, fit
-from fastcv.recipes._small import SmallResNet, fit_options, scanned_digits
+from fastcv.draw import draw_confusion, draw_reliability
+from fastcv.learn import fit
+from fastcv.metrics import evaluate_classifier
+from fastcv.recipes.learn._small import SmallResNet, fit_options, scanned_digits
 
 
 def main() -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fastcv.data import DrawnDigits, box_heatmap, draw_bias, mean_images
-from fastcv.recipes._small import scanned_digits
+from fastcv.data import DrawnDigits, box_heatmap, mean_images
+from fastcv.draw import draw_bias
+from fastcv.recipes.learn._small import scanned_digits
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from fastcv.learn import SegmentationMetrics
+from fastcv.metrics import SegmentationMetrics
 from fastcv.ops import dense_crf
 
 STRIDE = 48

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fastcv.learn import SegmentationMetrics
+from fastcv.metrics import SegmentationMetrics
 from fastcv.recipes import few_pixels
 from fastcv.results import Segmentation
 

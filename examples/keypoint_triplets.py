@@ -21,7 +21,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from fastcv.data import DrawnDigits
-from fastcv.nn.keypoints.corner_pairs import central_region
+from fastcv.nn.points.corner_pairs import central_region
 
 SCENE = 13
 N = 3

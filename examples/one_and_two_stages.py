@@ -23,8 +23,8 @@ import fastcv
 from fastcv.data import DrawnDigits
 from fastcv.explain import detection_steps
 from fastcv.explain.nms import draw_box
-from fastcv.nn.detection_transform import resize_boxes
-from fastcv.recipes.digits_detector.recipe import WEIGHTS
+from fastcv.nn.detection.transform import resize_boxes
+from fastcv.recipes.detection.digits_detector.recipe import WEIGHTS
 from fastcv.results import Detections
 
 PROPOSALS = 60

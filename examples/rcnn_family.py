@@ -22,7 +22,7 @@ from torch.nn import functional as F
 import fastcv
 from fastcv.classes import class_names
 from fastcv.models.detection.rcnn import RCNN
-from fastcv.nn.vgg import VGGTrunk
+from fastcv.nn.backbones.vgg import VGGTrunk
 from fastcv.ops import selective_search
 
 MAP_NUMBERS = 512 * 7 * 7

@@ -18,7 +18,7 @@ import torch
 from matplotlib.patches import Rectangle
 
 import fastcv
-from fastcv.nn.matching import BETWEEN, Matcher
+from fastcv.nn.detection.matching import BETWEEN, Matcher
 from fastcv.ops import box_iou, sigmoid_focal_loss
 
 OBJECTS = torch.tensor([[160.0, 55, 275, 205], [15.0, 45, 445, 511], [388.0, 5, 478, 262]])

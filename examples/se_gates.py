@@ -18,7 +18,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from fastcv.nn.squeeze_excitation import SqueezeExcitation
+from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
 
 CHANNELS = 32
 HELD_OUT = 500

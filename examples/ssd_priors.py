@@ -17,8 +17,8 @@ import torch
 from matplotlib.patches import Rectangle
 
 import fastcv
-from fastcv.nn.detection_transform import resize_boxes
-from fastcv.nn.matching import MultiBoxMatcher
+from fastcv.nn.detection.matching import MultiBoxMatcher
+from fastcv.nn.detection.transform import resize_boxes
 from fastcv.ops import box_iou
 
 SIZE = 300

@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import fastcv
-from fastcv.nn.separable_conv import SeparableConv2d
+from fastcv.nn.layers.separable_conv import SeparableConv2d
 
 PARTS = ("conv1", "conv2", *(f"block{i}" for i in range(1, 13)), "conv3", "conv4")
 

@@ -12,10 +12,25 @@ import importlib
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from fastcv import _old_names
+
 if TYPE_CHECKING:
-    from fastcv import augment, data, images, learn, models, nn, ops, recipes, results
-    from fastcv._onnx import export_onnx
-    from fastcv._optimize import optimize
+    from fastcv import (
+        augment,
+        data,
+        deploy,
+        draw,
+        explain,
+        images,
+        learn,
+        metrics,
+        models,
+        nn,
+        ops,
+        recipes,
+        results,
+    )
+    from fastcv.deploy import export_onnx, optimize
     from fastcv.models import create_model, list_models, load_model, save_model
 
 try:
@@ -27,11 +42,15 @@ __all__ = [
     "augment",
     "create_model",
     "data",
+    "deploy",
+    "draw",
+    "explain",
     "export_onnx",
     "images",
     "learn",
     "list_models",
     "load_model",
+    "metrics",
     "models",
     "nn",
     "ops",
@@ -46,9 +65,11 @@ _HOME_OF = {
     "list_models": "models",
     "load_model": "models",
     "save_model": "models",
-    "export_onnx": "_onnx",
-    "optimize": "_optimize",
+    "export_onnx": "deploy",
+    "optimize": "deploy",
 }
+
+_old_names.install()
 
 
 def __getattr__(name: str) -> Any:

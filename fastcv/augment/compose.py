@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch import Generator, Tensor
 
-from fastcv.augment import _draw
+from fastcv.augment import _random
 from fastcv.augment.targets import Targets
 
 
@@ -57,7 +57,7 @@ class Sometimes:
     def __call__(
         self, images: Tensor, targets: Targets = None, *, generator: Generator | None = None
     ) -> tuple[Tensor, Targets]:
-        which = _draw.chance(self.p, len(images), generator)
+        which = _random.chance(self.p, len(images), generator)
         return apply_to(which, images, targets, self.augmentation, generator=generator)
 
 

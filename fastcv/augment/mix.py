@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from fastcv.augment import _draw
+from fastcv.augment import _random
 from fastcv.augment.cutout import inside
 
 
@@ -35,7 +35,7 @@ class MixUp:
         self, images: Tensor, targets: Tensor, *, generator: Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """Images ``[B, 3, H, W]`` and labels ``[B]`` or ``[B, C]`` to images and shares."""
-        share = _draw.beta(self.alpha, len(images), generator)
+        share = _random.beta(self.alpha, len(images), generator)
         other = torch.randperm(len(images), generator=generator)
         return mix_up(images, probabilities(targets, self.num_classes), share, other)
 
@@ -68,7 +68,7 @@ class CutMix:
     ) -> tuple[Tensor, Tensor]:
         """Images ``[B, 3, H, W]`` and labels ``[B]`` or ``[B, C]`` to images and shares."""
         n, (height, width) = len(images), images.shape[-2:]
-        side = (1 - _draw.beta(self.alpha, n, generator)).sqrt()
+        side = (1 - _random.beta(self.alpha, n, generator)).sqrt()
         x, y = (torch.rand(n, generator=generator) * length for length in (width, height))
         half_width, half_height = side * width / 2, side * height / 2
         x1, x2 = (edge.round().clamp(0, width) for edge in (x - half_width, x + half_width))

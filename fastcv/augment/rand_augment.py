@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from fastcv.augment import _draw, color, tone
+from fastcv.augment import _random, color, tone
 from fastcv.augment.compose import apply_to
 from fastcv.augment.geometry import affine_matrices, warp
 from fastcv.augment.targets import Targets
@@ -112,7 +112,7 @@ class RandAugment:
     ) -> tuple[Tensor, Targets]:
         for _ in range(self.n):
             drawn = torch.randint(len(CHANGES), (len(images),), generator=generator)
-            sign = 1 - 2 * _draw.chance(0.5, len(images), generator).float()
+            sign = 1 - 2 * _random.chance(0.5, len(images), generator).float()
             # A loop over the changes, not over the images.
             for place, change in enumerate(CHANGES.values()):
                 which = drawn == place

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from fastcv.augment import _draw
+from fastcv.augment import _random
 from fastcv.augment.compose import check_range
 from fastcv.augment.crop import resized_crop, shift
 from fastcv.augment.cutout import erase
@@ -43,7 +43,7 @@ class Vary:
     def __call__(
         self, images: Tensor, targets: Targets = None, *, generator: Generator | None = None
     ) -> tuple[Tensor, Targets]:
-        numbers = _draw.uniform(self.low, self.high, len(images), generator)
+        numbers = _random.uniform(self.low, self.high, len(images), generator)
         return self.function(images, numbers), targets
 
 
@@ -72,7 +72,7 @@ class Flip:
         self, images: Tensor, targets: Targets = None, *, generator: Generator | None = None
     ) -> tuple[Tensor, Targets]:
         across, over = (
-            _draw.chance(p, len(images), generator) for p in (self.horizontal, self.vertical)
+            _random.chance(p, len(images), generator) for p in (self.horizontal, self.vertical)
         )
         return flip(
             images,
@@ -125,7 +125,7 @@ class RandomAffine:
     ) -> tuple[Tensor, Targets]:
         n, (height, width) = len(images), images.shape[-2:]
         angle, right, down, shear_x, shear_y = (
-            _draw.uniform(-greatest, greatest, n, generator)
+            _random.uniform(-greatest, greatest, n, generator)
             for greatest in (
                 self.angle,
                 self.translate * width,
@@ -134,7 +134,7 @@ class RandomAffine:
                 self.shear,
             )
         )
-        scale = _draw.uniform(*self.log_scale, n, generator).exp()
+        scale = _random.uniform(*self.log_scale, n, generator).exp()
         matrices = affine_matrices(
             (height, width),
             angle=angle,
@@ -170,7 +170,7 @@ class RandomResizedCrop:
         self, images: Tensor, targets: Targets = None, *, generator: Generator | None = None
     ) -> tuple[Tensor, Targets]:
         size = (images.shape[-2], images.shape[-1])
-        boxes = _draw.boxes(self.area, self.aspect, len(images), size, generator)
+        boxes = _random.boxes(self.area, self.aspect, len(images), size, generator)
         return resized_crop(images, targets, boxes, self.size)
 
 
@@ -191,7 +191,7 @@ class PadCrop:
         self, images: Tensor, targets: Targets = None, *, generator: Generator | None = None
     ) -> tuple[Tensor, Targets]:
         limits = torch.full((len(images),), 2 * self.padding)
-        right, down = (_draw.below(limits, generator) - self.padding for _ in range(2))
+        right, down = (_random.below(limits, generator) - self.padding for _ in range(2))
         return shift(images, targets, right, down, fill=self.fill)
 
 
@@ -221,5 +221,5 @@ class Cutout:
         self, images: Tensor, targets: Targets = None, *, generator: Generator | None = None
     ) -> tuple[Tensor, Targets]:
         size = (images.shape[-2], images.shape[-1])
-        boxes = _draw.boxes(self.area, self.aspect, len(images), size, generator)
+        boxes = _random.boxes(self.area, self.aspect, len(images), size, generator)
         return erase(images, boxes, self.fill), targets

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             raise UserError("--recipe has a model of its own: leave --model out")
         metrics = recipes.get(args.recipe).evaluate(args.weights, device=str(device))
     elif args.folder is not None:
-        from fastcv.learn import evaluate_classifier
+        from fastcv.metrics import evaluate_classifier
 
         model = load(args.model, args.weights, args.device)
         metrics = evaluate_classifier(model, _folder(args.folder, model.classes), progress=True)
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 def _evaluate(model: System, args: argparse.Namespace) -> dict[str, Any]:
     """A detector's or a segmenter's metrics."""
     from fastcv import data
-    from fastcv.learn import evaluate_detector, evaluate_segmenter
+    from fastcv.metrics import evaluate_detector, evaluate_segmenter
     from fastcv.models.segmentation._segmenter import Segmenter
 
     options = segmenter_options(args)

@@ -1,6 +1,9 @@
 """Datasets: readers of the published layouts, a small task drawn from real pixels, and bias."""
 
-from fastcv.data.bias import box_heatmap, draw_bias, mean_images
+from typing import Any
+
+from fastcv._old_names import moved_attribute
+from fastcv.data.bias import box_heatmap, mean_images
 from fastcv.data.coco import CocoDetection
 from fastcv.data.collate import collate
 from fastcv.data.drawn_digits import DrawnDigits
@@ -22,6 +25,9 @@ __all__ = [
     "box_heatmap",
     "collate",
     "detection_to_coco",
-    "draw_bias",
     "mean_images",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return moved_attribute(__name__, name)

@@ -18,11 +18,11 @@ from fastcv._files import replacing
 from fastcv.explain.nms import DROPPED, KEPT, OTHER, NMSStep, draw_box, draw_nms_step, nms_steps
 from fastcv.images import ImageInput, read_image
 from fastcv.models import System
-from fastcv.models._system import evaluating
-from fastcv.nn.anchors import AnchorGenerator
-from fastcv.nn.detection_transform import resize_boxes
-from fastcv.nn.matching import BELOW, BETWEEN, Matcher
-from fastcv.nn.prior_boxes import PriorBoxes
+from fastcv.models._model import evaluating
+from fastcv.nn.detection.anchors import AnchorGenerator
+from fastcv.nn.detection.matching import BELOW, BETWEEN, Matcher
+from fastcv.nn.detection.prior_boxes import PriorBoxes
+from fastcv.nn.detection.transform import resize_boxes
 from fastcv.ops import box_iou
 from fastcv.results import Detections
 

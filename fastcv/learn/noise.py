@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.nn.resnet import ResidualBlock
-from fastcv.nn.stochastic_depth import drop_branches
+from fastcv.nn.backbones.resnet import ResidualBlock
+from fastcv.nn.layers.stochastic_depth import drop_branches
 
 
 def add_noise(model: nn.Module, *, dropout: float = 0.5, stochastic_depth: float = 0.2) -> None:

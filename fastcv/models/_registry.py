@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import fastcv.models
-from fastcv.models._system import System
+from fastcv.models._model import System
 from fastcv.models._weights import Weights, fetch, load_weights, read_metadata
 
 Builder = TypeVar("Builder", bound=Callable[..., System])

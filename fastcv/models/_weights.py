@@ -20,7 +20,7 @@ from fastcv._files import replacing
 from fastcv.models._download import download
 
 if TYPE_CHECKING:
-    from fastcv.models._system import System
+    from fastcv.models._model import System
 
 
 @dataclass(frozen=True)

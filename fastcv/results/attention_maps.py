@@ -10,12 +10,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
+from fastcv.draw.contact_sheet import contact_sheet
 from fastcv.images import ImageInput, read_image
 from fastcv.results._base import Result
 from fastcv.results.detections import Detections
 
 COLUMNS = 4
-GAP = 8
 DARKEST = 0.2  # of the picture, where nothing looks
 
 
@@ -92,7 +92,7 @@ class AttentionMaps(Result):
             tiles.append(tile)
         if not tiles:
             raise ValueError("there is nothing to draw: no object was found and no point asked for")
-        return _sheet(tiles)
+        return contact_sheet(tiles, COLUMNS)
 
     def to_dict(self) -> dict[str, Any]:
         """``file``; ``objects`` (as ``Detections`` has them) and ``points``, with ``attention``."""
@@ -129,15 +129,3 @@ def _mark(tile: Image.Image, point: tuple[float, float], scale: float) -> None:
     x, y = (c * scale for c in point)
     for r, color in ((radius + 2, (0, 0, 0)), (radius, (255, 60, 90))):
         draw.ellipse((x - r, y - r, x + r, y + r), outline=color, width=3)
-
-
-def _sheet(tiles: list[Image.Image]) -> Image.Image:
-    width, height = tiles[0].size
-    columns = min(len(tiles), COLUMNS)
-    rows = -(-len(tiles) // columns)
-    size = (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP)
-    sheet = Image.new("RGB", size, "white")
-    for i, tile in enumerate(tiles):
-        row, column = divmod(i, columns)
-        sheet.paste(tile, (GAP + column * (width + GAP), GAP + row * (height + GAP)))
-    return sheet

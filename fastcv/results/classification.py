@@ -8,9 +8,9 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from fastcv.draw.canvas import Canvas
 from fastcv.images import ImageInput
 from fastcv.results._base import Result
-from fastcv.results._draw import Canvas
 
 
 @dataclass(repr=False, eq=False)

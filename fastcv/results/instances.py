@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastcv.results._draw import Canvas, color_of
+from fastcv.draw.canvas import Canvas, color_of
 from fastcv.results.detections import Detections
 
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from fastcv._files import replacing
 from fastcv.classes import IGNORE
+from fastcv.draw.canvas import Canvas, Color, color_of
 from fastcv.images import ImageInput
 from fastcv.results._base import Result
-from fastcv.results._draw import Canvas, Color, color_of
 
 UNLABELLED = (224, 224, 192)  # as VOC's files have it
 

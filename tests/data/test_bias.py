@@ -4,7 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fastcv.data import DrawnDigits, box_heatmap, draw_bias, mean_images
+from fastcv.data import DrawnDigits, box_heatmap, mean_images
+from fastcv.draw import draw_bias
 
 
 class Items(list):

@@ -8,9 +8,9 @@ from fastcv import cli
 from fastcv.data import DrawnDigits
 from fastcv.explain import detection_steps, nms_steps
 from fastcv.models import create_model, load_model
-from fastcv.nn.matching import BELOW, BETWEEN
+from fastcv.nn.detection.matching import BELOW, BETWEEN
 from fastcv.ops import box_iou
-from fastcv.recipes.digits_detector.recipe import WEIGHTS
+from fastcv.recipes.detection.digits_detector.recipe import WEIGHTS
 
 
 def small(name):

@@ -13,13 +13,13 @@ from fastcv.learn import (
     PseudoLabelled,
     add_noise,
     confident_and_balanced,
-    evaluate_classifier,
     normalised_batches,
     self_train,
 )
+from fastcv.metrics import evaluate_classifier
 from fastcv.models import create_model
 from fastcv.models.classification._classifier import Classifier
-from fastcv.nn.resnet import BasicBlock
+from fastcv.nn.backbones.resnet import BasicBlock
 
 pytestmark = pytest.mark.usefixtures("quick_curves")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.library import opcheck
 
-from fastcv.nn.gram import GramMatrix
+from fastcv.nn.losses.gram import GramMatrix
 from fastcv.ops import gram_matrix
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]

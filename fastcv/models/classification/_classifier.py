@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastcv.classes import class_names
-from fastcv.models._system import System
+from fastcv.models._model import System
 from fastcv.results import Classification
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from fastcv.models._system import System
+from fastcv.models._model import System
 from fastcv.models.classification._classifier import Classifier
 
 if TYPE_CHECKING:

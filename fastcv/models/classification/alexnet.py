@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier, default_classes
 from fastcv.models.classification._published import torchvision_weights
-from fastcv.nn.alexnet import CHANNELS, MAP_SIZE, alexnet_features, alexnet_grouped_features
+from fastcv.nn.backbones.alexnet import (
+    CHANNELS,
+    MAP_SIZE,
+    alexnet_features,
+    alexnet_grouped_features,
+)
 
 
 class AlexNet(Classifier):

@@ -10,8 +10,8 @@ from torch import nn
 
 from fastcv.models._registry import register
 from fastcv.models.classification.resnet import RESNET50_WEIGHTS, ResNet
-from fastcv.nn.deform_conv import DeformConv2dPack
-from fastcv.nn.resnet import Bottleneck
+from fastcv.nn.backbones.resnet import Bottleneck
+from fastcv.nn.layers.deform_conv import DeformConv2dPack
 
 
 class DeformableResNet(ResNet):

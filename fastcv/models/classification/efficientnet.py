@@ -14,8 +14,8 @@ from fastcv.models._registry import register
 from fastcv.models._weights import Weights
 from fastcv.models.classification._classifier import Classifier, default_classes
 from fastcv.models.classification._published import torchvision_weights
-from fastcv.nn.squeeze_excitation import SqueezeExcitation
-from fastcv.nn.stochastic_depth import StochasticDepth
+from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
+from fastcv.nn.layers.stochastic_depth import StochasticDepth
 
 Norm = Callable[[int], nn.Module]
 

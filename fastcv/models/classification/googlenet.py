@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier, default_classes
 from fastcv.models.classification._published import torchvision_weights
-from fastcv.nn.local_response_norm import local_response_norm
+from fastcv.nn.layers.local_response_norm import local_response_norm
 
 AUXILIARY_WEIGHT = 0.3  # in the loss
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier, default_classes
 from fastcv.models.classification._published import torchvision_weights
-from fastcv.nn.resnet import ResNetTrunk
+from fastcv.nn.backbones.resnet import ResNetTrunk
 
 
 class ResNet(ResNetTrunk, Classifier):

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier, default_classes
 from fastcv.models.classification._published import timm_weights
-from fastcv.nn.resnet import ResidualBlock, conv
-from fastcv.nn.squeeze_excitation import SqueezeExcitation
+from fastcv.nn.backbones.resnet import ResidualBlock, conv
+from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
 
 REDUCTION = 16
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier, default_classes
 from fastcv.models.classification._published import torchvision_weights
-from fastcv.nn.vgg import VGGTrunk
+from fastcv.nn.backbones.vgg import VGGTrunk
 
 
 class VGG(VGGTrunk, Classifier):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier, default_classes
 from fastcv.models.classification._published import timm_weights
-from fastcv.nn.xception import XceptionTrunk
+from fastcv.nn.backbones.xception import XceptionTrunk
 
 
 class Xception(XceptionTrunk, Classifier):

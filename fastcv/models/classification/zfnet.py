@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier, default_classes
-from fastcv.nn.local_response_norm import local_response_norm
+from fastcv.nn.layers.local_response_norm import local_response_norm
 
 MAP_SIZE = 6  # of the last feature map, in cells
 

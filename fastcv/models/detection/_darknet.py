@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fastcv.nn.locally_connected import LocallyConnected2d
+from fastcv.nn.layers.locally_connected import LocallyConnected2d
 
 LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.Linear, LocallyConnected2d)
 NORM = ("bias", "weight", "running_mean", "running_var")

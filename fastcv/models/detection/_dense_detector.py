@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fastcv.models._system import System
-from fastcv.nn.box_coder import BoxCoder
-from fastcv.nn.dense_head import Candidates, found_boxes
-from fastcv.nn.detection_targets import check_targets, without_crowds
-from fastcv.nn.detection_transform import DetectionTransform, ImageBatch, resize_boxes
-from fastcv.nn.roi_heads import FoundBoxes
+from fastcv.models._model import System
+from fastcv.nn.detection.box_coder import BoxCoder
+from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.dense_head import Candidates, found_boxes
+from fastcv.nn.detection.targets import check_targets, without_crowds
+from fastcv.nn.detection.transform import DetectionTransform, ImageBatch, resize_boxes
 from fastcv.results import Detections
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from fastcv.images import ImageInput
-from fastcv.models._system import System, _as_list
+from fastcv.models._model import System, _as_list
 
 PROPOSALS = 2000  # of selective search, of an image
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fastcv._extras import need
-from fastcv.nn.box_coder import BoxCoder
+from fastcv.nn.detection.box_coder import BoxCoder
 
 NEGATIVE = 0.3  # IoU with all objects of a class below which a box is none
 NEAR = 0.6  # IoU with an object above which a proposal teaches the regression

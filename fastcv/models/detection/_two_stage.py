@@ -6,9 +6,10 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from fastcv.models._system import System
-from fastcv.nn.detection_transform import ImageBatch, resize_boxes
-from fastcv.nn.roi_heads import FoundBoxes, RoIHeads
+from fastcv.models._model import System
+from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.roi_heads import RoIHeads
+from fastcv.nn.detection.transform import ImageBatch, resize_boxes
 from fastcv.results import Detections
 
 

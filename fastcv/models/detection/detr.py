@@ -11,18 +11,18 @@ from torch.nn import functional as F
 
 from fastcv.classes import class_names
 from fastcv.images import ImageInput, read_image
+from fastcv.models._model import System, evaluating
 from fastcv.models._registry import register
-from fastcv.models._system import System, evaluating
 from fastcv.models._weights import Weights
 from fastcv.models.detection._classes import detector_classes
-from fastcv.nn.detection_targets import check_targets, without_crowds
-from fastcv.nn.detection_transform import DetectionTransform, ImageBatch
-from fastcv.nn.detr.position import SinePosition
-from fastcv.nn.detr.set_loss import SetLoss
-from fastcv.nn.detr.transformer import Transformer, recorded_attention
-from fastcv.nn.frozen_batch_norm import FrozenBatchNorm2d
-from fastcv.nn.resnet import ResNetTrunk
-from fastcv.nn.roi_heads import FoundBoxes
+from fastcv.nn.backbones.resnet import ResNetTrunk
+from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.targets import check_targets, without_crowds
+from fastcv.nn.detection.transform import DetectionTransform, ImageBatch
+from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
+from fastcv.nn.layers.sine_position import SinePosition
+from fastcv.nn.layers.transformer import Transformer, recorded_attention
+from fastcv.nn.losses.set_loss import SetLoss
 from fastcv.ops import box_convert
 from fastcv.results import Detections
 from fastcv.results.attention_maps import AttentionMaps

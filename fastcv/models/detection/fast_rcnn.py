@@ -16,11 +16,16 @@ from fastcv.models.detection._proposals import (
     proposals_of_targets,
 )
 from fastcv.models.detection._two_stage import TwoStageDetector
-from fastcv.nn.detection_targets import check_targets, without_crowds
-from fastcv.nn.detection_transform import DetectionTransform, ImageBatch, resize_boxes
-from fastcv.nn.resnet import ResNetTrunk
-from fastcv.nn.roi_heads import FastRCNNPredictor, RoIHeads, SingleLevelRoIPool, TwoMLPHead
-from fastcv.nn.vgg import VGGBackbone, VGGTrunk
+from fastcv.nn.backbones.resnet import ResNetTrunk
+from fastcv.nn.backbones.vgg import VGGBackbone, VGGTrunk
+from fastcv.nn.detection.roi_heads import (
+    FastRCNNPredictor,
+    RoIHeads,
+    SingleLevelRoIPool,
+    TwoMLPHead,
+)
+from fastcv.nn.detection.targets import check_targets, without_crowds
+from fastcv.nn.detection.transform import DetectionTransform, ImageBatch, resize_boxes
 from fastcv.ops import selective_search
 
 

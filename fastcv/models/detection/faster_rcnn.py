@@ -13,21 +13,21 @@ from fastcv.models._registry import register
 from fastcv.models._weights import Weights
 from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._two_stage import TwoStageDetector
-from fastcv.nn.anchors import AnchorGenerator
-from fastcv.nn.detection_targets import check_targets, without_crowds
-from fastcv.nn.detection_transform import DetectionTransform, ImageBatch, resize_boxes
-from fastcv.nn.fpn import LastLevelMaxPool
-from fastcv.nn.frozen_batch_norm import FrozenBatchNorm2d
-from fastcv.nn.resnet import ResNetTrunk
-from fastcv.nn.resnet_fpn import ResNetFPN
-from fastcv.nn.roi_heads import (
+from fastcv.nn.backbones.fpn import LastLevelMaxPool
+from fastcv.nn.backbones.resnet import ResNetTrunk
+from fastcv.nn.backbones.resnet_fpn import ResNetFPN
+from fastcv.nn.backbones.vgg import VGGBackbone, VGGTrunk
+from fastcv.nn.detection.anchors import AnchorGenerator
+from fastcv.nn.detection.roi_heads import (
     FastRCNNPredictor,
     RoIHeads,
     SingleLevelRoIPool,
     TwoMLPHead,
 )
-from fastcv.nn.rpn import RegionProposalNetwork, RPNHead, RPNOutput
-from fastcv.nn.vgg import VGGBackbone, VGGTrunk
+from fastcv.nn.detection.rpn import RegionProposalNetwork, RPNHead, RPNOutput
+from fastcv.nn.detection.targets import check_targets, without_crowds
+from fastcv.nn.detection.transform import DetectionTransform, ImageBatch, resize_boxes
+from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.ops import MultiScaleRoIAlign
 
 

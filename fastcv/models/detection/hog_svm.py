@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv._extras import need
+from fastcv.models._model import System
 from fastcv.models._registry import register
-from fastcv.models._system import System
-from fastcv.nn.detection_transform import check_images
-from fastcv.nn.roi_heads import FoundBoxes
+from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.transform import check_images
 from fastcv.ops import clip_boxes_to_image, hog, nms
 from fastcv.results import Detections
 

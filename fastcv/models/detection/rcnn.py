@@ -20,12 +20,12 @@ from fastcv.models.detection._proposals import (
     proposals_of_targets,
 )
 from fastcv.models.detection._rcnn_fit import DescribedImage, HardNegatives, RegressionPairs
-from fastcv.nn.alexnet import CHANNELS, MAP_SIZE, alexnet_grouped_features
-from fastcv.nn.box_coder import BoxCoder
-from fastcv.nn.detection_targets import check_targets, without_crowds
-from fastcv.nn.detection_transform import IMAGENET_MEAN, IMAGENET_STD, check_images
-from fastcv.nn.matching import BalancedSampler, Matcher
-from fastcv.nn.roi_heads import FoundBoxes
+from fastcv.nn.backbones.alexnet import CHANNELS, MAP_SIZE, alexnet_grouped_features
+from fastcv.nn.detection.box_coder import BoxCoder
+from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.matching import BalancedSampler, Matcher
+from fastcv.nn.detection.targets import check_targets, without_crowds
+from fastcv.nn.detection.transform import IMAGENET_MEAN, IMAGENET_STD, check_images
 from fastcv.ops import (
     batched_nms,
     box_iou,

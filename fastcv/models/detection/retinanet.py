@@ -16,17 +16,17 @@ from fastcv.models._registry import register
 from fastcv.models._weights import Weights
 from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._dense_detector import DenseDetector, DenseOutput
-from fastcv.nn.anchors import AnchorGenerator
-from fastcv.nn.box_coder import BoxCoder
-from fastcv.nn.dense_head import Candidates, best_pairs
-from fastcv.nn.detection_transform import DetectionTransform
-from fastcv.nn.fpn import LastLevelP6P7
-from fastcv.nn.frozen_batch_norm import FrozenBatchNorm2d
-from fastcv.nn.matching import BETWEEN, Matcher
-from fastcv.nn.resnet import ResNetTrunk
-from fastcv.nn.resnet_fpn import ResNetFPN
-from fastcv.nn.retinanet_head import RetinaNetHead
-from fastcv.nn.roi_heads import FoundBoxes
+from fastcv.nn.backbones.fpn import LastLevelP6P7
+from fastcv.nn.backbones.resnet import ResNetTrunk
+from fastcv.nn.backbones.resnet_fpn import ResNetFPN
+from fastcv.nn.detection.anchors import AnchorGenerator
+from fastcv.nn.detection.box_coder import BoxCoder
+from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.dense_head import Candidates, best_pairs
+from fastcv.nn.detection.matching import BETWEEN, Matcher
+from fastcv.nn.detection.retinanet_head import RetinaNetHead
+from fastcv.nn.detection.transform import DetectionTransform
+from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
 from fastcv.results import Detections
 

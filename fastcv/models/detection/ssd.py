@@ -15,15 +15,15 @@ from fastcv.models._registry import register
 from fastcv.models._weights import Weights
 from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._dense_detector import DenseDetector, DenseOutput
-from fastcv.nn.box_coder import BoxCoder
-from fastcv.nn.dense_head import Candidates, per_anchor
-from fastcv.nn.detection_transform import DetectionTransform
-from fastcv.nn.hard_negatives import hard_negatives
-from fastcv.nn.matching import MultiBoxMatcher
-from fastcv.nn.prior_boxes import PriorBoxes
-from fastcv.nn.resnet import ResNetTrunk
-from fastcv.nn.roi_heads import FoundBoxes
-from fastcv.nn.ssd_backbone import SSDVGG, SSDResNet, xavier
+from fastcv.nn.backbones.resnet import ResNetTrunk
+from fastcv.nn.backbones.ssd_backbone import SSDVGG, SSDResNet, xavier
+from fastcv.nn.detection.box_coder import BoxCoder
+from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.dense_head import Candidates, per_anchor
+from fastcv.nn.detection.hard_negatives import hard_negatives
+from fastcv.nn.detection.matching import MultiBoxMatcher
+from fastcv.nn.detection.prior_boxes import PriorBoxes
+from fastcv.nn.detection.transform import DetectionTransform
 from fastcv.ops import box_iou
 from fastcv.results import Detections
 

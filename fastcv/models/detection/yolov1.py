@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fastcv.models._model import System
 from fastcv.models._registry import register
-from fastcv.models._system import System
 from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._darknet import read_darknet
-from fastcv.nn.detection_targets import check_targets, without_crowds
-from fastcv.nn.detection_transform import DetectionTransform, ImageBatch
-from fastcv.nn.locally_connected import LocallyConnected2d
-from fastcv.nn.roi_heads import FoundBoxes
-from fastcv.nn.yolo_loss import CellPredictions, YOLOLoss
+from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.targets import check_targets, without_crowds
+from fastcv.nn.detection.transform import DetectionTransform, ImageBatch
+from fastcv.nn.layers.locally_connected import LocallyConnected2d
+from fastcv.nn.losses.yolo_loss import CellPredictions, YOLOLoss
 from fastcv.ops import batched_nms, box_convert, clip_boxes_to_image
 from fastcv.results import Detections
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv.models.segmentation._segmenter import Segmenter, SegmenterOutput, default_classes
-from fastcv.nn.resnet import ResNetTrunk, conv
+from fastcv.nn.backbones.resnet import ResNetTrunk, conv
 
 
 class FCNHead(nn.Sequential):

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastcv.classes import class_names
-from fastcv.models._system import System
+from fastcv.models._model import System
 from fastcv.models.segmentation._tiles import label_tiles
-from fastcv.nn.segmentation_losses import dice_loss, pixel_cross_entropy, pixel_focal_loss
+from fastcv.nn.losses.segmentation_losses import dice_loss, pixel_cross_entropy, pixel_focal_loss
 from fastcv.results import Segmentation
 
 AUXILIARY_WEIGHT = 0.5  # in the loss

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from fastcv.models._registry import register
 from fastcv.models.segmentation._segmenter import Segmenter, default_classes
-from fastcv.nn.vgg import VGGTrunk
+from fastcv.nn.backbones.vgg import VGGTrunk
 
 STRIDES = (2, 2, 2, 1, 1)  # of the five pools
 

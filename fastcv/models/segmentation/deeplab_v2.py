@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from fastcv.models._registry import register
 from fastcv.models.segmentation._segmenter import Segmenter, default_classes
-from fastcv.nn.resnet import conv
+from fastcv.nn.backbones.resnet import conv
 
 
 class DeepLabV2Output(NamedTuple):

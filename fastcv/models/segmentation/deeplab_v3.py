@@ -10,8 +10,8 @@ from torch import nn
 from fastcv.models._registry import register
 from fastcv.models.segmentation._published import torchvision_weights
 from fastcv.models.segmentation._resnet_segmenter import ResNetSegmenter
-from fastcv.nn.aspp import ASPP, conv_norm_relu
-from fastcv.nn.resnet import ResNetTrunk, conv
+from fastcv.nn.backbones.resnet import ResNetTrunk, conv
+from fastcv.nn.layers.aspp import ASPP, conv_norm_relu
 
 DILATED_STAGES = {8: (False, True, True), 16: (False, False, True)}
 """By output stride, which of the stages 2 to 4 dilate."""

@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from fastcv.models._registry import register
 from fastcv.models.segmentation._segmenter import Segmenter, default_classes
 from fastcv.models.segmentation.deeplab_v3 import DILATED_STAGES, RATES, check_output_stride
-from fastcv.nn.aligned_xception import AlignedXceptionTrunk
-from fastcv.nn.aspp import ASPP, conv_norm_relu
-from fastcv.nn.resnet import ResNetTrunk, conv
-from fastcv.nn.separable_conv import SeparableConv2d
-from fastcv.nn.xception import XceptionTrunk
+from fastcv.nn.backbones.aligned_xception import AlignedXceptionTrunk
+from fastcv.nn.backbones.resnet import ResNetTrunk, conv
+from fastcv.nn.backbones.xception import XceptionTrunk
+from fastcv.nn.layers.aspp import ASPP, conv_norm_relu
+from fastcv.nn.layers.separable_conv import SeparableConv2d
 
 LOW_LEVEL_CHANNELS = 48
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.segmentation._segmenter import Segmenter, default_classes
 from fastcv.models.segmentation._take_over import take_over
-from fastcv.nn.transposed_conv import ConvTranspose2d, bilinear_kernel
-from fastcv.nn.vgg import CONVOLUTIONS, VGGTrunk
+from fastcv.nn.backbones.vgg import CONVOLUTIONS, VGGTrunk
+from fastcv.nn.layers.transposed_conv import ConvTranspose2d, bilinear_kernel
 
 PADDING = 100  # of the first convolution: an image of one pixel still fills the 7 x 7 of fc6
 

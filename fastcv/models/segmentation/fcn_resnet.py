@@ -7,7 +7,7 @@ from typing import Any
 from fastcv.models._registry import register
 from fastcv.models.segmentation._published import torchvision_weights
 from fastcv.models.segmentation._resnet_segmenter import FCNHead, ResNetSegmenter
-from fastcv.nn.resnet import ResNetTrunk
+from fastcv.nn.backbones.resnet import ResNetTrunk
 
 
 class FCNResNet(ResNetSegmenter):

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.models._model import System
 from fastcv.models._registry import register
-from fastcv.models._system import System
 from fastcv.models.segmentation._segmenter import Segmenter, default_classes
 from fastcv.models.segmentation._take_over import take_over
-from fastcv.nn.alexnet import alexnet_features
-from fastcv.nn.box_heatmaps import expanded, paste_heatmaps
-from fastcv.nn.vgg import VGGTrunk
+from fastcv.nn.backbones.alexnet import alexnet_features
+from fastcv.nn.backbones.vgg import VGGTrunk
+from fastcv.nn.detection.box_heatmaps import expanded, paste_heatmaps
 from fastcv.ops import roi_align
 from fastcv.results import Detections, Instances
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from fastcv.images import grey
 from fastcv.models._registry import register
 from fastcv.models.segmentation._segmenter import Segmenter, default_classes
-from fastcv.nn.transposed_conv import ConvTranspose2d
+from fastcv.nn.layers.transposed_conv import ConvTranspose2d
 
 LEVELS = 4
 CELL = 2**LEVELS  # pixels for one of the lowest level

@@ -12,7 +12,7 @@ from fastcv._extras import need
 from fastcv.classes import IGNORE
 from fastcv.models._registry import register
 from fastcv.models.segmentation.unet import CELL, UNet
-from fastcv.nn.segmentation_losses import check_targets
+from fastcv.nn.losses.segmentation_losses import check_targets
 
 MARGIN = 92  # pixels that the convolutions take off each side
 SMALLEST = 2 * MARGIN + 4  # of which 4 x 4 pixels come out

@@ -1,0 +1,17 @@
+"""Pictures: of results, of metrics, of data, of layers."""
+
+from fastcv.draw.bias import draw_bias
+from fastcv.draw.canvas import Canvas, color_of
+from fastcv.draw.classification import draw_confusion, draw_reliability
+from fastcv.draw.contact_sheet import contact_sheet
+from fastcv.draw.overlap import draw_overlap
+
+__all__ = [
+    "Canvas",
+    "color_of",
+    "contact_sheet",
+    "draw_bias",
+    "draw_confusion",
+    "draw_overlap",
+    "draw_reliability",
+]

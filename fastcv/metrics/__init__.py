@@ -1,0 +1,14 @@
+"""How good predictions are: metrics by task, each with a function that predicts and measures."""
+
+from fastcv.metrics.classification import ClassificationMetrics, evaluate_classifier
+from fastcv.metrics.coco import coco_metrics, evaluate_detector
+from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
+
+__all__ = [
+    "ClassificationMetrics",
+    "SegmentationMetrics",
+    "coco_metrics",
+    "evaluate_classifier",
+    "evaluate_detector",
+    "evaluate_segmenter",
+]

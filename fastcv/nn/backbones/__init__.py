@@ -1,0 +1,1 @@
+"""Trunks: from a picture to maps of features."""

@@ -1,0 +1,1 @@
+"""What detectors are built of: anchors, matching, box coding, heads."""

@@ -1,0 +1,240 @@
+"""RoI heads: what is in each proposed box, and where exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastcv.nn.detection.box_coder import BoxCoder
+from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.matching import BETWEEN, BalancedSampler, Matcher
+from fastcv.ops import RoIPool, batched_nms, box_iou, clip_boxes_to_image, remove_small_boxes
+
+
+class SingleLevelRoIPool(nn.Module):
+    """RoIPool behind the interface of ``MultiScaleRoIAlign``, for backbones of one feature map.
+
+    Args:
+        output_size: bins along each axis.
+        stride: pixels of the input per pixel of the feature map.
+
+    Source: Girshick, "Fast R-CNN" (2015), section 2.1.
+    """
+
+    def __init__(self, output_size: int, stride: int) -> None:
+        super().__init__()
+        self.pool = RoIPool(output_size, spatial_scale=1 / stride)
+
+    def forward(
+        self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: Sequence[tuple[int, int]]
+    ) -> Tensor:
+        (level,) = x.values()
+        return self.pool(level, boxes)
+
+
+class TwoMLPHead(nn.Module):
+    """Two fully connected layers, ``fc6`` and ``fc7``, over the pooled features of a box.
+
+    Args:
+        in_channels: numbers pooled for a box: channels x height x width.
+        representation_size: numbers that come out.
+        dropout: after each layer, in training.
+    """
+
+    def __init__(self, in_channels: int, representation_size: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.fc6 = nn.Linear(in_channels, representation_size)
+        self.fc7 = nn.Linear(representation_size, representation_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[K, C, h, w]`` to ``[K, representation_size]``."""
+        x = self.dropout(F.relu(self.fc6(x.flatten(start_dim=1))))
+        return self.dropout(F.relu(self.fc7(x)))
+
+
+class FastRCNNPredictor(nn.Module):
+    """Class logits, and for each class a box of its own.
+
+    Args:
+        in_channels: numbers of a box.
+        num_classes: with the background, which is class 0.
+
+    Source: Girshick, "Fast R-CNN" (2015), sections 2.1 and 2.3.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.cls_score = nn.Linear(in_channels, num_classes)
+        self.bbox_pred = nn.Linear(in_channels, num_classes * 4)
+        for layer, std in ((self.cls_score, 0.01), (self.bbox_pred, 0.001)):
+            nn.init.normal_(layer.weight, std=std)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``[K, in_channels]`` to ``[K, num_classes]`` and ``[K, num_classes * 4]``."""
+        return self.cls_score(x), self.bbox_pred(x)
+
+
+class RoIHeads(nn.Module):
+    """Classifies and refines proposals, and learns to.
+
+    Args:
+        box_roi_pool: ``(features, boxes, image_sizes) -> [K, C, h, w]``, as ``MultiScaleRoIAlign``.
+        box_head: ``[K, C, h, w] -> [K, D]``.
+        box_predictor: ``[K, D] -> ([K, classes], [K, classes * 4])``.
+        iou_thresh: proposals from this IoU with an object on are that object, others background.
+        background_iou: background from this IoU with some object on; those that overlap less
+            are left out, unless the image has no objects.
+        batch_size_per_image: proposals of an image in the loss.
+        positive_fraction: of these, at most so many objects.
+        bbox_reg_weights: factors of the offsets, as in ``BoxCoder``.
+        smooth_l1_beta: the error from which the boxes' loss grows linearly.
+
+    Source: Girshick, "Fast R-CNN" (2015), sections 2.1 to 2.3.
+    """
+
+    def __init__(
+        self,
+        box_roi_pool: nn.Module,
+        box_head: nn.Module,
+        box_predictor: nn.Module,
+        *,
+        iou_thresh: float = 0.5,
+        background_iou: float = 0.0,
+        batch_size_per_image: int = 512,
+        positive_fraction: float = 0.25,
+        bbox_reg_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0),
+        smooth_l1_beta: float = 1 / 9,
+    ) -> None:
+        super().__init__()
+        self.box_roi_pool = box_roi_pool
+        self.box_head = box_head
+        self.box_predictor = box_predictor
+        self.matcher = Matcher(iou_thresh, iou_thresh)
+        self.background_iou = background_iou
+        self.sampler = BalancedSampler(batch_size_per_image, positive_fraction)
+        self.box_coder = BoxCoder(bbox_reg_weights)
+        self.smooth_l1_beta = smooth_l1_beta
+
+    def forward(
+        self,
+        features: dict[str, Tensor],
+        proposals: Sequence[Tensor],
+        image_sizes: Sequence[tuple[int, int]],
+    ) -> tuple[Tensor, Tensor]:
+        """Classes and boxes of all proposals.
+
+        Args:
+            features: ``[B, C, H_l, W_l]`` for each level.
+            proposals: for each image ``[N, 4]`` in pixels of the input.
+            image_sizes: each image's ``(height, width)`` in the input, without padding.
+
+        Returns:
+            logits ``[K, classes]`` and offsets ``[K, classes, 4]``, image after image; at least
+            float32.
+        """
+        pooled = self.box_roi_pool(features, list(proposals), list(image_sizes))
+        logits, deltas = self.box_predictor(self.box_head(pooled))
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        return logits.to(dtype), deltas.to(dtype).unflatten(1, (-1, 4))
+
+    def loss(
+        self,
+        features: dict[str, Tensor],
+        proposals: Sequence[Tensor],
+        boxes: Sequence[Tensor],
+        labels: Sequence[Tensor],
+        image_sizes: Sequence[tuple[int, int]],
+    ) -> dict[str, Tensor]:
+        """``loss_classifier`` (cross-entropy) and ``loss_box_reg`` (smooth L1) of samples.
+
+        Args:
+            features, proposals, image_sizes: as in ``forward``.
+            boxes: for each image ``[N, 4]``, the objects' boxes in pixels of the input.
+            labels: for each image ``[N]`` int64, 1 and up.
+        """
+        rois, classes, wanted = [], [], []
+        for proposed, objects, names in zip(proposals, boxes, labels, strict=True):
+            mine, label, deltas = self._samples(proposed, objects.to(proposed.dtype), names)
+            rois.append(mine)
+            classes.append(label)
+            wanted.append(deltas)
+        logits, offsets = self(features, rois, image_sizes)
+        label = torch.cat(classes)
+        positive = (label > 0).nonzero().flatten()
+        boxes_loss = F.smooth_l1_loss(
+            offsets[positive, label[positive]],
+            torch.cat(wanted).to(offsets.dtype),
+            beta=self.smooth_l1_beta,
+            reduction="sum",
+        )
+        return {
+            "loss_classifier": F.cross_entropy(logits, label),
+            "loss_box_reg": boxes_loss / len(label),
+        }
+
+    @torch.no_grad()
+    def _samples(
+        self, proposals: Tensor, objects: Tensor, names: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes of one image for the loss, their labels, and offsets of those that are objects."""
+        # The objects' own boxes too: early on, few proposals overlap any.
+        candidates = torch.cat([proposals, objects])
+        iou = box_iou(objects, candidates)
+        matches = self.matcher(iou)
+        label = torch.zeros_like(matches)
+        matched = matches >= 0
+        label[matched] = names[matches[matched]]
+        label[matches == BETWEEN] = -1
+        if len(objects) > 0:
+            label[iou.amax(0) < self.background_iou] = -1
+        sampled = torch.cat(self.sampler(label)).sort().values
+        candidates, matches, label = candidates[sampled], matches[sampled], label[sampled]
+        positive = label > 0
+        deltas = self.box_coder.encode(objects[matches[positive]], candidates[positive])
+        return candidates, label, deltas
+
+    def detect(
+        self,
+        logits: Tensor,
+        deltas: Tensor,
+        proposals: Sequence[Tensor],
+        image_sizes: Sequence[tuple[int, int]],
+        *,
+        score_threshold: float,
+        iou_threshold: float,
+        max_detections: int,
+    ) -> list[FoundBoxes]:
+        """The boxes of each image that stand out.
+
+        Args:
+            logits, deltas: of ``forward``.
+            proposals, image_sizes: what ``forward`` was given.
+            score_threshold: a class's probability must be above it.
+            iou_threshold: the lesser of two boxes of a class that overlap more is dropped.
+            max_detections: of an image, at most.
+        """
+        counts = [mine.shape[0] for mine in proposals]  # not len(): export traces sizes
+        found = []
+        for scores, offsets, mine, size in zip(
+            torch.split(logits.softmax(dim=-1), counts),
+            torch.split(deltas, counts),
+            proposals,
+            image_sizes,
+            strict=True,
+        ):
+            # Only what can be found is decoded, a few of the proposals times classes.
+            proposal, label = (scores[:, 1:] > score_threshold).nonzero(as_tuple=True)
+            label = label + 1
+            boxes = self.box_coder.decode(offsets[proposal, label], mine[proposal])
+            boxes = clip_boxes_to_image(boxes, size)
+            large = remove_small_boxes(boxes, min_size=1e-2)
+            boxes, label, score = boxes[large], label[large], scores[proposal, label][large]
+            keep = batched_nms(boxes, score, label, iou_threshold)[:max_detections]
+            found.append(FoundBoxes(boxes[keep], score[keep], label[keep]))
+        return found

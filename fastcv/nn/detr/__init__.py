@@ -1,1 +1,0 @@
-"""What DETR is built of: positions, transformer, matching, loss."""

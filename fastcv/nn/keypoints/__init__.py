@@ -1,1 +1,0 @@
-"""Objects as points: heatmaps, their losses, and how corners and centres become boxes."""

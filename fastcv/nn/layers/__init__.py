@@ -1,0 +1,1 @@
+"""Layers that any model may be built of."""

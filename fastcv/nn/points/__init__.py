@@ -1,0 +1,1 @@
+"""What finds objects as corners and centres."""
