@@ -33,7 +33,7 @@ def items(split: str, indices: range | tuple[int, ...]) -> tuple[Tensor, Tensor]
 
 def trained(
     name: str, images: Tensor, labels: Tensor, steps: int, **config: int
-) -> fastcv.models.System:
+) -> fastcv.models.ImageModel:
     """A segmenter that has learned for so many steps of eight images."""
     torch.manual_seed(0)
     model = fastcv.create_model(name, num_classes=2, output_stride=16, width=16, **config)

@@ -23,6 +23,7 @@ import fastcv
 from fastcv.data import DrawnDigits
 from fastcv.explain import detection_steps
 from fastcv.explain.nms import draw_box
+from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.transform import resize_boxes
 from fastcv.recipes.detection.digits_detector.recipe import WEIGHTS
 from fastcv.results import Detections
@@ -40,7 +41,7 @@ def draw_found(axis: plt.Axes, found: Detections) -> None:
         axis.text(x + 4, y + 10, text, color="white", backgroundcolor=colour, fontsize=8)
 
 
-def draw_proposals(axis: plt.Axes, model: fastcv.models.System, image: Tensor) -> int:
+def draw_proposals(axis: plt.Axes, model: fastcv.models.ImageModel, image: Tensor) -> int:
     """The best proposals of the first stage; how many there are."""
     with torch.no_grad():
         output = model.eval()([image])
@@ -51,7 +52,7 @@ def draw_proposals(axis: plt.Axes, model: fastcv.models.System, image: Tensor) -
     return len(proposals)
 
 
-def side_by_side(image: Tensor, target: dict, two: fastcv.models.System, one: fastcv.models.System):
+def side_by_side(image: Tensor, target: dict, two: Detector, one: Detector):
     """Above two stages, below one."""
     figure, axes = plt.subplots(2, 3, figsize=(10, 7.4), layout="constrained")
     for axis in axes.flat:

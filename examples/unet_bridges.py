@@ -52,7 +52,7 @@ def make(bridges: bool) -> nn.Module:
     return model
 
 
-def train(model: fastcv.models.System, image: Tensor, labels: Tensor) -> None:
+def train(model: fastcv.models.ImageModel, image: Tensor, labels: Tensor) -> None:
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     ends = (image.shape[1] - CROP, image.shape[2] - CROP)

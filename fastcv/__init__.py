@@ -30,7 +30,8 @@ if TYPE_CHECKING:
         recipes,
         results,
     )
-    from fastcv.deploy import export_onnx, optimize
+    from fastcv.deploy.onnx import export_onnx
+    from fastcv.deploy.optimize import optimize
     from fastcv.models import create_model, list_models, load_model, save_model
 
 try:

@@ -24,7 +24,6 @@ MODULES = {
     "fastcv.learn.classification_pictures": "fastcv.draw.classification",
     "fastcv.learn.coco_metrics": "fastcv.metrics.coco",
     "fastcv.learn.segmentation_metrics": "fastcv.metrics.segmentation",
-    "fastcv.models._system": "fastcv.models._model",
     "fastcv.models.detection.keypoints": "fastcv.models.detection.points",
     "fastcv.nn.aligned_xception": "fastcv.nn.backbones.aligned_xception",
     "fastcv.nn.alexnet": "fastcv.nn.backbones.alexnet",
@@ -80,17 +79,18 @@ MODULES = {
     for name in names.split()
 }
 
-# The old place of a class or function, and its new module.
+# The old place of a class or function, and its new one.
 ATTRIBUTES = {
-    "fastcv.data.draw_bias": "fastcv.draw",
-    "fastcv.learn.ClassificationMetrics": "fastcv.metrics",
-    "fastcv.learn.SegmentationMetrics": "fastcv.metrics",
-    "fastcv.learn.coco_metrics": "fastcv.metrics",
-    "fastcv.learn.draw_confusion": "fastcv.draw",
-    "fastcv.learn.draw_reliability": "fastcv.draw",
-    "fastcv.learn.evaluate_classifier": "fastcv.metrics",
-    "fastcv.learn.evaluate_detector": "fastcv.metrics",
-    "fastcv.learn.evaluate_segmenter": "fastcv.metrics",
+    "fastcv.data.draw_bias": "fastcv.draw.draw_bias",
+    "fastcv.learn.ClassificationMetrics": "fastcv.metrics.ClassificationMetrics",
+    "fastcv.learn.SegmentationMetrics": "fastcv.metrics.SegmentationMetrics",
+    "fastcv.learn.coco_metrics": "fastcv.metrics.coco_metrics",
+    "fastcv.learn.draw_confusion": "fastcv.draw.draw_confusion",
+    "fastcv.learn.draw_reliability": "fastcv.draw.draw_reliability",
+    "fastcv.learn.evaluate_classifier": "fastcv.metrics.evaluate_classifier",
+    "fastcv.learn.evaluate_detector": "fastcv.metrics.evaluate_detector",
+    "fastcv.learn.evaluate_segmenter": "fastcv.metrics.evaluate_segmenter",
+    "fastcv.models.System": "fastcv.models.ImageModel",
 }
 
 PACKAGES = ("fastcv.nn.detr",)
@@ -116,8 +116,9 @@ def moved_attribute(module: str, name: str) -> Any:
     new = ATTRIBUTES.get(f"{module}.{name}")
     if new is None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
-    _warn(f"{module}.{name}", f"{new}.{name}")
-    return getattr(importlib.import_module(new), name)
+    _warn(f"{module}.{name}", new)
+    home, _, new_name = new.rpartition(".")
+    return getattr(importlib.import_module(home), new_name)
 
 
 def _warn(old: str, new: str) -> None:

@@ -1,19 +1,27 @@
-"""The command ``fastcv``, also ``python -m fastcv``: one module for each sub-command."""
+"""The command ``fastcv``, also ``python -m fastcv``: one module for each sub-command.
+
+A module has ``HELP``, ``CHAPTER`` (where ``fastcv --help`` lists it), ``add_arguments(parser)`` and
+``run(args)``, or sets another ``run`` as a default of its own sub-commands. A task's own commands
+come with its entry in ``fastcv.models._tasks``, under the task's title.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 import fastcv
 from fastcv.cli import bench, demo, doctor, evaluate, explain, models, predict, train
 from fastcv.cli._errors import UserError, sentence_for
+from fastcv.models._tasks import TASKS
 
 __all__ = ["UserError", "main"]
 
-COMMANDS = (predict, explain, train, evaluate, demo, models, doctor, bench)
+COMMANDS = (predict, explain, evaluate, train, demo, models, doctor, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,14 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The process's exit status: 0; 1 where a part failed and the rest was done; 2 where nothing
         could be done, with one sentence on stderr; 130 after Ctrl-C.
     """
-    parser = argparse.ArgumentParser(
-        prog="fastcv", description=(fastcv.__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--version", action="version", version=f"fastcv {fastcv.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for command in COMMANDS:
-        command.add_parser(commands)
-    args = parser.parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
@@ -47,3 +48,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"fastcv {args.command}: {sentence}", file=sys.stderr)
         return 2
     return code
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands, those of the tasks too."""
+    chapters: dict[str, list[ModuleType]] = {}
+    for command in COMMANDS:
+        chapters.setdefault(command.CHAPTER, []).append(command)
+    for task in TASKS:
+        if task.verbs:
+            chapters[task.title] = [importlib.import_module(verb) for verb in task.verbs]
+    parser = argparse.ArgumentParser(
+        prog="fastcv",
+        usage="fastcv COMMAND ...",
+        description=(fastcv.__doc__ or "").split("\n")[0],
+        epilog="\n\n".join(_listed(title, verbs) for title, verbs in chapters.items())
+        + "\n\n`fastcv COMMAND --help` tells more of one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fastcv {fastcv.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, help=argparse.SUPPRESS)
+    for verbs in chapters.values():
+        for verb in verbs:
+            of_verb = commands.add_parser(_name(verb), prog=f"fastcv {_name(verb)}")
+            if hasattr(verb, "run"):
+                of_verb.set_defaults(run=verb.run)
+            verb.add_arguments(of_verb)
+    return parser
+
+
+def _name(verb: ModuleType) -> str:
+    return verb.__name__.rpartition(".")[2]
+
+
+def _listed(title: str, verbs: Sequence[ModuleType]) -> str:
+    return "\n".join([f"{title}:", *(f"  {_name(verb):10} {verb.HELP}" for verb in verbs)])

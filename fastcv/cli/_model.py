@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastcv.cli._errors import UserError
+from fastcv.models._tasks import TASKS
 
 if TYPE_CHECKING:
     import torch
 
-    from fastcv.models import System
+    from fastcv.models import Model
 
 
-DEFAULT_OF_TASK = {
-    "classification": "resnet50",
-    "detection": "fasterrcnn_resnet50_fpn",
-    "segmentation": "deeplabv3_resnet50",
-}
+DEFAULT_OF_TASK = {task.name: task.default_model for task in TASKS if task.default_model}
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +41,7 @@ def add_task_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(model: str | None, weights: str | None, device: str, task: str | None = None) -> System:
+def load(model: str | None, weights: str | None, device: str, task: str | None = None) -> Model:
     """The model on its device; of a task if that is given, the task's own if no model is.
 
     Raises:
@@ -65,7 +62,7 @@ def load(model: str | None, weights: str | None, device: str, task: str | None =
     return loaded
 
 
-def _load(model: str | None, weights: str | None, device: str) -> System:
+def _load(model: str | None, weights: str | None, device: str) -> Model:
     from fastcv.models import create_model, load_model
 
     on = find_device(device)

@@ -1,72 +1,93 @@
-"""The options of ``predict`` as arguments, for every command that predicts."""
+"""What the tasks bring to the command line, for every command that predicts."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fastcv.cli._errors import UserError
+from fastcv.models._tasks import TASKS, Option, Task
 
 if TYPE_CHECKING:
-    from fastcv.models import System
-
-SCORE_THRESHOLD = 0.5  # for people who look; evaluation keeps lower scores
+    from fastcv.models import Model
 
 
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
-    return int(text)
+def add_option(parser: Any, option: Option) -> None:
+    parser.add_argument(option.flag, help=option.help, **option.settings)
 
 
-def numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"must be numbers with commas between them, got {text!r}"
-        ) from None
+def add_task_options(parser: argparse.ArgumentParser, options_of: str) -> None:
+    """A group for each task, of its ``predict_options`` and files, or its ``evaluate_options``."""
+    there: set[str] = set()
+    for task in TASKS:
+        options: list[Option] = list(getattr(task, options_of))
+        if options_of == "predict_options":
+            options += [files.option for files in task.files]
+        new = [option for option in options if option.flag not in there]
+        group = parser.add_argument_group(task.title.lower()) if new else parser
+        for option in new:
+            there.add(option.flag)
+            add_option(group, option)
 
 
-def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("segmentation")
-    group.add_argument(
-        "--tile",
-        type=positive,
-        metavar="N",
-        help="large pictures: in overlapping tiles of N x N pixels, a multiple of 32",
-    )
-    group.add_argument("--overlap", type=int, metavar="N", help="of tiles; by default a quarter")
-    group.add_argument(
-        "--scales", type=numbers, metavar="X,Y,..", help="average over sizes, such as 0.75,1,1.25"
-    )
-    group.add_argument(
-        "--flip", action="store_true", default=None, help="average with the mirrored picture"
-    )
+def given(args: argparse.Namespace, options: Iterable[Option]) -> dict[str, Any]:
+    """Those of the options that were given, by name."""
+    values = {option.name: getattr(args, option.name, None) for option in options}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def segmenter_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Those of ``add_segmenter_arguments`` that were given."""
-    given = {name: getattr(args, name) for name in ("tile", "overlap", "scales", "flip")}
-    return {name: value for name, value in given.items() if value is not None}
+def given_to_predict(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of ``predict`` among the arguments, those that were given."""
+    return given(args, (option for task in TASKS for option in task.predict_options))
 
 
-def check_options(model: System, options: dict[str, Any]) -> None:
+def options_for(model: Model, given: dict[str, Any]) -> dict[str, Any]:
+    """What ``predict`` of this model is called with.
+
+    Raises:
+        UserError: the model does not take something that was given.
+    """
+    takes = model.predict_options()
+    check_options(model, given)
+    defaults = {name: value for task in TASKS for name, value in task.predict_defaults.items()}
+    options = {name: value for name, value in defaults.items() if name in takes}
+    options |= {"progress": True} if "tile" in given else {}
+    return options | given
+
+
+def check_options(model: Model, given: dict[str, Any]) -> None:
     """Refuses what the model's ``predict`` does not take.
 
     Raises:
         UserError: the first such option.
     """
-    takes = model.predict_options() if options else []
-    for name in options:
+    takes = model.predict_options() if given else []
+    known = {option.name: option for task in TASKS for option in task.predict_options}
+    for name in given:
         if name not in takes:
-            option = f"--{name.replace('_', '-')}"
-            raise UserError(f"{option}: predict of {model.model_name or 'the model'} has no {name}")
-
-
-def allow_large_pictures(options: dict[str, Any]) -> None:
-    """Pillow's limit is lifted for this process where tiles were asked for: pictures are large."""
-    if "tile" in options:
+            option = known[name]
+            missing = option.missing or f"has no {name}"
+            who = (
+                model.model_name
+                if option.missing
+                else f"predict of {model.model_name or 'the model'}"
+            )
+            raise UserError(f"{option.flag}: {who} {missing}")
+    if "tile" in given:
         from PIL import Image
 
+        # Pillow's limit is lifted for this process where tiles were asked for: pictures are large.
         Image.MAX_IMAGE_PIXELS = None
+
+
+def in_words(options: Iterable[Option]) -> str:
+    """``--a, --b and --c``."""
+    *others, last = [option.flag for option in options]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def task_that_takes(flag: str, model: Any) -> Task:
+    """The task that a model is evaluated for on the annotated pictures of ``flag``."""
+    takes = [task for task in TASKS if task.takes(flag)]
+    return next((task for task in takes if task.has_model(model)), takes[0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,14 @@ from fastcv._extras import need
 from fastcv._files import replacing
 from fastcv.cli._errors import UserError
 from fastcv.cli._model import find_device, load
-from fastcv.cli.predict import given_options, options_for, read_all
+from fastcv.cli._options import given_to_predict, options_for
+from fastcv.models._tasks import TASKS, task_of_result
 
 if TYPE_CHECKING:
-    from fastcv.models import System
-    from fastcv.results import Segmentation
+    from fastcv.models import Model
 
+COLUMNS = {name: kind for task in TASKS for name, kind in task.columns.items()}
+NONE_FOUND: dict[str, Any] = {name: [] for name in COLUMNS if COLUMNS[name].startswith("list")}
 CHUNK = 64  # images in a Parquet file, and what is lost when a run is stopped
 
 
@@ -36,12 +38,12 @@ def run(args: argparse.Namespace, files: list[Path]) -> int:
         )
     if args.labels is not None:
         raise UserError("--labels is of --engine local: ray's Parquet files hold the label maps")
-    name, weights, task, given = args.model, args.weights, args.task, given_options(args)
+    name, weights, task, given = args.model, args.weights, args.task, given_to_predict(args)
     if weights is not None and Path(weights).is_file():
         weights = str(Path(weights).absolute())  # workers may run in another folder
     device = find_device(args.device).type
 
-    def make(device: str = device) -> tuple[System, dict[str, Any]]:
+    def make(device: str = device) -> tuple[Model, dict[str, Any]]:
         model = load(name, weights, device, task)
         return model, options_for(model, given) | {"progress": False}
 
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace, files: list[Path]) -> int:
 def predict_to_parquet(
     files: list[Path],
     out: Path,
-    make: Callable[[], tuple[System, dict[str, Any]]],
+    make: Callable[[], tuple[Model, dict[str, Any]]],
     *,
     settings: dict[str, Any],
     workers: int | None = None,
@@ -143,7 +145,7 @@ class _Worker:
 
     def __init__(
         self,
-        make: Callable[[], tuple[System, dict[str, Any]]],
+        make: Callable[[], tuple[Model, dict[str, Any]]],
         out: Path,
         settings: dict[str, Any],
         batch_size: int,
@@ -153,62 +155,46 @@ class _Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, int]:
         paths = [Path(p) for p in row["paths"]]
-        rows = [
-            r
-            for i in range(0, len(paths), self.batch_size)
-            for r in self._rows(paths[i : i + self.batch_size])
-        ]
+        found = self.model.predict_iter(
+            paths, batch_size=self.batch_size, on_error="yield", **self.options
+        )
+        rows = [self._row(path, result) for path, result in found]
         # The name is the work's: a chunk that is done again after a crash replaces itself.
         name = hashlib.sha256("\n".join(row["paths"]).encode()).hexdigest()[:16]
         self._write(self.out / f"{name}.parquet", rows)
-        return {"done": len(rows), "broken": sum(r["error"] is not None for r in rows)}
+        return {"done": len(rows), "broken": sum("error" in row for row in rows)}
 
-    def _rows(self, paths: list[Path]) -> Iterator[dict[str, Any]]:
-        images, errors = read_all(paths)
-        for path, sentence in errors.items():
-            yield {"path": str(path), "error": sentence}
-        found = self.model.predict(
-            list(images.values()), batch_size=self.batch_size, **self.options
-        )
-        from fastcv.results import Segmentation
-
-        for (path, image), result in zip(images.items(), found, strict=True):
-            said = result.to_dict()
-            finds = said.get("detections") or said.get("classes") or []
-            yield {
-                "path": str(path),
-                "height": image.shape[1],
-                "width": image.shape[2],
-                "boxes": [f["box"] for f in finds if "box" in f],
-                "scores": [f["share" if "share" in f else "score"] for f in finds],
-                "labels": [f["label"] for f in finds],
-                "names": [f["name"] for f in finds],
-                "label_map": _png(result) if isinstance(result, Segmentation) else None,
-                "error": None,
-            }
+    def _row(self, path: Path, result: Any) -> dict[str, Any]:
+        if isinstance(result, Exception):
+            return {"path": str(path), "error": str(result)}
+        height, width = result.image_size
+        row = task_of_result(result).row(result)
+        missing: dict[str, Any] = {
+            name: [] for name, kind in COLUMNS.items() if kind.startswith("list")
+        }
+        return {"path": str(path), "height": height, "width": width, **missing, **row}
 
     def _write(self, path: Path, rows: list[dict[str, Any]]) -> None:
         pa = need("pyarrow", extra="scale")
         parquet = need("pyarrow.parquet", extra="scale")
+        types = {
+            "path": "string",
+            "height": "int32",
+            "width": "int32",
+            **COLUMNS,
+            "error": "string",
+        }
         schema = pa.schema(
-            [
-                ("path", pa.string()),
-                ("height", pa.int32()),
-                ("width", pa.int32()),
-                ("boxes", pa.list_(pa.list_(pa.float32(), 4))),
-                ("scores", pa.list_(pa.float32())),
-                ("labels", pa.list_(pa.int64())),
-                ("names", pa.list_(pa.string())),
-                ("label_map", pa.binary()),
-                ("error", pa.string()),
-            ],
+            [(name, _arrow_type(pa, text)) for name, text in types.items()],
             metadata={"fastcv": json.dumps(self.settings)},
         )
         with replacing(path) as temporary:
             parquet.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
 
 
-def _png(result: Segmentation) -> bytes:
-    file = io.BytesIO()
-    result.label_image().save(file, "PNG")
-    return file.getvalue()
+def _arrow_type(pa: Any, text: str) -> Any:
+    """Of an entry's ``columns``: ``"list<float>"``, ``"list<list<float>[4]>"``."""
+    inside = re.fullmatch(r"list<(.*)>(?:\[(\d+)\])?", text)
+    if inside is None:
+        return getattr(pa, {"float": "float32"}.get(text, text))()
+    return pa.list_(_arrow_type(pa, inside[1]), int(inside[2] or -1))

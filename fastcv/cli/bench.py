@@ -7,15 +7,15 @@ import difflib
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from fastcv.cli._errors import UserError
 
+HELP = "benchmarks against the peers (source checkout)"
+CHAPTER = "Project"
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("bench", help="benchmarks against the peers (source checkout)")
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as nms; all by default")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+
+HELP = "a detector at work, without any download"
+CHAPTER = "Models"
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("demo", help="a detector at work, without any download")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FOLDER", default="demo", help="default demo")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

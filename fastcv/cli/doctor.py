@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+
+HELP = "what is installed, built and here, and what does not fit"
+CHAPTER = "Project"
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "doctor", help="what is installed, built and here, and what does not fit"
-    )
-    parser.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from fastcv.cli._model import add_device_argument, add_model_arguments, load
 
+HELP = "how a model comes to what it says, as a picture"
+CHAPTER = "Models"
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("explain", help="how a model comes to what it says, as a picture")
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     topics = parser.add_subparsers(dest="topic", required=True)
     detection = topics.add_parser(
         "detection",
@@ -29,9 +30,10 @@ def add_parser(commands: Any) -> None:
 def run_detection(args: argparse.Namespace) -> int:
     from fastcv.cli._errors import UserError
     from fastcv.explain import detection_steps
+    from fastcv.models.detection._detector import Detector
 
     model = load(args.model, args.weights, args.device)
-    if not hasattr(model, "detect"):
+    if not isinstance(model, Detector):
         raise UserError(f"{model.model_name} is no detector: `fastcv models --task detection`")
     steps = detection_steps(
         model,

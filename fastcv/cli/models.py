@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+
+HELP = "the models there are, and their weights"
+CHAPTER = "Models"
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("models", help="the models there are, and their weights")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="only those of a task, such as detection")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,57 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fastcv.cli._arguments import add_inputs_argument, add_json_argument, check_json, write_json
 from fastcv.cli._errors import UserError
 from fastcv.cli._model import add_device_argument, add_model_arguments, add_task_argument, load
-from fastcv.cli._options import (
-    SCORE_THRESHOLD,
-    add_segmenter_arguments,
-    allow_large_pictures,
-    check_options,
-    positive,
-    segmenter_options,
-)
+from fastcv.cli._options import add_task_options, given_to_predict, options_for
+from fastcv.models._tasks import TASKS, positive
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from fastcv.models import System
+HELP = "what a model finds in pictures"
+CHAPTER = "Models"
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "predict",
-        help="what a model finds in pictures",
-        description="What a model finds in pictures: a line for each, drawings with --out, numbers "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "What a model finds in pictures: a line for each, drawings with --out, numbers "
         "with --json. A picture that cannot be read is reported, the others are done, and the "
-        "exit status is 1.",
+        "exit status is 1."
     )
-    parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="image, folder or quoted pattern"
-    )
+    add_inputs_argument(parser)
     add_task_argument(parser)
     add_model_arguments(parser)
     parser.add_argument("--out", metavar="PATH", help="drawings: a file, or a folder for several")
-    parser.add_argument("--json", metavar="FILE", help="all results as one JSON list")
+    add_json_argument(parser, "all results as one JSON list")
     parser.add_argument("--batch-size", type=positive, default=1, metavar="N")
-    parser.add_argument(
-        "--score-threshold",
-        type=float,
-        metavar="X",
-        help=f"leave out what is less sure (default {SCORE_THRESHOLD})",
-    )
     add_device_argument(parser)
-    add_segmenter_arguments(parser)
-    parser.add_argument(
-        "--labels", metavar="PATH", help="segmentation: label maps as PNGs with a palette"
-    )
+    add_task_options(parser, "predict_options")
     parser.add_argument(
         "--engine",
         choices=("local", "ray"),
@@ -62,102 +41,55 @@ def add_parser(commands: Any) -> None:
         "second run does only what is left",
     )
     parser.add_argument("--workers", type=positive, metavar="N", help="processes (--engine ray)")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from fastcv.images import find_images
-    from fastcv.models.segmentation._segmenter import Segmenter
 
-    files = find_images(args.inputs)
+    pictures = find_images(args.inputs)
     if args.engine == "ray":
         from fastcv.cli import _ray
 
-        return _ray.run(args, files)
+        return _ray.run(args, pictures)
     if args.workers is not None:
         raise UserError("--workers needs --engine ray")
-    drawings = plan_files(files, "--out", args.out)
-    label_maps = plan_files(files, "--labels", args.labels, suffix=".png")
-    if args.json is not None and Path(args.json).is_dir():
-        raise UserError(f"--json must be a file, and {args.json} is a folder")
+    drawings = plan_files(pictures, "--out", args.out)
+    others = [
+        (task, files, plan_files(pictures, files.option.flag, path, suffix=files.suffix))
+        for task in TASKS
+        for files in task.files
+        if (path := getattr(args, files.option.name)) is not None
+    ]
+    check_json(args.json)
     model = load(args.model, args.weights, args.device, args.task)
-    options = options_for(model, given_options(args))
-    if args.labels is not None and not isinstance(model, Segmenter):
-        raise UserError(f"--labels: {model.model_name} does not segment, it has no label maps")
+    options = options_for(model, given_to_predict(args))
+    for task, files, _ in others:
+        if not task.has_model(model):
+            raise UserError(f"{files.option.flag}: {model.model_name} {files.missing}")
     rows: list[dict[str, Any]] = []
+    found = model.predict_iter(pictures, batch_size=args.batch_size, on_error="yield", **options)
     try:
-        for start in range(0, len(files), args.batch_size):
-            batch = files[start : start + args.batch_size]
-            rows += _one_batch(model, batch, options, drawings, label_maps)
+        for path, result in found:
+            if isinstance(result, Exception):
+                print(f"fastcv predict: {result}", file=sys.stderr)
+                rows.append({"file": str(path), "error": str(result)})
+                continue
+            print(f"{path}: {result}")
+            if path in drawings:
+                result.save(drawings[path])
+            for _, files, plan in others:
+                getattr(result, files.save)(plan[path])
+            rows.append(result.to_dict())
     except KeyboardInterrupt:
-        print(f"\nfastcv predict: stopped, {len(rows)} of {len(files)} done", file=sys.stderr)
+        print(f"\nfastcv predict: stopped, {len(rows)} of {len(pictures)} done", file=sys.stderr)
         return 130
     finally:
-        if args.json is not None and rows:
-            _write_json(Path(args.json), rows)
+        if rows:
+            write_json(args.json, rows)
     broken = sum("error" in row for row in rows)
-    if broken and len(files) > 1:
-        print(f"fastcv predict: {broken} of {len(files)} could not be read", file=sys.stderr)
-    return 0 if not broken else 2 if broken == len(files) else 1
-
-
-def given_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of ``predict`` among the arguments, those that were given."""
-    threshold = args.score_threshold
-    return segmenter_options(args) | ({} if threshold is None else {"score_threshold": threshold})
-
-
-def options_for(model: System, given: dict[str, Any]) -> dict[str, Any]:
-    """What ``predict`` of this model is called with."""
-    takes = model.predict_options()
-    if "score_threshold" in given and "score_threshold" not in takes:
-        raise UserError(f"--score-threshold: {model.model_name} scores every class, it has none")
-    check_options(model, given)
-    allow_large_pictures(given)
-    options = {"score_threshold": SCORE_THRESHOLD} if "score_threshold" in takes else {}
-    options |= {"keep_scores": False} if "keep_scores" in takes else {}
-    options |= {"progress": True} if "tile" in given else {}
-    return options | given
-
-
-def read_all(files: list[Path]) -> tuple[dict[Path, Tensor], dict[Path, str]]:
-    """The pictures that can be read, and a sentence for each of the others."""
-    from fastcv.images import read_image
-
-    images, errors = {}, {}
-    for path in files:
-        try:
-            images[path] = read_image(path)
-        except (ValueError, OSError) as error:
-            errors[path] = str(error)
-    return images, errors
-
-
-def _one_batch(
-    model: System,
-    files: list[Path],
-    options: dict[str, Any],
-    drawings: dict[Path, Path],
-    label_maps: dict[Path, Path],
-) -> list[dict[str, Any]]:
-    images, errors = read_all(files)
-    found = model.predict(list(images.values()), batch_size=len(files), **options)
-    results = dict(zip(images, found, strict=True))
-    rows: list[dict[str, Any]] = []
-    for path in files:
-        if path in errors:
-            print(f"fastcv predict: {errors[path]}", file=sys.stderr)
-            rows.append({"file": str(path), "error": errors[path]})
-            continue
-        result = results[path]
-        result.source = str(path)
-        print(f"{path}: {result}")
-        if path in drawings:
-            result.save(drawings[path], images[path])
-        if path in label_maps:
-            result.save_labels(label_maps[path])
-        rows.append(result.to_dict())
-    return rows
+    if broken and len(pictures) > 1:
+        print(f"fastcv predict: {broken} of {len(pictures)} could not be read", file=sys.stderr)
+    return 0 if not broken else 2 if broken == len(pictures) else 1
 
 
 def plan_files(
@@ -207,10 +139,3 @@ def plan_files(
 
 def _with(suffix: str | None, path: Path) -> Path:
     return path if suffix is None else path.with_suffix(suffix)
-
-
-def _write_json(path: Path, rows: list[dict[str, Any]]) -> None:
-    from fastcv._files import replacing
-
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from fastcv.cli._metrics import print_metrics
 from fastcv.cli._model import add_device_argument, find_device
-from fastcv.cli._options import positive
+from fastcv.models._tasks import positive
+
+HELP = "train by a recipe"
+CHAPTER = "Models"
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "train",
-        help="train by a recipe",
-        description="Train by a recipe: data, model and schedule. Ctrl-C keeps what is done; the "
-        "same command goes on from there.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train by a recipe: data, model and schedule. Ctrl-C keeps what is done; the same command "
+        "goes on from there."
     )
     parser.add_argument("recipe", help="a wrong name lists those there are")
     parser.add_argument("--out", metavar="FOLDER", help="default runs/RECIPE")
     parser.add_argument("--epochs", type=positive, metavar="N", help="default: the recipe's")
     parser.add_argument("--seed", type=int, default=0)
     add_device_argument(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fastcv._extras import need
 from fastcv._files import replacing
+from fastcv.models.detection._detector import Detector
 
 OPSET = 18
 
@@ -32,7 +33,7 @@ def export_onnx(
         ImportError: onnx or onnxscript is missing.
         TypeError: the model is no detector: it has no ``detect``.
     """
-    if not hasattr(model, "detect"):
+    if not isinstance(model, Detector):
         raise TypeError(f"model must be a detector, with detect(), got {type(model).__name__}")
     need("onnx", extra="export")
     need("onnxscript", extra="export")

@@ -17,8 +17,9 @@ from fastcv._extras import need
 from fastcv._files import replacing
 from fastcv.explain.nms import DROPPED, KEPT, OTHER, NMSStep, draw_box, draw_nms_step, nms_steps
 from fastcv.images import ImageInput, read_image
-from fastcv.models import System
+from fastcv.models import ImageModel
 from fastcv.models._model import evaluating
+from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.anchors import AnchorGenerator
 from fastcv.nn.detection.matching import BELOW, BETWEEN, Matcher
 from fastcv.nn.detection.prior_boxes import PriorBoxes
@@ -139,7 +140,7 @@ class DetectionSteps:
 
 
 def detection_steps(
-    model: System,
+    model: ImageModel,
     image: ImageInput,
     *,
     truth: Tensor | None = None,
@@ -168,18 +169,17 @@ def detection_steps(
         >>> len(steps.anchors), bool((steps.matches == 0).any())
         (5, True)
     """
-    if not hasattr(model, "detect"):
+    if not isinstance(model, Detector):
         raise TypeError(f"model must be a detector, with detect(), got {type(model).__name__}")
     picture = model.as_float(read_image(image))
     options: dict[str, Any] = {"score_threshold": score_threshold}
-    suppresses = "iou_threshold" in inspect.signature(model.postprocess).parameters
+    suppresses = "iou_threshold" in inspect.signature(model.detect).parameters
     with evaluating(model), torch.inference_mode():
         output, anchors = _recording_anchors(model, picture)
         if suppresses:
             # Which no two boxes exceed.
             options |= {"iou_threshold": 1.0, "max_detections": MOST_CANDIDATES}
-        candidates: Detections
-        (candidates,) = model.postprocess(output, **options)  # type: ignore[assignment]
+        (candidates,) = model.postprocess(output, **options)
     steps = []
     if suppresses:
         steps = nms_steps(candidates.boxes, candidates.scores, iou_threshold, candidates.labels)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastcv.learn.transfer import freeze
-from fastcv.models import System
+from fastcv.models import ImageModel
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -51,7 +51,7 @@ def distillation_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0
     return F.kl_div(said, target, reduction="batchmean", log_target=True) * temperature**2
 
 
-class Distillation(System):
+class Distillation(ImageModel):
     """A teacher that stays as it is and a student that learns from it, as one model for ``fit``.
 
     The loss is ``(1 - label_weight) * distillation_loss + label_weight * student.loss``. Without
@@ -83,8 +83,8 @@ class Distillation(System):
 
     def __init__(
         self,
-        teacher: System,
-        student: System,
+        teacher: ImageModel,
+        student: ImageModel,
         *,
         temperature: float = 1.0,
         label_weight: float = 0.0,

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from fastcv.models import System
+from fastcv.models import ImageModel
 
 Augmentation = Callable[[Tensor, Any], tuple[Tensor, Any]]
 Collate = Callable[[Sequence[tuple[Tensor, Any]]], tuple[Tensor, Any]]
 
 
-def normalised_batches(model: System, augment: Augmentation | None = None) -> Collate:
+def normalised_batches(model: ImageModel, augment: Augmentation | None = None) -> Collate:
     """A ``collate_fn`` for ``fit``: images in [0, 1] to what a classifier or segmenter takes.
 
     A segmenter's targets are label maps, and ``augment`` must leave places alone there. Validation

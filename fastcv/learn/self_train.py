@@ -17,9 +17,9 @@ from fastcv.learn._state import write_weights
 from fastcv.learn.fit import fit
 from fastcv.learn.history import History
 from fastcv.learn.pseudo_labels import PseudoLabelled, confident_and_balanced, predict_scores
-from fastcv.models import System
+from fastcv.models import ImageModel
 
-Make = Callable[[int], tuple[System, dict[str, Any]]]
+Make = Callable[[int], tuple[ImageModel, dict[str, Any]]]
 
 
 def self_train(
@@ -35,7 +35,7 @@ def self_train(
     seed: int = 0,
     batch_size: int = 64,
     progress: bool = True,
-) -> tuple[System, list[History]]:
+) -> tuple[ImageModel, list[History]]:
     """Noisy Student: a teacher learns from labels, and each round's student teaches the next.
 
     Round 0 fits a model on the labelled images. Each later round has the last model label the
@@ -77,7 +77,7 @@ def self_train(
         raise ValueError(f"rounds must be at least 0, got {rounds}")
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be in [0, 1], got {threshold}")
-    model: System | None = None
+    model: ImageModel | None = None
     histories = []
     for number in range(rounds + 1):
         folder = Path(out, f"round-{number}")
@@ -99,7 +99,7 @@ def self_train(
 
 
 def _answers(
-    teacher: System, unlabelled: Dataset[Any], folder: Path, batch_size: int, progress: bool
+    teacher: ImageModel, unlabelled: Dataset[Any], folder: Path, batch_size: int, progress: bool
 ) -> Tensor:
     """The teacher's answers, asked once: a run that goes on must go on with the same ones."""
     path = folder / "pseudo_labels.safetensors"

@@ -8,10 +8,10 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from fastcv.models import System
+from fastcv.models import ImageModel
 
 
-def new_head(model: System, classes: Sequence[str], *, head: str | None = None) -> nn.Linear:
+def new_head(model: ImageModel, classes: Sequence[str], *, head: str | None = None) -> nn.Linear:
     """Replace a classifier's last linear layer by a new one, for other classes.
 
     Args:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import fastcv.models
-from fastcv.models._model import System
+from fastcv.models._model import Model
 from fastcv.models._weights import Weights, fetch, load_weights, read_metadata
 
-Builder = TypeVar("Builder", bound=Callable[..., System])
+Builder = TypeVar("Builder", bound=Callable[..., Model])
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Entry:
 
     name: str
     task: str
-    build: Callable[..., System]
+    build: Callable[..., Model]
     weights: tuple[Weights, ...]
 
 
@@ -96,7 +96,7 @@ def find_model(name: str) -> Entry:
     )
 
 
-def create_model(name: str, weights: str | None = None, **config: Any) -> System:
+def create_model(name: str, weights: str | None = None, **config: Any) -> Model:
     """Builds a model, and loads weights where asked.
 
     Args:
@@ -137,7 +137,7 @@ def create_model(name: str, weights: str | None = None, **config: Any) -> System
     return model
 
 
-def load_model(path: str | os.PathLike[str]) -> System:
+def load_model(path: str | os.PathLike[str]) -> Model:
     """The model that ``save_model`` wrote: architecture, weights and classes by the file alone.
 
     Raises:

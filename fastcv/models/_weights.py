@@ -20,7 +20,7 @@ from fastcv._files import replacing
 from fastcv.models._download import download
 
 if TYPE_CHECKING:
-    from fastcv.models._model import System
+    from fastcv.models._model import Model
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Weights:
         url: where they are.
         sha256: the file's hash in hex, whole or its first 8 digits or more.
         classes: names by label.
-        preprocessing: what ``System.prepare`` of the model reads.
+        preprocessing: what ``prepare`` of the model reads.
         licence: of the weights.
         source: who published them, and where it is described.
         metric: what the publisher measured, in per cent, such as ``{"box mAP": 37.0}``.
@@ -143,7 +143,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def load_weights(model: System, source: Source) -> None:
+def load_weights(model: Model, source: Source) -> None:
     """Puts a file's weights, classes and preprocessing into a model.
 
     Raises:
@@ -187,7 +187,7 @@ def _first_three(keys: list[str]) -> str:
     return ", ".join(keys[:3]) + rest
 
 
-def save_model(path: str | os.PathLike[str], model: System, *, half: bool = False) -> None:
+def save_model(path: str | os.PathLike[str], model: Model, *, half: bool = False) -> None:
     """Writes a ``.safetensors`` that ``load_model`` reads by itself.
 
     Args:

@@ -1,6 +1,7 @@
 """What models find, as values that can be drawn, saved and counted."""
 
-from fastcv.results._base import Result
+from fastcv.results._drawable import Drawable
+from fastcv.results._result import Result
 from fastcv.results.attention_maps import AttentionMaps
 from fastcv.results.classification import Classification
 from fastcv.results.detections import Detections
@@ -11,6 +12,7 @@ __all__ = [
     "AttentionMaps",
     "Classification",
     "Detections",
+    "Drawable",
     "Instances",
     "Result",
     "Segmentation",

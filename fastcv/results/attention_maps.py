@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from fastcv.draw.contact_sheet import contact_sheet
 from fastcv.images import ImageInput, read_image
-from fastcv.results._base import Result
+from fastcv.results._drawable import Drawable
 from fastcv.results.detections import Detections
 
 COLUMNS = 4
@@ -20,7 +20,7 @@ DARKEST = 0.2  # of the picture, where nothing looks
 
 
 @dataclass(repr=False, eq=False)
-class AttentionMaps(Result):
+class AttentionMaps(Drawable):
     """What was looked at for each object that was found, and from points of the picture.
 
     Args:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from fastcv.draw.canvas import Canvas
 from fastcv.images import ImageInput
-from fastcv.results._base import Result
+from fastcv.results._drawable import Drawable
 
 
 @dataclass(repr=False, eq=False)
-class Classification(Result):
+class Classification(Drawable):
     """What a classifier says of one picture.
 
     Args:

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from fastcv.draw.canvas import Canvas
 from fastcv.images import ImageInput
-from fastcv.results._base import Result
+from fastcv.results._drawable import Drawable
 
 Kind = TypeVar("Kind", bound="Detections")
 
 
 @dataclass(repr=False, eq=False)
-class Detections(Result):
+class Detections(Drawable):
     """What a detector found in one picture, the surest first.
 
     Args:

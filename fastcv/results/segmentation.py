@@ -16,13 +16,13 @@ from fastcv._files import replacing
 from fastcv.classes import IGNORE
 from fastcv.draw.canvas import Canvas, Color, color_of
 from fastcv.images import ImageInput
-from fastcv.results._base import Result
+from fastcv.results._drawable import Drawable
 
 UNLABELLED = (224, 224, 192)  # as VOC's files have it
 
 
 @dataclass(repr=False, eq=False)
-class Segmentation(Result):
+class Segmentation(Drawable):
     """What a segmenter says of one picture, or a person did.
 
     Args:
@@ -63,6 +63,11 @@ class Segmentation(Result):
             raise ValueError(
                 f"scores must be [C, {shape[0]}, {shape[1]}], got {list(self.scores.shape)}"
             )
+
+    @property
+    def image_size(self) -> tuple[int, int]:  # type: ignore[override]  # what is known is not set
+        """The picture's ``(height, width)``."""
+        return (self.labels.shape[0], self.labels.shape[1])
 
     def shares(self) -> list[tuple[str, float]]:
         """The classes that occur as ``(name, share of the pixels)``, the commonest first."""

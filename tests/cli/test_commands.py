@@ -11,7 +11,7 @@ from PIL import Image
 import fastcv.learn
 from fastcv import cli, recipes
 from fastcv.cli import UserError, bench
-from fastcv.models import System, _registry, create_model, register, save_model
+from fastcv.models import ImageModel, _registry, create_model, register, save_model
 from fastcv.results import Classification
 
 
@@ -68,7 +68,7 @@ def test_evaluate_a_recipe(recipe, capsys, tmp_path):
     assert "leave --model out" in capsys.readouterr().err
 
 
-class Blind(System):
+class Blind(ImageModel):
     classes = ("background", "cat")
 
 
@@ -114,7 +114,7 @@ def test_evaluate_on_coco(annotated, monkeypatch, capsys):
     assert "there is no annotation file none.json" in capsys.readouterr().err
 
 
-class Brightness(System):
+class Brightness(ImageModel):
     """Tells dark images from light ones; a class between them has a folder that may be missing."""
 
     classes = ("dark", "dusk", "light")

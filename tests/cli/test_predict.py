@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from fastcv.cli import main
-from fastcv.models import System, _registry, create_model, register, save_model
+from fastcv.models import ImageModel, _registry, create_model, register, save_model
 from fastcv.results import Classification, Detections
 
 
-class Finder(System):
+class Finder(ImageModel):
     """One sure box and one doubtful one, in every picture."""
 
     classes = ("background", "cat", "dog")
@@ -37,7 +37,7 @@ class Finder(System):
         ]
 
 
-class Sorter(System):
+class Sorter(ImageModel):
     classes = ("left", "right")
 
     def forward(self, images):

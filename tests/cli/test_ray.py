@@ -11,13 +11,13 @@ from PIL import Image
 
 from fastcv.cli import UserError, main
 from fastcv.cli._ray import _Worker, predict_to_parquet
-from fastcv.models import System
+from fastcv.models import ImageModel
 from fastcv.results import Detections
 
 SETTINGS = {"model": "brightest", "weights": None, "score_threshold": None}
 
 
-class Brightest(System):
+class Brightest(ImageModel):
     """Finds one box: the picture's size tells where."""
 
     classes = ("background", "dark", "bright")

@@ -11,7 +11,7 @@ from PIL import Image
 from fastcv.cli import _model, main
 from fastcv.cli._ray import _Worker
 from fastcv.images import read_labels
-from fastcv.models import System, _registry, create_model, register, save_model
+from fastcv.models import ImageModel, _registry, create_model, register, save_model
 from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.results import Classification, Segmentation
 
@@ -33,7 +33,7 @@ class Halves(Segmenter):
         return torch.cat([-gray, gray], dim=1)
 
 
-class Sorter(System):
+class Sorter(ImageModel):
     classes = ("left", "right")
 
     def forward(self, images):

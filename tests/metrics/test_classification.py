@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix, log_loss, top_k_accuracy_score
 
 from fastcv.draw import draw_confusion, draw_reliability
 from fastcv.metrics import ClassificationMetrics, evaluate_classifier
-from fastcv.models import System, create_model
+from fastcv.models import ImageModel, create_model
 from fastcv.results import Classification
 
 
@@ -65,7 +65,7 @@ def test_calibrated_and_not():
     assert boastful.compute()["log_loss"] < 100  # sure and wrong is no infinity
 
 
-class Says(System):
+class Says(ImageModel):
     """Reads its answer off the first pixel."""
 
     classes = tuple("abcdefg")

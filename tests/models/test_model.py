@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from fastcv.images import BrokenImageError
-from fastcv.models import System
+from fastcv.models import ImageModel
 from fastcv.results import Detections
 
 
-class Means(System):
+class Means(ImageModel):
     """Scores a picture by its mean; notes the batches it is given."""
 
     classes = ("background", "thing")

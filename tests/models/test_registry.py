@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from fastcv import create_model, list_models
-from fastcv.models import System, Weights, _registry, register
+from fastcv.models import ImageModel, Weights, _registry, register
 from fastcv.models._registry import find_model
 
 
-class Tiny(System):
+class Tiny(ImageModel):
     def __init__(self, size: int, *, num_classes: int = 2, bias: bool = True):
         super().__init__()
         self.head = torch.nn.Linear(size, num_classes, bias=bias)

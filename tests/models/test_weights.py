@@ -12,7 +12,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from fastcv.models import System, Weights, _registry, create_model, load_model, register, save_model
+from fastcv.models import (
+    ImageModel,
+    Weights,
+    _registry,
+    create_model,
+    load_model,
+    register,
+    save_model,
+)
 from fastcv.models._download import cache_path, download
 from fastcv.models._weights import fetch, read_state_dict
 
@@ -134,7 +142,7 @@ def test_offline(monkeypatch, tmp_path):
 # Files, and models that they fit or do not.
 
 
-class Pair(System):
+class Pair(ImageModel):
     def __init__(self, *, size: int = 3):
         super().__init__()
         self.first = torch.nn.Linear(size, 2)

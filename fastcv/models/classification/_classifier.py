@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastcv.classes import class_names
-from fastcv.models._model import System
+from fastcv.models._image_model import ImageModel
 from fastcv.results import Classification
 
 
@@ -20,7 +20,7 @@ def default_classes(num_classes: int) -> tuple[str, ...]:
     return names if num_classes == len(names) else tuple(f"class {i}" for i in range(num_classes))
 
 
-class Classifier(System):
+class Classifier(ImageModel):
     """A model from normalised images ``[B, 3, H, W]`` to logits ``[B, classes]``."""
 
     preprocessing: Mapping[str, Any] = {

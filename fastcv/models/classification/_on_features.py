@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from fastcv.models._model import System
+from fastcv.models._image_model import ImageModel
 from fastcv.models.classification._classifier import Classifier
 
 if TYPE_CHECKING:
@@ -54,6 +54,6 @@ class OnFeatures(Classifier):
 
     def prepare(self, images: list[Tensor]) -> Tensor:
         """Images of any sizes to one batch, as ``features`` takes it."""
-        if isinstance(self.features, System):
+        if isinstance(self.features, ImageModel):
             return self.features.prepare(images)
         return super().prepare(images)

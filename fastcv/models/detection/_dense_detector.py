@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fastcv.models._model import System
+from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.box_coder import BoxCoder
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.dense_head import Candidates, found_boxes
 from fastcv.nn.detection.targets import check_targets, without_crowds
 from fastcv.nn.detection.transform import DetectionTransform, ImageBatch, resize_boxes
-from fastcv.results import Detections
 
 
 class DenseOutput(NamedTuple):
@@ -29,10 +28,10 @@ class DenseOutput(NamedTuple):
     """``[N_l, 4]`` in pixels of the batch, the same for all images."""
 
 
-class DenseDetector(System):
+class DenseDetector(Detector):
     """A backbone, a head over its maps, and anchors.
 
-    A subclass writes ``loss``, ``detect`` and ``postprocess``.
+    A subclass writes ``loss`` and ``detect``.
 
     Args:
         backbone: normalised images ``[B, 3, H, W]`` to feature maps by name.
@@ -116,11 +115,3 @@ class DenseDetector(System):
             kept = found_boxes(mine, offsets, anchors, self.box_coder, size, **options)
             found.append(kept._replace(boxes=resize_boxes(kept.boxes, size, own)))
         return found
-
-    def as_results(self, found: Sequence[FoundBoxes], output: DenseOutput) -> list[Detections]:
-        """Tensors of ``detect`` as results that draw themselves."""
-        sizes = output.batch.original_sizes
-        return [
-            Detections(*tensors, self.classes, size)
-            for tensors, size in zip(found, sizes, strict=True)
-        ]

@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from fastcv.images import ImageInput
-from fastcv.models._model import System, _as_list
+from fastcv.models._image_model import as_list
+from fastcv.models.detection._detector import Detector
 
 PROPOSALS = 2000  # of selective search, of an image
 
@@ -44,7 +45,7 @@ def proposals_of_targets(targets: Sequence[Mapping[str, Any]]) -> list[Tensor]:
     return [target["proposals"] for target in targets]
 
 
-class TakesProposals(System):
+class TakesProposals(Detector):
     """A system whose ``forward(images, proposals=None)`` proposes boxes itself where none come."""
 
     def predict(
@@ -56,7 +57,7 @@ class TakesProposals(System):
         proposals: Sequence[Tensor] | None = None,
         **options: Any,
     ) -> list[Any]:
-        """Results for pictures; see ``System.predict``.
+        """Results for pictures; see ``ImageModel.predict``.
 
         Args:
             inputs, batch_size, progress, options: as there.
@@ -65,7 +66,7 @@ class TakesProposals(System):
         """
         if proposals is None:
             return super().predict(inputs, batch_size=batch_size, progress=progress, **options)
-        items = _as_list(inputs)
+        items = list(as_list(inputs))
         check_proposals(proposals, len(items))
         return [
             found

@@ -6,11 +6,10 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from fastcv.models._model import System
+from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.roi_heads import RoIHeads
 from fastcv.nn.detection.transform import ImageBatch, resize_boxes
-from fastcv.results import Detections
 
 
 class TwoStageOutput(Protocol):
@@ -26,7 +25,7 @@ class TwoStageOutput(Protocol):
     def box_deltas(self) -> Tensor | None: ...
 
 
-class TwoStageDetector(System):
+class TwoStageDetector(Detector):
     """``detect`` and ``postprocess`` of a detector with ``roi_heads``."""
 
     roi_heads: RoIHeads
@@ -69,25 +68,4 @@ class TwoStageDetector(System):
             for (boxes, scores, labels), size, own in zip(
                 found, batch.sizes, batch.original_sizes, strict=True
             )
-        ]
-
-    def postprocess(
-        self,
-        output: TwoStageOutput,
-        *,
-        score_threshold: float = 0.05,
-        iou_threshold: float = 0.5,
-        max_detections: int = 100,
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(
-            output,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-        )
-        sizes = output.batch.original_sizes
-        return [
-            Detections(*tensors, self.classes, size)
-            for tensors, size in zip(found, sizes, strict=True)
         ]

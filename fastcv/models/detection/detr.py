@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 from fastcv.classes import class_names
 from fastcv.images import ImageInput, read_image
-from fastcv.models._model import System, evaluating
+from fastcv.models._model import evaluating
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
 from fastcv.models.detection._classes import detector_classes
+from fastcv.models.detection._detector import Detector
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.targets import check_targets, without_crowds
@@ -24,7 +25,6 @@ from fastcv.nn.layers.sine_position import SinePosition
 from fastcv.nn.layers.transformer import Transformer, recorded_attention
 from fastcv.nn.losses.set_loss import SetLoss
 from fastcv.ops import box_convert
-from fastcv.results import Detections
 from fastcv.results.attention_maps import AttentionMaps
 
 
@@ -66,7 +66,7 @@ class BoxHead(nn.Module):
         return last(F.relu(second(F.relu(first(x))))).sigmoid()
 
 
-class DETR(System):
+class DETR(Detector):
     """DETR of any ResNet. The keys of its state are facebookresearch/detr's.
 
     Args:
@@ -247,17 +247,6 @@ class DETR(System):
         order = scores.argsort(descending=True)[:max_detections]
         order = order[scores[order] > score_threshold]
         return scores[order], labels[order] + 1, order
-
-    def postprocess(
-        self, output: DETROutput, *, score_threshold: float = 0.05, max_detections: int = 100
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(output, score_threshold=score_threshold, max_detections=max_detections)
-        sizes = output.batch.original_sizes
-        return [
-            Detections(*tensors, self.classes, size)
-            for tensors, size in zip(found, sizes, strict=True)
-        ]
 
     def attention_maps(
         self,

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv._extras import need
-from fastcv.models._model import System
 from fastcv.models._registry import register
+from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.transform import check_images
 from fastcv.ops import clip_boxes_to_image, hog, nms
-from fastcv.results import Detections
 
 HARD = 200  # negatives that a photograph adds in a round, at most
 
@@ -30,7 +29,7 @@ class HogSVMOutput(NamedTuple):
     image_sizes: list[tuple[int, int]]
 
 
-class HogSVM(System):
+class HogSVM(Detector):
     """A linear SVM on histograms of oriented gradients.
 
     Args:
@@ -242,25 +241,8 @@ class HogSVM(System):
             found.append(FoundBoxes(all_boxes[keep], all_scores[keep], labels))
         return found
 
-    def postprocess(
-        self,
-        output: HogSVMOutput,
-        *,
-        score_threshold: float = 0.5,
-        iou_threshold: float = 0.3,
-        max_detections: int = 100,
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(
-            output,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-        )
-        return [
-            Detections(*tensors, self.classes, size)
-            for tensors, size in zip(found, output.image_sizes, strict=True)
-        ]
+    def image_sizes(self, output: HogSVMOutput) -> Sequence[tuple[int, int]]:
+        return output.image_sizes
 
     def template(self) -> tuple[Tensor, Tensor]:
         """What speaks for and against an object, each ``[cells in y, cells in x, orientations]``.

@@ -34,7 +34,6 @@ from fastcv.ops import (
     roi_align,
     selective_search,
 )
-from fastcv.results import Detections
 
 CROPS = 64  # at a time
 NORM = 20.0  # of features in the mean before the SVMs see them; their C is meant for it
@@ -323,25 +322,8 @@ class RCNN(TakesProposals):
             found.append(FoundBoxes(boxes[keep], score[keep], label[keep]))
         return found
 
-    def postprocess(
-        self,
-        output: RCNNOutput,
-        *,
-        score_threshold: float = 0.5,
-        iou_threshold: float = 0.3,
-        max_detections: int = 100,
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(
-            output,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-        )
-        return [
-            Detections(*tensors, self.classes, (image.shape[1], image.shape[2]))
-            for tensors, image in zip(found, output.images, strict=True)
-        ]
+    def image_sizes(self, output: RCNNOutput) -> list[tuple[int, int]]:
+        return [(image.shape[1], image.shape[2]) for image in output.images]
 
 
 @register("rcnn_alexnet", task="detection")

@@ -28,7 +28,6 @@ from fastcv.nn.detection.retinanet_head import RetinaNetHead
 from fastcv.nn.detection.transform import DetectionTransform
 from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
-from fastcv.results import Detections
 
 CANDIDATES = 1000  # of a level, at most
 ANCHOR_SIZES = tuple(
@@ -167,23 +166,6 @@ class RetinaNet(DenseDetector):
         return self.found(
             output, candidates, iou_threshold=iou_threshold, max_detections=max_detections
         )
-
-    def postprocess(
-        self,
-        output: DenseOutput,
-        *,
-        score_threshold: float = 0.05,
-        iou_threshold: float = 0.5,
-        max_detections: int = 300,
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(
-            output,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-        )
-        return self.as_results(found, output)
 
 
 def _retinanet(

@@ -25,7 +25,6 @@ from fastcv.nn.detection.matching import MultiBoxMatcher
 from fastcv.nn.detection.prior_boxes import PriorBoxes
 from fastcv.nn.detection.transform import DetectionTransform
 from fastcv.ops import box_iou
-from fastcv.results import Detections
 
 CANDIDATES = 400  # of a class, at most
 # VGG as it left Caffe: values 0 to 255 less their means.
@@ -204,23 +203,6 @@ class SSD(DenseDetector):
         return self.found(
             output, candidates, iou_threshold=iou_threshold, max_detections=max_detections
         )
-
-    def postprocess(
-        self,
-        output: DenseOutput,
-        *,
-        score_threshold: float = 0.01,
-        iou_threshold: float = 0.45,
-        max_detections: int = 200,
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(
-            output,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-        )
-        return self.as_results(found, output)
 
 
 def _with_vgg(size: int, dataset: str, num_classes: int | None, trainable_layers: int) -> SSD:

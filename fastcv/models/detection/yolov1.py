@@ -9,17 +9,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fastcv.models._model import System
 from fastcv.models._registry import register
 from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._darknet import read_darknet
+from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.targets import check_targets, without_crowds
 from fastcv.nn.detection.transform import DetectionTransform, ImageBatch
 from fastcv.nn.layers.locally_connected import LocallyConnected2d
 from fastcv.nn.losses.yolo_loss import CellPredictions, YOLOLoss
 from fastcv.ops import batched_nms, box_convert, clip_boxes_to_image
-from fastcv.results import Detections
 
 POOL = "pool"
 # (kernel, channels) of each convolution; the first has stride 2, as has one near the end.
@@ -48,7 +47,7 @@ class YOLOv1Output(NamedTuple):
     roots of width and height in parts of the image, confidence; then C classes."""
 
 
-class YOLOv1(System):
+class YOLOv1(Detector):
     """YOLO v1 of any features and head.
 
     Args:
@@ -197,26 +196,6 @@ class YOLOv1(System):
             keep = batched_nms(boxes, sure, label, iou_threshold)[:max_detections]
             found.append(FoundBoxes(boxes[keep], sure[keep], label[keep] + 1))
         return found
-
-    def postprocess(
-        self,
-        output: YOLOv1Output,
-        *,
-        score_threshold: float = 0.05,
-        iou_threshold: float = 0.5,
-        max_detections: int = 100,
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(
-            output,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-        )
-        return [
-            Detections(*tensors, self.classes, size)
-            for tensors, size in zip(found, output.batch.original_sizes, strict=True)
-        ]
 
 
 def _features(width: int, last_stride: int, batch_norm: bool) -> nn.Sequential:

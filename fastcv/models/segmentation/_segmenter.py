@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastcv.classes import class_names
-from fastcv.models._model import System
+from fastcv.models._image_model import ImageModel
 from fastcv.models.segmentation._tiles import label_tiles
 from fastcv.nn.losses.segmentation_losses import dice_loss, pixel_cross_entropy, pixel_focal_loss
 from fastcv.results import Segmentation
@@ -37,7 +37,7 @@ def default_classes(num_classes: int) -> tuple[str, ...]:
     return names if num_classes == len(names) else tuple(f"class {i}" for i in range(num_classes))
 
 
-class Segmenter(System):
+class Segmenter(ImageModel):
     """A model from normalised images ``[B, 3, H, W]`` to logits ``[B, classes, H, W]``."""
 
     preprocessing: Mapping[str, Any] = {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.models._model import System
+from fastcv.models._image_model import ImageModel
 from fastcv.models._registry import register
 from fastcv.models.segmentation._segmenter import Segmenter, default_classes
 from fastcv.models.segmentation._take_over import take_over
@@ -28,7 +28,7 @@ ALEXNET = {"pool1": 2, "pool2": 5, "conv3": 7, "conv4": 9, "conv5": 11, "pool5":
 VGG16 = {"pool1": 4, "pool2": 9, "pool3": 16, "conv4": 22, "pool4": 23, "conv5": 29, "pool5": 30}
 
 
-class Hypercolumns(System):
+class Hypercolumns(ImageModel):
     """A classifier with classifiers of pixels on several of its layers, summed after upsampling.
 
     A pixel's hypercolumn is what all chosen layers say above it, interpolated and stacked. A linear

@@ -14,7 +14,7 @@ from fastcv.data import DrawnDigits
 from fastcv.learn import fit
 from fastcv.learn._player import MakeOptimizer
 from fastcv.metrics import evaluate_detector
-from fastcv.models import System, load_model, save_model
+from fastcv.models import Model, load_model, save_model
 from fastcv.recipes._device import device_named, precision_on
 from fastcv.recipes.learn._small import adamw
 
@@ -33,7 +33,7 @@ def short_rise(
 
 
 def train_on_digits(
-    build: Callable[[], System],
+    build: Callable[[], Model],
     name: str,
     out: str | os.PathLike[str],
     *,

@@ -12,13 +12,13 @@ import os
 from typing import Any
 
 from fastcv.data import DrawnDigits
-from fastcv.models import System, create_model
+from fastcv.models import Model, create_model
 from fastcv.recipes.detection._digits import evaluate_on_digits, train_on_digits
 
 EPOCHS = 6
 
 
-def build() -> System:
+def build() -> Model:
     """The model with random weights."""
     model = create_model(
         "centernet_dla34",

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from fastcv.data import DrawnDigits
-from fastcv.models import System, create_model
+from fastcv.models import Model, create_model
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.detection.transform import DetectionTransform
 from fastcv.recipes.detection._digits import evaluate_on_digits, train_on_digits
@@ -41,7 +41,7 @@ class Trunk(nn.Module):
         return self.body(self.transform(images).tensors)[-1]
 
 
-def build() -> System:
+def build() -> Model:
     """The model with random weights."""
     model = create_model(
         "detr_resnet18",

@@ -13,14 +13,14 @@ import os
 from typing import Any
 
 from fastcv.data import DrawnDigits, WithProposals
-from fastcv.models import System, create_model
+from fastcv.models import Model, create_model
 from fastcv.recipes.detection._digits import evaluate_on_digits, train_on_digits
 from fastcv.recipes.detection.digits_detector.recipe import trained_body
 
 EPOCHS = 1
 
 
-def build() -> System:
+def build() -> Model:
     """The model with random weights but for its trunk."""
     model = create_model(
         "fast_rcnn_resnet18",

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from fastcv.data import DrawnDigits
-from fastcv.models import System, create_model
+from fastcv.models import Model, create_model
 from fastcv.recipes.detection._digits import evaluate_on_digits, train_on_digits
 from fastcv.recipes.detection._one_digit import learn_to_classify
 from fastcv.recipes.learn._small import adamw
@@ -31,7 +31,7 @@ FIRST = 20 * 3 + 4  # modules: 20 convolutions with norm and activation, four po
 FIRST_CHANNELS = 256
 
 
-def build() -> System:
+def build() -> Model:
     """The model with random weights."""
     model = create_model(
         "yolov1",

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastcv._extras import need
-from fastcv.models import System, create_model, load_model, save_model
+from fastcv.models import Model, create_model, load_model, save_model
 from fastcv.models.detection.hog_svm import HogSVM
 from fastcv.recipes._device import device_named
 
@@ -123,7 +123,7 @@ def evaluate(
 
 
 @torch.no_grad()
-def accuracy(model: System) -> float:
+def accuracy(model: Model) -> float:
     """Of the 60 held-out patches."""
     assert isinstance(model, HogSVM)
     windows, face = patches("test")

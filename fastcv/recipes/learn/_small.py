@@ -16,7 +16,7 @@ from fastcv.data import DrawnDigits
 from fastcv.learn import normalised_batches
 from fastcv.learn.normalised_batches import Augmentation
 from fastcv.metrics import evaluate_classifier
-from fastcv.models import System
+from fastcv.models import ImageModel
 from fastcv.models.classification._classifier import Classifier
 from fastcv.nn.backbones.resnet import BasicBlock
 from fastcv.recipes._device import device_named
@@ -133,7 +133,7 @@ def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sc
 
 
 def fit_options(
-    model: System, lr: float, augment: Augmentation | None, device: str, workers: int
+    model: ImageModel, lr: float, augment: Augmentation | None, device: str, workers: int
 ) -> dict[str, Any]:
     """What all runs of ``fit`` of these recipes share."""
     return {

@@ -17,7 +17,7 @@ from fastcv.augment import RandAugment
 from fastcv.learn import add_noise, self_train
 from fastcv.learn._state import model_state, write_weights
 from fastcv.metrics import evaluate_classifier
-from fastcv.models import System
+from fastcv.models import ImageModel
 from fastcv.recipes.learn._small import (
     SmallResNet,
     evaluate_weights,
@@ -58,7 +58,7 @@ def train(
     without = sorted(set(range(len(data))) - set(with_label))
     models: list[SmallResNet] = []
 
-    def make(number: int) -> tuple[System, dict[str, Any]]:
+    def make(number: int) -> tuple[ImageModel, dict[str, Any]]:
         model = SmallResNet(data, STUDENT_WIDTH if number else TEACHER_WIDTH)
         models.append(model)
         if number:

@@ -15,7 +15,6 @@ from fastcv.nn.points.corner_pairs import Pairs
 from fastcv.nn.points.heatmaps import PointTargets, at_cells, gaussian_radius, point_targets
 from fastcv.nn.points.losses import heatmap_focal_loss, offset_loss, pull_push_loss
 from fastcv.ops import batched_soft_nms
-from fastcv.results import Detections
 
 PULL_WEIGHT = PUSH_WEIGHT = 0.1
 DIAMETERS_PER_SIGMA = {"top_left": 6.0, "bottom_right": 6.0, "center": 5.0}
@@ -94,7 +93,7 @@ class CornerDetector(KeypointDetector[Points]):
     def pairs(self, output: KeypointOutput[Points]) -> Pairs:
         """The boxes that the last stack's points make, in cells."""
 
-    def detect(  # type: ignore[override]
+    def detect(
         self,
         output: KeypointOutput[Points],
         *,
@@ -128,20 +127,6 @@ class CornerDetector(KeypointDetector[Points]):
             keep, scores = keep[:max_detections], scores[:max_detections]
             found.append(self.found_boxes(batch, i, boxes[keep], scores, channels[keep]))
         return found
-
-    def postprocess(
-        self,
-        output: KeypointOutput[Points],
-        *,
-        score_threshold: float = 0.05,
-        sigma: float = 0.5,
-        max_detections: int = 100,
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(
-            output, score_threshold=score_threshold, sigma=sigma, max_detections=max_detections
-        )
-        return self.results(found, output)
 
 
 def points_of(boxes: Tensor) -> dict[str, Tensor]:

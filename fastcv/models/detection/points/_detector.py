@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from fastcv.models._model import System
+from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.targets import check_targets, without_crowds
 from fastcv.nn.detection.transform import ImageBatch, resize_boxes
 from fastcv.nn.points.transform import KeypointTransform
 from fastcv.ops import clip_boxes_to_image
-from fastcv.results import Detections
 
 Maps = TypeVar("Maps")
 
@@ -28,7 +26,7 @@ class KeypointOutput(NamedTuple, Generic[Maps]):
     """The maps of each stack in training; in eval mode of the last alone."""
 
 
-class KeypointDetector(System, Generic[Maps]):
+class KeypointDetector(Detector, Generic[Maps]):
     """A backbone that gives a feature map for each of its stacks, and a head for each.
 
     Args:
@@ -77,17 +75,6 @@ class KeypointDetector(System, Generic[Maps]):
         """
         pairs = list(zip(self.heads, self.backbone(tensors), strict=True))
         return [head(features) for head, features in pairs[0 if self.training else -1 :]]
-
-    @abstractmethod
-    def detect(self, output: KeypointOutput[Maps], **options: Any) -> list[FoundBoxes]: ...
-
-    def results(self, found: list[FoundBoxes], output: KeypointOutput[Maps]) -> list[Detections]:
-        """What ``detect`` found, as results."""
-        sizes = output.batch.original_sizes
-        return [
-            Detections(*tensors, self.classes, size)
-            for tensors, size in zip(found, sizes, strict=True)
-        ]
 
     def objects(
         self, batch: ImageBatch, targets: list[dict[str, Any]], cells: tuple[int, int]

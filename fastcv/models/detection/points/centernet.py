@@ -26,7 +26,6 @@ from fastcv.nn.points.heads import PointHead, PointMaps
 from fastcv.nn.points.heatmaps import at_cells, gaussian_radius, point_targets
 from fastcv.nn.points.losses import heatmap_focal_loss, l1_loss
 from fastcv.nn.points.transform import KeypointTransform
-from fastcv.results import Detections
 
 SIZE_WEIGHT = 0.1
 BRANCHES = {"hm": "heatmap", "wh": "size", "reg": "offset"}
@@ -92,7 +91,7 @@ class CenterNet(KeypointDetector[PointMaps]):
                 terms[name] = terms.get(name, 0) + value / len(output.stacks)
         return terms
 
-    def detect(  # type: ignore[override]
+    def detect(
         self,
         output: KeypointOutput[PointMaps],
         *,
@@ -120,17 +119,6 @@ class CenterNet(KeypointDetector[PointMaps]):
                 self.found_boxes(batch, i, boxes[i, keep], scores[keep], peaks.channels[i, keep])
             )
         return found
-
-    def postprocess(
-        self,
-        output: KeypointOutput[PointMaps],
-        *,
-        score_threshold: float = 0.05,
-        max_detections: int = 100,
-    ) -> list[Detections]:
-        """The same as results; see ``detect``."""
-        found = self.detect(output, score_threshold=score_threshold, max_detections=max_detections)
-        return self.results(found, output)
 
     def rename_key(self, key: str) -> str:
         name, _, rest = key.partition(".")

@@ -14,14 +14,14 @@ from typing import Any
 from torch import Tensor
 
 from fastcv.data import DrawnDigits
-from fastcv.models import System, create_model, load_model
+from fastcv.models import Model, create_model, load_model
 from fastcv.recipes.detection._digits import evaluate_on_digits, train_on_digits
 
 WEIGHTS = Path(__file__).parent / "digits_detector.safetensors"
 EPOCHS = 4
 
 
-def build() -> System:
+def build() -> Model:
     """The model with random weights."""
     model = create_model(
         "fasterrcnn_resnet18_fpn",

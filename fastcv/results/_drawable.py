@@ -1,29 +1,23 @@
-"""What every result can do."""
+"""What every result can do that is of a picture, or can be drawn as one."""
 
 from __future__ import annotations
 
-import copy
-import json
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
-from typing import Any, TypeVar
 
-import torch
 from PIL import Image
-from torch import Tensor
 
 from fastcv._files import replacing
 from fastcv.images import SUFFIXES, ImageInput, read_image
+from fastcv.results._result import Result
 
-Kind = TypeVar("Kind", bound="Result")
 
+class Drawable(Result):
+    """What a model predicted of one picture."""
 
-class Result(ABC):
-    """A model's finding on one picture."""
-
-    classes: tuple[str, ...]
-    source: str | None
+    image_size: tuple[int, int] | None = None
+    """The picture's ``(height, width)``, where it is known; ``predict`` says it."""
 
     @abstractmethod
     def draw(self, image: ImageInput | None = None) -> Image.Image:
@@ -36,18 +30,6 @@ class Result(ABC):
             ValueError: there is no image and the result did not come from a file.
         """
 
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and lists, for JSON."""
-
-    def to(self: Kind, device: str | torch.device) -> Kind:
-        """The same with its tensors on ``device``; ``predict`` leaves them on the model's."""
-        moved = copy.copy(self)
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor):
-                setattr(moved, name, value.to(device))
-        return moved
-
     def save(self, path: str | os.PathLike[str], image: ImageInput | None = None) -> None:
         """Writes ``to_dict()`` to a ``.json``, or the drawing to an image file.
 
@@ -57,18 +39,13 @@ class Result(ABC):
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix == ".json":
-            with replacing(path) as temporary:
-                temporary.write_text(json.dumps(self.to_dict(), indent=1) + "\n", "utf-8")
+            super().save(path)
         elif suffix in SUFFIXES:
             drawing = self.draw(image)
             with replacing(path) as temporary:
                 drawing.save(temporary, quality=92)
         else:
             raise ValueError(f"path must end in .json or an image's suffix, got {path.name!r}")
-
-    def name_of(self, label: int) -> str:
-        """The class's name; ``"class 7"`` where the model has no names."""
-        return self.classes[label] if 0 <= label < len(self.classes) else f"class {label}"
 
     def _picture(self, image: ImageInput | None) -> Image.Image:
         if image is None:

@@ -1,0 +1,123 @@
+"""What the tasks' entries call: data sets to evaluate on, metrics, rows of results.
+
+Each imports what it needs when it is called: an entry must not load torch.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastcv.models._model import Model
+
+
+def image_folder(classes: Sequence[str], root: str) -> Any:
+    """The images with the model's labels, by the names of the folders.
+
+    Raises:
+        ValueError: a folder that no class of the model is called.
+    """
+    from fastcv.data import ImageFolder
+
+    data = ImageFolder(root)
+    label_of = {name: label for label, name in reversed(list(enumerate(classes)))}
+    strange = [name for name in data.classes if name not in label_of]
+    if strange:
+        raise ValueError(
+            f"{root} has a folder {strange[0]!r}, and the model has no such class: folders must "
+            f"be named as its classes, such as {', '.join(map(repr, classes[:3]))}"
+        )
+    data.samples = [(path, label_of[data.classes[label]]) for path, label in data.samples]
+    return data
+
+
+def coco_boxes(classes: Sequence[str], images: str, annotations: str) -> Any:
+    from fastcv.data import CocoDetection
+
+    return _of_classes(classes, CocoDetection(images, annotations))
+
+
+def voc_boxes(classes: Sequence[str], root: str, image_set: str) -> Any:
+    from fastcv.data import VocDetection
+
+    return _of_classes(classes, VocDetection(root, image_set))
+
+
+def voc_masks(classes: Sequence[str], root: str, image_set: str) -> Any:
+    from fastcv.data import VocSegmentation
+
+    return _of_classes(classes, VocSegmentation(root, image_set))
+
+
+def mask_folder(classes: Sequence[str], images: str, masks: str) -> Any:
+    from fastcv.data import MaskFolder
+
+    return _of_classes(classes, MaskFolder(images, masks))
+
+
+def _of_classes(classes: Sequence[str], data: Any) -> Any:
+    """The data set, whose labels must mean what the model's do.
+
+    Raises:
+        ValueError: the first label whose names differ.
+    """
+    for label, name in enumerate(data.classes):
+        own = classes[label] if label < len(classes) else "not there"
+        if label > 0 and name not in (own, "(unused)") and own != f"class {label}":
+            raise ValueError(
+                f"label {label} is {name!r} in the annotations and {own!r} in the model: the "
+                "metrics would mean nothing"
+            )
+    return data
+
+
+def evaluate_classifier(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_classifier(model, data, progress=True, **options)
+
+
+def evaluate_detector(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_detector(model, data, **options)
+
+
+def evaluate_segmenter(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_segmenter(model, data, progress=True, **options)
+
+
+def row_of_classes(result: Any) -> dict[str, Any]:
+    classes = result.to_dict()["classes"]
+    return {
+        "scores": [row["score"] for row in classes],
+        "labels": [row["label"] for row in classes],
+        "names": [row["name"] for row in classes],
+    }
+
+
+def row_of_objects(result: Any) -> dict[str, Any]:
+    objects = result.to_dict()["detections"]
+    return {
+        "boxes": [row["box"] for row in objects],
+        "scores": [row["score"] for row in objects],
+        "labels": [row["label"] for row in objects],
+        "names": [row["name"] for row in objects],
+    }
+
+
+def row_of_label_map(result: Any) -> dict[str, Any]:
+    """The scores are the classes' shares of the pixels."""
+    classes = result.to_dict()["classes"]
+    file = io.BytesIO()
+    result.label_image().save(file, "PNG")
+    return {
+        "scores": [row["share"] for row in classes],
+        "labels": [row["label"] for row in classes],
+        "names": [row["name"] for row in classes],
+        "label_map": file.getvalue(),
+    }

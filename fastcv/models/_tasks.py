@@ -1,0 +1,270 @@
+"""The tasks, an entry each: all that the commands, the docs and the tests know of one.
+
+Nothing here loads torch: the command line reads the entries before it knows what to do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastcv.models import _task_data as annotated
+
+if TYPE_CHECKING:
+    from fastcv.models._model import Model
+    from fastcv.results import Result
+
+
+@dataclass(frozen=True)
+class Option:
+    """An argument of the command line that a task brings.
+
+    Args:
+        flag: such as ``"--tile"``; ``predict`` takes it by the same name.
+        help: for people.
+        settings: what else argparse's ``add_argument`` takes.
+        missing: what is told of a model whose ``predict`` does not take it; by default that.
+    """
+
+    flag: str
+    help: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    missing: str = ""
+
+    @property
+    def name(self) -> str:
+        """As ``predict`` and the parsed arguments have it."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that ``fastcv predict`` writes for each picture, beside drawings.
+
+    Args:
+        option: of which the value is a file or a folder.
+        suffix: of the files.
+        save: the result's method that writes one.
+        missing: what is told of a model of another task.
+    """
+
+    option: Option
+    suffix: str
+    save: str
+    missing: str
+
+
+@dataclass(frozen=True)
+class Data:
+    """A way to name annotated pictures on the command line of ``fastcv evaluate``.
+
+    Args:
+        option: of which the values say where they are.
+        open: makes the data set of the model's class names and those values.
+    """
+
+    option: Option
+    open: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is known of a task.
+
+    Args:
+        name: as ``register(..., task=name)`` has it.
+        title: a heading.
+        models: what its models are called, as in "--tile is of segmenters".
+        base: the full name of the models' base class.
+        result: the full name of what ``predict`` returns.
+        default_model: of ``--task``, with published weights; None where there is none.
+        predict_options: arguments of ``fastcv predict``.
+        predict_defaults: what the commands ask of ``predict`` unless they are told otherwise.
+        evaluate_options: arguments of ``fastcv evaluate``.
+        files: what else ``fastcv predict`` can write.
+        data: annotated pictures that evaluate it.
+        evaluate: ``(model, data, options) -> metrics``.
+        columns: of a row of results, by name, as Arrow's types.
+        row: a result's values for them.
+        verbs: modules of commands of its own, such as ``"fastcv.cli.caption"``.
+    """
+
+    name: str
+    title: str
+    models: str
+    base: str
+    result: str
+    default_model: str | None = None
+    predict_options: Sequence[Option] = ()
+    predict_defaults: Mapping[str, Any] = field(default_factory=dict)
+    evaluate_options: Sequence[Option] = ()
+    files: Sequence[Files] = ()
+    data: Sequence[Data] = ()
+    evaluate: Callable[[Model, Any, dict[str, Any]], dict[str, Any]] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    row: Callable[[Result], dict[str, Any]] = lambda result: {}
+    verbs: Sequence[str] = ()
+
+    def has_model(self, model: Any) -> bool:
+        """Whether a model is of this task."""
+        return isinstance(model, _named(self.base))
+
+    def has_result(self, result: Any) -> bool:
+        """Whether a result is this task's."""
+        return isinstance(result, _named(self.result))
+
+    def takes(self, flag: str) -> bool:
+        """Whether ``flag`` names annotated pictures that evaluate it."""
+        return any(data.option.flag == flag for data in self.data)
+
+
+def task_of_result(result: Any) -> Task:
+    """The task whose result this is, of several the most special.
+
+    Raises:
+        TypeError: no task's.
+    """
+    found = [task for task in TASKS if task.has_result(result)]
+    if not found:
+        raise TypeError(f"no task has results of type {type(result).__name__}")
+    return max(found, key=lambda task: len(_named(task.result).__mro__))
+
+
+def _named(name: str) -> type:
+    module, _, last = name.rpartition(".")
+    return getattr(importlib.import_module(module), last)
+
+
+def positive(text: str) -> int:
+    """argparse's type of a whole number above 0."""
+    import argparse
+
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def numbers(text: str) -> list[float]:
+    """argparse's type of numbers with commas between them."""
+    import argparse
+
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be numbers with commas between them, got {text!r}"
+        ) from None
+
+
+SCORE_THRESHOLD = 0.5  # for people who look; evaluation keeps lower scores
+
+THRESHOLD = Option(
+    "--score-threshold",
+    f"leave out what is less sure (default {SCORE_THRESHOLD})",
+    {"type": float, "metavar": "X"},
+    missing="scores every class, it has none",
+)
+VIEWS = (
+    Option(
+        "--tile",
+        "large pictures: in overlapping tiles of N x N pixels, a multiple of 32",
+        {"type": positive, "metavar": "N"},
+    ),
+    Option("--overlap", "of tiles; by default a quarter", {"type": int, "metavar": "N"}),
+    Option(
+        "--scales",
+        "average over sizes, such as 0.75,1,1.25",
+        {"type": numbers, "metavar": "X,Y,.."},
+    ),
+    Option(
+        "--flip",
+        "average with the mirrored picture",
+        {"action": "store_true", "default": None},
+    ),
+)
+FOLDER = Option(
+    "--folder", "for a classifier: a folder of images for each class", {"metavar": "ROOT"}
+)
+COCO = Option("--coco", "COCO's format", {"nargs": 2, "metavar": ("IMAGES", "JSON")})
+VOC = Option(
+    "--voc",
+    "PASCAL VOC's, .../VOC2007 test: boxes, or label maps for a segmenter",
+    {"nargs": 2, "metavar": ("ROOT", "SET")},
+)
+MASKS = Option(
+    "--masks",
+    "for a segmenter: a folder of images, and one of label maps (.png) of the same names",
+    {"nargs": 2, "metavar": ("IMAGES", "MASKS")},
+)
+OBJECTS = {
+    "boxes": "list<list<float>[4]>",
+    "scores": "list<float>",
+    "labels": "list<int64>",
+    "names": "list<string>",
+}
+CLASSES = {name: OBJECTS[name] for name in ("scores", "labels", "names")}
+
+TASKS = (
+    Task(
+        name="classification",
+        title="Classification",
+        models="classifiers",
+        base="fastcv.models.classification._classifier.Classifier",
+        result="fastcv.results.Classification",
+        default_model="resnet50",
+        data=(Data(FOLDER, annotated.image_folder),),
+        evaluate=annotated.evaluate_classifier,
+        columns=CLASSES,
+        row=annotated.row_of_classes,
+    ),
+    Task(
+        name="detection",
+        title="Detection",
+        models="detectors",
+        base="fastcv.models.detection._detector.Detector",
+        result="fastcv.results.Detections",
+        default_model="fasterrcnn_resnet50_fpn",
+        predict_options=(THRESHOLD,),
+        predict_defaults={"score_threshold": SCORE_THRESHOLD},
+        data=(Data(COCO, annotated.coco_boxes), Data(VOC, annotated.voc_boxes)),
+        evaluate=annotated.evaluate_detector,
+        columns=OBJECTS,
+        row=annotated.row_of_objects,
+    ),
+    Task(
+        name="segmentation",
+        title="Segmentation",
+        models="segmenters",
+        base="fastcv.models.segmentation._segmenter.Segmenter",
+        result="fastcv.results.Segmentation",
+        default_model="deeplabv3_resnet50",
+        predict_options=VIEWS,
+        predict_defaults={"keep_scores": False},
+        evaluate_options=VIEWS,
+        files=(
+            Files(
+                Option("--labels", "label maps as PNGs with a palette", {"metavar": "PATH"}),
+                ".png",
+                "save_labels",
+                missing="does not segment, it has no label maps",
+            ),
+        ),
+        data=(Data(MASKS, annotated.mask_folder), Data(VOC, annotated.voc_masks)),
+        evaluate=annotated.evaluate_segmenter,
+        columns={**CLASSES, "label_map": "binary"},
+        row=annotated.row_of_label_map,
+    ),
+    Task(
+        name="instance",
+        title="Instance segmentation",
+        models="instance segmenters",
+        base="fastcv.models.segmentation.hypercolumns.Hypercolumns",
+        result="fastcv.results.Instances",
+        predict_options=(THRESHOLD,),
+        predict_defaults={"score_threshold": SCORE_THRESHOLD},
+        columns=OBJECTS,
+        row=annotated.row_of_objects,
+    ),
+)
