@@ -19,7 +19,7 @@ import skimage
 import torch
 
 import fastcv
-from fastcv.explain.receptive_field import receptive_field
+from fastcv.explain import receptive_field
 
 RATES = (0, 6, 12, 18)  # 0: the 1x1 convolution
 

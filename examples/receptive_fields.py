@@ -19,7 +19,7 @@ import torch
 from matplotlib.patches import Rectangle
 
 import fastcv
-from fastcv.explain.receptive_field import receptive_field
+from fastcv.explain import receptive_field
 
 LAYERS = ("maxpool", "layer1", "layer2", "layer3")
 

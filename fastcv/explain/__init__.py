@@ -2,5 +2,13 @@
 
 from fastcv.explain.detection import DetectionSteps, detection_steps
 from fastcv.explain.nms import NMSStep, nms_steps
+from fastcv.explain.receptive_field import ReceptiveField, receptive_field
 
-__all__ = ["DetectionSteps", "NMSStep", "detection_steps", "nms_steps"]
+__all__ = [
+    "DetectionSteps",
+    "NMSStep",
+    "ReceptiveField",
+    "detection_steps",
+    "nms_steps",
+    "receptive_field",
+]

@@ -67,7 +67,7 @@ def receptive_field(
 
     Example:
         >>> from torch import nn
-        >>> from fastcv.explain.receptive_field import receptive_field
+        >>> from fastcv.explain import receptive_field
         >>> layers = nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3)
         >>> model = nn.Sequential(*layers)
         >>> field = receptive_field(model, "2", (32, 32))

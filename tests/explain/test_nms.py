@@ -12,7 +12,7 @@ from PIL import Image
 from fastcv.explain import nms_steps
 from fastcv.ops import box_iou, nms
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "nms_steps.py"
+SCRIPT = Path(__file__).parents[2] / "examples" / "nms_steps.py"
 
 
 def load():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fastcv.explain.receptive_field import receptive_field
+from fastcv.explain import receptive_field
 from fastcv.models import create_model
 from fastcv.models.classification.densenet import DenseNet
 from fastcv.nn.layers.deform_conv import DeformConv2dPack

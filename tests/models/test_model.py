@@ -7,7 +7,7 @@ from PIL import Image
 
 from fastcv.images import BrokenImageError
 from fastcv.models import ImageModel
-from fastcv.results import Detections
+from fastcv.results import Classification, Detections
 
 
 class Means(ImageModel):
@@ -121,6 +121,107 @@ def test_bad_inputs(tmp_path):
         Means().predict(tmp_path / "b.png")
     with pytest.raises(TypeError, match=r"must be a path, PIL image, .* got builtins\.int"):
         Means().predict([1])
+
+
+# One by one.
+
+
+def test_results_one_by_one(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    inputs = [tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.png", TENSOR]
+    model = Means().train()
+    found = list(model.predict_iter(inputs, batch_size=3, on_error="yield"))
+    assert [item for item, _ in found] == inputs and model.training
+    outcomes = [outcome for _, outcome in found]
+    assert [type(o).__name__ for o in outcomes] == [
+        "Detections",
+        "BrokenImageError",
+        "FileNotFoundError",
+        "Detections",
+    ]
+    assert outcomes[0].source == str(tmp_path / "a.png")
+    assert outcomes[3].scores.item() == pytest.approx(MEAN, abs=1e-6)
+    assert [len(batch) for batch in model.batches] == [1, 1]
+    with pytest.raises(BrokenImageError):
+        list(model.predict_iter(inputs))
+
+
+def test_inputs_are_asked_for_as_they_are_needed():
+    asked = []
+
+    def pictures():
+        for i in range(100):
+            asked.append(i)
+            yield TENSOR
+
+    model = Means().train()
+    found = model.predict_iter(pictures(), batch_size=2)
+    assert asked == []
+    next(found)
+    assert asked == [0, 1] and model.training  # as it was, between two results
+    assert len(list(found)) == 99
+
+
+def test_mistakes_of_the_call_show_at_once():
+    with pytest.raises(ValueError, match="on_error must be 'raise' or 'yield', got 'skip'"):
+        Means().predict_iter([TENSOR], on_error="skip")
+    with pytest.raises(TypeError, match="does not take 'threshold'"):
+        Means().predict_iter([TENSOR], threshold=1)
+    with pytest.raises(ZeroDivisionError):  # a bug is no picture that cannot be read
+        model = Means()
+        model.forward = lambda images: 1 / 0
+        list(model.predict_iter([TENSOR], on_error="yield"))
+
+
+def test_results_know_their_pictures_size():
+    class Sorter(ImageModel):
+        def forward(self, images):
+            return torch.tensor([[0.5, 0.5]])
+
+        def postprocess(self, output):
+            return [Classification(scores, ("a", "b")) for scores in output]
+
+    assert Sorter().predict(TENSOR)[0].image_size == (4, 6)
+
+
+# Clips.
+
+
+class RunningMean(Means):
+    """Carries the mean over the frames so far."""
+
+    def predict_frame(self, frame, state, *, score_threshold=0.05):
+        seen = [*(state or []), frame.float().mean() / 255]
+        ((_, size),) = self([self.as_float(frame)])
+        return self.postprocess([(torch.stack(seen).mean(), size)])[0], seen
+
+
+def test_every_frame_of_a_clip():
+    clip = torch.stack([TENSOR, TENSOR // 2])
+    model = Means().train()
+    (first, found), (second, _) = model.predict_video(clip)
+    assert torch.equal(first, clip[0]) and torch.equal(second, clip[1]) and model.training
+    assert found.scores.item() == pytest.approx(MEAN, abs=1e-6)
+
+
+def test_state_goes_from_frame_to_frame():
+    clip = torch.stack([torch.full((3, 4, 6), v, dtype=torch.uint8) for v in (51, 102, 255)])
+    for _ in range(2):  # each call begins anew
+        scores = [found.scores.item() for _, found in RunningMean().predict_video(clip)]
+        assert scores == pytest.approx([0.2, 0.3, 1.6 / 3], abs=1e-6)
+
+
+def test_a_clips_bad_input():
+    with pytest.raises(TypeError, match="does not take 'threshold'"):
+        Means().predict_video(TENSOR[None], threshold=1)
+    with pytest.raises(TypeError, match="a clip must be a video file"):
+        list(Means().predict_video(7))
+
+
+def test_a_clips_progress(capsys):
+    list(Means().predict_video(TENSOR[None].expand(3, -1, -1, -1), progress=True))
+    assert "3/3" in capsys.readouterr().err
 
 
 @pytest.mark.cuda

@@ -11,7 +11,7 @@ import gpu
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ALONE = """
 tests/ops/test_nms.py::test_a[cuda-x y] PASSED                            [ 25%]
 tests/ops/test_nms.py::test_b FAILED                                      [ 50%]

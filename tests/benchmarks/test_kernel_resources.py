@@ -6,7 +6,7 @@ from pathlib import Path
 import kernel_resources
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 Kernel = kernel_resources.Kernel
 
 
