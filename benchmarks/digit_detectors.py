@@ -1,4 +1,4 @@
-"""Write README's table of detectors: each small recipe on DrawnDigits, how good and how fast.
+"""Write the table of detectors in docs/benchmarks.md: each recipe, how good and how fast.
 
 python benchmarks/digit_detectors.py runs    # trains first what has no weights under runs/
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from readme_table import ROOT, write_readme
 from turns import seconds
+from write_tables import PAGE, ROOT, write
 
 from fastcv import recipes
 from fastcv._files import replacing
@@ -94,7 +94,7 @@ def main() -> None:
     results = measure(parser.parse_args().runs)
     with replacing(RESULTS) as temporary:
         temporary.write_text(json.dumps(results, indent=1) + "\n")
-    write_readme("detector table", table(results))
+    write(PAGE, "detector table", table(results))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Write README's op tables, of CPUs and of a GPU, from the newest files in benchmarks/results/.
+"""Write the tables of docs/benchmarks.md, and README's eight rows of them.
 
-python benchmarks/readme_table.py
+python benchmarks/write_tables.py    # from the newest files in benchmarks/results/
 """
 
 from __future__ import annotations
@@ -11,7 +11,26 @@ from pathlib import Path
 
 from report import machine_name
 
+from fastcv._files import replacing
+
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
+
+# What README shows, by op, work and peer: what people choose by.
+CHOSEN = (
+    ("nms", "RPN-like, n=5000", "torchvision"),
+    ("roi_align", "forward, NCHW", "torchvision"),
+    ("deform_conv2d", "forward, NCHW, mask", "torchvision"),
+    ("sigmoid_focal_loss", "forward and backward, 200k anchors x 80", "torchvision"),
+    ("inference", "resnet50, 16 x 224 px", "torchvision"),
+    ("Faster R-CNN", "R50-FPN, 800 px, 100 found", "torchvision"),
+)
+CHOSEN_ON_A_GPU = (
+    ("nms", "n=10000", "torchvision"),
+    ("roi_align", "forward, float32, NCHW", "torchvision"),
+)
 
 
 def measured(folder: Path) -> dict[str, dict]:
@@ -44,28 +63,33 @@ def instructions(about: dict) -> str:
 
 def table(runs: dict[str, dict]) -> str:
     """Markdown: a row for each comparison, machines and threads side by side."""
-    cells: dict[tuple[str, str, str], dict[tuple[str, int], dict]] = {}
-    for isa, run in runs.items():
-        for benchmark in run["benchmarks"]:
-            row = benchmark["extra_info"]
-            if "ratio" in row and row["op"] != "identity":
-                where = (isa, row["threads"])
-                cells.setdefault((row["op"], row["work"], row["peer"]), {})[where] = row
     columns = [(isa, threads) for isa in runs for threads in (1, 2)]
     heads = [f"{isa}, {threads} thread{'s' * (threads > 1)}" for isa, threads in columns]
     lines = [
         f"| op | work | against | {' | '.join(heads)} |",
         "|---" * (3 + len(columns)) + "|",
     ]
-    for (op, work, peer), by_column in cells.items():
+    for (op, work, peer), by_column in comparisons(runs).items():
         ratios = [cell(by_column.get(column)) for column in columns]
         lines.append(f"| `{op}` | {work} | {peer} | {' | '.join(ratios)} |")
     lines.append("")
     lines.append(
-        "Median time of the peer over ours, called in turn in one process; ours in brackets. "
+        "Both were called in turn in one process. "
         + " ".join(f"{isa}: {about_machine(run)}." for isa, run in runs.items())
     )
     return "\n".join(lines)
+
+
+def comparisons(runs: dict[str, dict]) -> dict[tuple[str, str, str], dict[tuple[str, int], dict]]:
+    """What was measured, by (op, work, peer), then by (instruction set, threads)."""
+    found: dict[tuple[str, str, str], dict[tuple[str, int], dict]] = {}
+    for isa, run in runs.items():
+        for benchmark in run["benchmarks"]:
+            row = benchmark["extra_info"]
+            if "ratio" in row and row["op"] != "identity":
+                where = (isa, row["threads"])
+                found.setdefault((row["op"], row["work"], row["peer"]), {})[where] = row
+    return found
 
 
 def about_machine(run: dict) -> str:
@@ -101,23 +125,43 @@ def gpu_table(run: dict) -> str:
     rates = ", ".join(f"{k} {v:g} TFLOP/s" for k, v in floors["tflop_per_s"].items())
     lines.append("")
     lines.append(
-        "Median time of the peer over ours, in turn, on inputs that no cache holds; ours in "
-        "brackets. Times are the GPU's alone, replayed from CUDA graphs, but for ops that wait for "
-        "the GPU once (NMS, CRF) and for HOG. The floor: what a copy "
-        f"({floors['gb_per_s']:g} GB/s) or torch's product of matrices ({rates}) needs for the "
-        "least bytes and operations. "
+        "Both were called in turn, on inputs that no cache holds. Times are the GPU's alone, "
+        "replayed from CUDA graphs, but for ops that wait for the GPU once (NMS, CRF) and for HOG. "
+        f"The floor: what a copy ({floors['gb_per_s']:g} GB/s) or torch's product of matrices "
+        f"({rates}) needs for the least bytes and operations. "
         f"{about['gpu']}, driver {about['driver']}, torch {about['torch']}, "
         f"torchvision {about['torchvision']}, {run['day']}."
     )
     return "\n".join(lines)
 
 
+def chosen_rows(runs: dict[str, dict], on_a_gpu: dict) -> str:
+    """Markdown: README's rows, those of a CPU on two threads and its widest instruction set."""
+    lines = ["| op or model | work | against | where | ratio |", "|---|---|---|---|---|"]
+    on_cpus = comparisons(runs)
+    for key in CHOSEN:
+        by_column = on_cpus.get(key, {})
+        isa = next((i for i in ("AVX-512", "AVX2", "portable") if (i, 2) in by_column), "")
+        lines.append(chosen_row(key, f"CPU, {isa}", by_column.get((isa, 2))))
+    rows = on_a_gpu["parts"]["bench"]["rows"]
+    by_key = {(r["op"], r["work"], r["peer"]): r for r in rows if "ratio" in r}
+    name = on_a_gpu["machine"]["gpu"].removeprefix("NVIDIA ").split()[0]
+    return "\n".join([*lines, *(chosen_row(k, name, by_key.get(k)) for k in CHOSEN_ON_A_GPU)])
+
+
+def chosen_row(key: tuple[str, str, str], where: str, row: dict | None) -> str:
+    op, work, peer = key
+    if row is None:
+        sys.exit(f"README shows {op} ({work}) against {peer}, and no result has it")
+    return f"| `{op}` | {work} | {peer} | {where} | {cell(row)} |"
+
+
 def cell(row: dict | None) -> str:
     if row is None:
         return ""
     if row["target"] is None:  # the peer does something else, for scale
-        return f"{duration(row['ours_median_ms'])}; that: {duration(row['peer_median_ms'])}"
-    return f"**x{row['ratio']:.3g}** ({duration(row['ours_median_ms'])})"
+        return f"{duration(row['ours_median_ms'])}; the other: {duration(row['peer_median_ms'])}"
+    return f"**{row['ratio']:.3g}** ({duration(row['ours_median_ms'])})"
 
 
 def duration(ms: float) -> str:
@@ -131,16 +175,16 @@ def put_into(text: str, name: str, new: str) -> str:
     return f"{before}{begin}\n{new}\n{end}{rest.split(end)[1]}"
 
 
-def write_readme(name: str, new: str) -> None:
-    readme = ROOT / "README.md"
-    temporary = readme.with_suffix(".tmp")
-    temporary.write_text(put_into(readme.read_text(), name, new))
-    temporary.replace(readme)
+def write(path: Path, name: str, new: str) -> None:
+    """The same in a file."""
+    with replacing(path) as temporary:
+        temporary.write_text(put_into(path.read_text(), name, new))
 
 
 if __name__ == "__main__":
-    results = ROOT / "benchmarks" / "results"
-    write_readme("op table", table(measured(results)))
-    on_a_gpu = newest_on_a_gpu(results)
+    runs = measured(RESULTS)
+    write(PAGE, "cpu table", table(runs))
+    on_a_gpu = newest_on_a_gpu(RESULTS)
     if on_a_gpu is not None:
-        write_readme("gpu table", gpu_table(on_a_gpu))
+        write(PAGE, "gpu table", gpu_table(on_a_gpu))
+        write(README, "chosen rows", chosen_rows(runs, on_a_gpu))
