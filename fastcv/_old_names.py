@@ -133,7 +133,7 @@ def _new_name(name: str) -> str | None:
 
 
 class _Finder(MetaPathFinder):
-    """Asked after all others, so that it costs nothing until an import would fail."""
+    """Asked first: a folder that an update left behind would be found as a namespace package."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -167,4 +167,4 @@ class _Alias(Loader):
 def install() -> None:
     """Lets old names be imported."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+        sys.meta_path.insert(0, _Finder())
