@@ -115,14 +115,16 @@ def make_players(
     optimizers = _for_each(modules, optimizer, "optimizer")
     schedulers = _for_each(modules, scheduler, "scheduler")
     ratios = _ratios(modules, every or {})
+    trainable = {name: _trainable(module) for name, module in modules.items()}
+    of_all = _trainable(model)
     players = []
     for name, module in modules.items():
-        own = set(_trainable(module))
-        if not own:
+        if not trainable[name]:
             raise ValueError(f"nothing to train in {name or 'the model'}: all is frozen")
         if is_sharded(model):
             raise ValueError("strategy 'fsdp' takes a model without players: use DDP")
-        others = [p for p in _trainable(model) if p not in own]
+        own = set(trainable[name])
+        others = [p for p in of_all if p not in own]
         turn = Turn(model, name, others)
         with requires_grad(others, False):  # DDP waits for the gradients of all that require them
             wrapped: Any = fabric.setup_module(turn)
