@@ -197,8 +197,16 @@ def train_toy(out, make=Toy, **options):
         "mover": lambda p: torch.optim.SGD(p, lr=0.05),
         "judge": lambda p: torch.optim.Adam(p, lr=0.02),
     }
-    given = dict(epochs=2, batch_size=8, devices="cpu", progress=False, tensorboard=False)
-    return model, fit(model, toy_data(), optimizer=optimizers, out=out, **{**given, **options})
+    given = dict(
+        train_data=toy_data(),
+        epochs=2,
+        batch_size=8,
+        optimizer=optimizers,
+        devices="cpu",
+        progress=False,
+        tensorboard=False,
+    )
+    return model, fit(model, out=out, **{**given, **options})
 
 
 if __name__ == "__main__":  # under torchrun: all runs in one start of the processes
