@@ -11,6 +11,7 @@ from fastcv.data.folder import ImageFolder
 from fastcv.data.masks import LabelMaps, MaskFolder, VocSegmentation
 from fastcv.data.proposals import WithProposals
 from fastcv.data.to_coco import detection_to_coco
+from fastcv.data.unpaired import Unpaired
 from fastcv.data.voc import VocDetection
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ImageFolder",
     "LabelMaps",
     "MaskFolder",
+    "Unpaired",
     "VocDetection",
     "VocSegmentation",
     "WithProposals",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset, default_collate
 
 from fastcv.data import collate
 from fastcv.learn._seed import derive, seed_all
@@ -74,6 +74,14 @@ def collate_by_target(batch: Sequence[tuple[Any, Any]]) -> Any:
     return collate(batch) if isinstance(batch[0][1], dict) else default_collate(list(batch))
 
 
+def collate_of(data: Any) -> Callable[[list[Any]], Any]:
+    """A dataset's own way to make a batch of its items, ``data.collate``, or ours."""
+    while isinstance(data, Subset):
+        data = data.dataset
+    own: Callable[[list[Any]], Any] = getattr(data, "collate", collate_by_target)
+    return own
+
+
 def _leave_interrupts_to_the_main_process(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -91,7 +99,7 @@ def make_loader(
         SeededItems(data, order.seed),
         batch_sampler=order,
         num_workers=workers,
-        collate_fn=collate_fn or collate_by_target,
+        collate_fn=collate_fn or collate_of(data),
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         worker_init_fn=_leave_interrupts_to_the_main_process,

@@ -1,18 +1,19 @@
-"""The players of a system: what the turn of one runs, and what updates it."""
+"""The players of a system: what each trains, and what updates it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fastcv.learn._state import is_sharded
+from fastcv.learn._turn import Batch, Turn, requires_grad
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -21,41 +22,18 @@ MakeOptimizer = Callable[[list[nn.Parameter]], Optimizer]
 MakeScheduler = Callable[[Optimizer, int], LRScheduler]
 
 
-class Batch:
-    """Images and targets, in a box that mixed precision does not open.
-
-    It would turn every tensor among a module's arguments to 16 bits; a box at x = 1000 in
-    bfloat16 is off by up to 2 pixels. What convolutions take, autocast turns where they run.
-    """
-
-    def __init__(self, images: Any, targets: Any) -> None:
-        self.images, self.targets = images, targets
-
-
-class Turn(nn.Module):
-    """Forward and loss as one call: DDP and FSDP see one forward, whatever ``loss`` runs."""
-
-    def __init__(self, model: Any, player: str | None) -> None:
-        super().__init__()
-        self.model = model
-        self.options = {} if player is None else {"player": player}
-
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        losses = self.model.loss(self.model(batch.images), batch.targets, **self.options)
-        if not isinstance(losses, dict) or not losses:
-            raise TypeError(
-                f"loss of {type(self.model).__name__} must return a dict of named scalar tensors, "
-                f"got {losses!r}"
-            )
-        return losses
-
-
 @dataclass
 class Player:
-    """One optimiser and what it updates; the name is None where there is but one player."""
+    """One optimiser and what it updates; the name is None where there is but one player.
+
+    ``others`` are all parameters of the model that would require gradients and are not its own.
+    """
 
     name: str | None
     turn: Any
+    shared: bool
+    every: int
+    parameters: list[nn.Parameter]
     others: list[nn.Parameter]
     optimizer: Optimizer
     fabric_optimizer: Any
@@ -70,15 +48,22 @@ class Player:
         """A term's column in the history."""
         return name if self.name is None else f"{self.name}/{name}"
 
-    def backward(self, fabric: Fabric, parts: list[Any]) -> dict[str, Tensor]:
-        """Gradients of the mean loss over the parts of a step; returns the terms and their sum."""
+    def backward(self, fabric: Fabric, parts: list[Batch], *, last: bool) -> dict[str, Tensor]:
+        """Gradients of the mean loss over the parts of a step; returns the terms and their sum.
+
+        Args:
+            last: no player after this one needs the output that they share.
+        """
         mean: dict[str, Tensor] = {}
-        with frozen(self.others):
-            for i, (images, targets) in enumerate(parts):
+        with requires_grad(self.others, False):
+            for i, part in enumerate(parts):
                 with fabric.no_backward_sync(self.turn, enabled=i < len(parts) - 1):
-                    losses = self.turn(Batch(images, targets))
+                    losses = self.turn(part)
                     loss = torch.stack(list(losses.values())).sum()
-                    fabric.backward(loss / len(parts))
+                    if self.shared:
+                        self._backward_through_shared(fabric, loss / len(parts), last)
+                    else:
+                        fabric.backward(loss / len(parts))
                 for name, value in {**losses, "loss": loss}.items():
                     column = self.label(name)
                     mean[column] = mean.get(column, 0) + value.detach() / len(parts)
@@ -96,17 +81,19 @@ class Player:
         if self.scheduler is not None:
             self.scheduler.step()
 
-
-@contextmanager
-def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Inside, these parameters require no gradients."""
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
+    def _backward_through_shared(self, fabric: Fabric, loss: Tensor, last: bool) -> None:
+        try:
+            # Inputs: the shared graph leads to other players' parameters as well.
+            fabric.backward(loss, inputs=self.parameters, retain_graph=not last)
+        except RuntimeError as error:
+            if "modified by an inplace operation" not in str(error):
+                raise
+            raise RuntimeError(
+                f"the loss of player {self.name} goes through weights or buffers that have changed "
+                "since the shared forward of this step. Most likely a player before it owns some "
+                "of what forward runs: make the two one player, let this one come first and the "
+                "other detach the output, or set shared_forward = False"
+            ) from error
 
 
 def make_players(
@@ -114,41 +101,80 @@ def make_players(
     model: nn.Module,
     optimizer: MakeOptimizer | Mapping[str, MakeOptimizer],
     scheduler: MakeScheduler | Mapping[str, MakeScheduler] | None,
+    every: Mapping[str, int] | None,
     steps: int,
 ) -> list[Player]:
     """Wrap the model for each player, then make its optimiser and schedule.
 
     Raises:
-        ValueError: the optimisers or schedules are not one for each player.
+        ValueError: the optimisers or schedules are not one for each player, or ``every`` is not
+            a ratio of theirs.
     """
-    modules: dict[str | None, nn.Module] = dict(getattr(model, "players", None) or {None: model})
+    named: Any = getattr(model, "players", None) or {None: model}
+    modules = {name: _as_module(given) for name, given in named.items()}
     optimizers = _for_each(modules, optimizer, "optimizer")
     schedulers = _for_each(modules, scheduler, "scheduler")
+    ratios = _ratios(modules, every or {})
     trainable = {name: _trainable(module) for name, module in modules.items()}
+    of_all = _trainable(model)
     players = []
     for name, module in modules.items():
         if not trainable[name]:
             raise ValueError(f"nothing to train in {name or 'the model'}: all is frozen")
         if is_sharded(model):
             raise ValueError("strategy 'fsdp' takes a model without players: use DDP")
-        mine = set(trainable[name])
-        others = [p for group in trainable.values() for p in group if p not in mine]
-        with frozen(others):  # DDP waits for the gradients of all that require them here
-            turn = fabric.setup_module(Turn(model, name))
+        own = set(trainable[name])
+        others = [p for p in of_all if p not in own]
+        turn = Turn(model, name, others)
+        with requires_grad(others, False):  # DDP waits for the gradients of all that require them
+            wrapped: Any = fabric.setup_module(turn)
+        if turn.shared:
+            _leave_buffers_alone(wrapped)
         parameters = _trainable(module)  # anew: FSDP puts others in their place
-        own = optimizers[name](parameters)
+        made = optimizers[name](parameters)
         schedule = schedulers[name]
         players.append(
             Player(
                 name,
-                turn,
+                wrapped,
+                turn.shared,
+                ratios[name],
+                parameters,
                 others,
-                own,
-                fabric.setup_optimizers(own),
-                schedule(own, steps) if schedule is not None else None,
+                made,
+                fabric.setup_optimizers(made),
+                schedule(made, steps // ratios[name]) if schedule is not None else None,
             )
         )
     return players
+
+
+def _as_module(given: Any) -> nn.Module:
+    """A player's module, or its modules as one."""
+    return nn.ModuleList(given) if isinstance(given, (list, tuple)) else given
+
+
+def _ratios(modules: Mapping[Any, nn.Module], every: Mapping[str, int]) -> dict[Any, int]:
+    """By player: it is trained in each so-many-th step."""
+    if unknown := set(every) - set(modules):
+        names = ", ".join(name for name in modules if name is not None)
+        raise ValueError(
+            f"every must name players of the model ({names or 'it names none'}), got "
+            f"{sorted(unknown)}"
+        )
+    ratios = {name: every.get(name, 1) for name in modules}
+    if min(ratios.values()) != 1:
+        raise ValueError(
+            f"every must be at least 1, and 1 for some player, got {list(ratios.values())}"
+        )
+    return ratios
+
+
+def _leave_buffers_alone(wrapped: nn.Module) -> None:
+    """No sending of buffers at each turn: ``Turn`` does it once, before the shared forward."""
+    for module in wrapped.modules():
+        if isinstance(module, DistributedDataParallel):
+            module.broadcast_buffers = False
 
 
 def _for_each(modules: Mapping[str | None, nn.Module], given: Any, argument: str) -> dict[Any, Any]:

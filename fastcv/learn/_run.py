@@ -14,12 +14,15 @@ from torch import nn
 from fastcv._files import replacing
 from fastcv.learn._ema import EMA
 from fastcv.learn._player import Player
+from fastcv.learn._samples import write_sheet
 from fastcv.learn._state import (
     is_sharded,
     load_model_state,
     load_optimizer_state,
     model_state,
+    not_finite,
     optimizer_state,
+    shapes,
     write_weights,
 )
 from fastcv.learn.history import History
@@ -45,8 +48,16 @@ class Run:
     history: History = field(default_factory=History)
     best: float = float("-inf")
 
+    def __post_init__(self) -> None:
+        self.shapes = shapes(self.model)
+
     def save(self, epoch: int, step: int) -> None:
-        """Write the checkpoint and the history: ``step`` steps of epoch ``epoch`` are done."""
+        """Write the checkpoint and the history: ``step`` steps of epoch ``epoch`` are done.
+
+        Raises:
+            ValueError: the model has changed into what could not be resumed; nothing is written.
+        """
+        self._check_model()
         checkpoint = {
             "position": (epoch, step),
             "settings": self.settings,
@@ -108,6 +119,15 @@ class Run:
                 metrics = {k: float(v) for k, v in found.items() if isinstance(v, (int, float))}
         return self.fabric.broadcast(metrics)
 
+    def sample(self, samples: Callable[[Any], Any], name: str) -> None:
+        """Write a sheet of what the weights that ``evaluate`` sees make, and note it."""
+        with torch.no_grad(), self._averaged():
+            if self.fabric.is_global_zero or is_sharded(self.model):
+                made = samples(self.model)
+                if self.fabric.is_global_zero:
+                    write_sheet(made, self.folder / name)
+        self.history.samples.append(name)
+
     def keep_best(self, name: str, metrics: Mapping[str, float]) -> None:
         """Write ``best.safetensors`` if the metric is the greatest so far."""
         if name not in metrics:
@@ -150,6 +170,22 @@ class Run:
     def _draw(self) -> None:
         if self.fabric.is_global_zero:
             self.history.draw(self.folder / "curves.png")
+
+    def _check_model(self) -> None:
+        # A loss may be finite and its gradient not: the root of 0 has an infinite slope.
+        if broken := not_finite(self.fabric, self.model):
+            raise ValueError(
+                f"weights are NaN or infinite after step {len(self.history.steps)}, though the "
+                f"loss was finite: {', '.join(broken[:3])}{', ...' if len(broken) > 3 else ''}. "
+                f"Nothing was saved: {self.folder / 'last.pt'}, if there is one, is from before"
+            )
+        for name, shape in shapes(self.model).items():
+            if shape != self.shapes.get(name):
+                raise ValueError(
+                    f"buffer {name} had the shape {self.shapes.get(name)} and now has {shape}: a "
+                    "run could not be resumed with it. Make it as large as it gets from the start, "
+                    "and count what is filled in a second buffer"
+                )
 
     def _check_settings(self, path: Path, saved: dict[str, Any]) -> None:
         changed = [

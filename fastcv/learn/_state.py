@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
@@ -18,6 +19,9 @@ from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from fastcv._files import replacing
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -41,6 +45,21 @@ def load_model_state(model: nn.Module, state: dict[str, Tensor]) -> None:
         set_model_state_dict(model, dict(state), options=WHOLE)
     else:
         model.load_state_dict(state)
+
+
+def not_finite(fabric: Fabric, model: nn.Module) -> list[str]:
+    """The names of the parameters that are NaN or infinite somewhere, on any process."""
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    shards = [p.to_local() if hasattr(p, "to_local") else p for p in parameters]
+    broken: Any = fabric.all_reduce(
+        torch.stack([~shard.isfinite().all() for shard in shards]).float(), reduce_op="sum"
+    )
+    return [name for name, count in zip(names, broken.tolist(), strict=True) if count]
+
+
+def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The size of each tensor that a checkpoint holds."""
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def write_weights(path: Path, state: dict[str, Tensor]) -> None:

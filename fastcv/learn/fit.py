@@ -17,10 +17,11 @@ from fastcv.learn._ema import EMA
 from fastcv.learn._fabric import launch
 from fastcv.learn._interrupt import Interrupt
 from fastcv.learn._log import Log
-from fastcv.learn._player import MakeOptimizer, MakeScheduler, make_players
+from fastcv.learn._player import MakeOptimizer, MakeScheduler, Player, make_players
 from fastcv.learn._run import Run
 from fastcv.learn._seed import seed_all
-from fastcv.learn._state import is_sharded
+from fastcv.learn._settings import check, settings_of
+from fastcv.learn._turn import Batch
 from fastcv.learn.history import History, Row
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ def fit(
     batch_size: int,
     optimizer: MakeOptimizer | Mapping[str, MakeOptimizer],
     scheduler: MakeScheduler | Mapping[str, MakeScheduler] | None = None,
+    every: Mapping[str, int] | None = None,
     val_data: Any = None,
     evaluate: Callable[[Any, Any], Mapping[str, Any]] | None = None,
     best: str | None = None,
+    samples: Callable[[Any], Any] | None = None,
     out: str | os.PathLike[str] = "runs/fit",
     seed: int = 0,
     precision: Any = "32-true",
@@ -57,16 +60,19 @@ def fit(
 
     Each step runs ``model.loss(model(images), targets)``, a dict of named scalars, and minimises
     their sum. A system of several players names them in ``model.players``, a dict of its
-    sub-modules: in each step they take turns, each with ``loss(..., player=name)`` and with only
-    its own parameters trained.
+    sub-modules (a list of them where a player has several): in each step they take turns in the
+    order of the dict, each with ``loss(..., player=name)`` and with only its own parameters
+    trained. Where ``model.shared_forward`` is true, ``model(images)`` is run once a step, and all
+    turns get that output.
 
     The same arguments give the same run: in one go or resumed after any step (to the bit on a
     CPU), with any number of workers, and on any number of processes as far as each term is a mean
     over images and no layer looks across the batch.
 
     ``out`` gets ``last.pt`` (the checkpoint), ``model.safetensors`` (the last weights; the
-    averaged ones with EMA), ``best.safetensors``, ``history.csv``, ``epochs.csv``, ``curves.png``
-    and ``tensorboard/``. Ctrl-C and SIGTERM save after the step at hand; the same call goes on.
+    averaged ones with EMA), ``best.safetensors``, ``history.csv``, ``epochs.csv``, ``curves.png``,
+    ``samples/`` and ``tensorboard/``. Ctrl-C and SIGTERM save after the step at hand; the same
+    call goes on.
 
     Args:
         model: a module with ``loss``. It is trained in place, and ends with the weights of
@@ -78,13 +84,18 @@ def fit(
         optimizer: makes the optimiser from a list of parameters; for several players a dict.
         scheduler: makes the schedule of the learning rate from an optimiser and the number of
             steps in the whole run; it is stepped after each step. A dict gives each player its
-            own.
+            own. For a player with ``every``, only the steps that train it count.
+        every: by player, how many steps it waits for its turn: with ``{"generator": 5}`` it is
+            trained in steps 5, 10, ...; a player left out is trained in each, and one must be.
         val_data: is passed to ``evaluate``.
         evaluate: called as ``evaluate(model, val_data)`` after each epoch, in eval mode and
             without gradients, with the averaged weights if there are any; returns numbers by
             name (what else it returns is left out). It runs on rank 0, and on all processes
             where the model is sharded.
         best: the metric by which the best weights are kept; greater is better.
+        samples: called as ``samples(model)`` after each epoch, as ``evaluate`` is but with the
+            same random numbers each time; returns a PIL image, or a tensor ``[N, 3, H, W]`` or
+            ``[N, 1, H, W]`` in [0, 1]. The sheet is ``samples/epoch_0001.png`` in ``out``.
         out: folder for what the run writes.
         seed: of the shuffling, of each step's random numbers and of each item's.
         precision: ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
@@ -92,8 +103,9 @@ def fit(
         clip_norm: the greatest norm of a player's gradients.
         ema_decay: keep a moving average of the weights, with this decay once it is warm.
         workers: processes that load data, for each process that trains.
-        collate_fn: makes ``(images, targets)`` of a list of items; by default
-            ``fastcv.data.collate`` where targets are dicts, and stacked tensors elsewhere.
+        collate_fn: makes ``(images, targets)`` of a list of items; by default the dataset's own
+            ``collate`` if it has one, else ``fastcv.data.collate`` where targets are dicts, and
+            stacked tensors elsewhere.
         devices: ``"auto"`` (GPUs if there are any), ``"cpu"`` or ``"cuda"``; how many, torchrun
             says.
         strategy: ``"auto"`` (DDP where there are several processes), ``"fsdp"``, or one of
@@ -108,7 +120,7 @@ def fit(
 
     Raises:
         ValueError: an argument is out of its range, or the checkpoint has other settings, or a
-            loss is NaN or infinite.
+            loss or a weight is NaN or infinite.
         SystemExit: someone asked to stop; the run is saved.
         ImportError: an optional package is missing.
 
@@ -128,7 +140,7 @@ def fit(
         True
     """
     fabric = launch(devices, strategy, precision)
-    _check(train_data, epochs, batch_size, accumulate, fabric.world_size)
+    check(train_data, epochs, batch_size, accumulate, fabric.world_size)
     for name, needs in (("val_data", val_data), ("best", best)):
         if needs is not None and evaluate is None:
             raise ValueError(f"{name} needs evaluate, which says what to measure")
@@ -147,22 +159,19 @@ def fit(
         collate_fn=collate_fn,
         pin_memory=fabric.device.type == "cuda",
     )
-    players = make_players(fabric, model, optimizer, scheduler, epochs * order.steps)
-    settings = {
-        "model": _describe(model),
-        "len(train_data)": order.length,
-        "batch_size": batch_size,
-        "accumulate": accumulate,
-        "seed": seed,
-        "precision": precision,
-        "sharded": is_sharded(model),
-        "clip_norm": clip_norm,
-        "ema_decay": ema_decay,
-        "optimizer": [_describe_optimizer(p.optimizer) for p in players],
-        "scheduler": [p.scheduler and type(p.scheduler).__name__ for p in players],
-        # A schedule is made for a number of epochs; without one, more may be added.
-        "epochs": None if scheduler is None else epochs,
-    }
+    players = make_players(fabric, model, optimizer, scheduler, every, epochs * order.steps)
+    settings = settings_of(
+        model,
+        players,
+        length=order.length,
+        epochs=epochs,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        seed=seed,
+        precision=precision,
+        clip_norm=clip_norm,
+        ema_decay=ema_decay,
+    )
     ema = None if ema_decay is None else EMA(model, ema_decay)
     run = Run(fabric, Path(out), model, ema, players, settings)
     first_epoch, first_step = run.resume() if resume else (0, 0)
@@ -176,14 +185,10 @@ def fit(
             log.start_epoch(epoch, epochs, first_step * batch_size, order.steps * batch_size)
 
             for step in range(first_step, order.steps):
+                row: Row = {"epoch": epoch + 1, "step": epoch * order.steps + step + 1}
                 parts = [fabric.to_device(next(batches)) for _ in range(accumulate)]
                 seed_all(seed, epoch, step, fabric.global_rank)
-                row: Row = {"epoch": epoch + 1, "step": epoch * order.steps + step + 1}
-                for player in players:
-                    terms = _mean_over_processes(fabric, player.backward(fabric, parts))
-                    _check_finite(terms, row)
-                    row |= {player.label("lr"): player.lr, **terms}
-                    player.update(fabric, clip_norm)
+                _take_turns(fabric, players, parts, row, clip_norm)
                 if ema is not None:
                     ema.update(model)
                 history.steps.append(row)
@@ -195,9 +200,10 @@ def fit(
                 if stop:
                     run.leave()
 
-            if evaluate is not None:
-                run.save(epoch, order.steps)  # first: a mistake in evaluate must not cost an epoch
+            if evaluate is not None or samples is not None:
+                run.save(epoch, order.steps)  # first: a mistake in these must not cost an epoch
                 model.eval()
+            if evaluate is not None:
                 seed_all(seed, epoch, order.steps, fabric.global_rank)
                 metrics = run.evaluate(evaluate, val_data)
                 row = {"epoch": epoch + 1, "step": (epoch + 1) * order.steps, **metrics}
@@ -205,6 +211,9 @@ def fit(
                 log.metrics(row)
                 if best is not None:
                     run.keep_best(best, metrics)
+            if samples is not None:
+                seed_all(seed)  # the same each time: what differs is what was learned
+                run.sample(samples, f"samples/epoch_{epoch + 1:04}.png")
             first_step = 0
             run.save(epoch + 1, first_step)
             if interrupt.asked():
@@ -214,15 +223,18 @@ def fit(
     return history
 
 
-def _describe(model: nn.Module) -> str:
-    return f"{type(model).__name__} with {sum(p.numel() for p in model.parameters())} weights"
-
-
-def _describe_optimizer(optimizer: torch.optim.Optimizer) -> str:
-    """Its settings, and where groups of parameters have rates of their own, those too."""
-    rates = [group["lr"] for group in optimizer.param_groups]
-    of_groups = f", lr by group {rates}" if len(rates) > 1 else ""
-    return f"{type(optimizer).__name__} {optimizer.defaults}{of_groups}"
+def _take_turns(
+    fabric: Fabric, players: list[Player], parts: list[Any], row: Row, clip_norm: float | None
+) -> None:
+    """One step: the players whose turn it is train one after the other; ``row`` gets the terms."""
+    batches = [Batch(part) for part in parts]
+    turns = [player for player in players if row["step"] % player.every == 0]
+    for player in turns:
+        losses = player.backward(fabric, batches, last=player is turns[-1])
+        terms = _mean_over_processes(fabric, losses)
+        _check_finite(terms, row)
+        row |= {player.label("lr"): player.lr, **terms}
+        player.update(fabric, clip_norm)
 
 
 def _mean_over_processes(fabric: Fabric, terms: dict[str, Tensor]) -> Row:
@@ -239,23 +251,3 @@ def _check_finite(terms: Row, row: Row) -> None:
                 f"{row['step']:.0f}: training has diverged (a lower learning rate, a warm-up or "
                 "clip_norm may keep it from that), or the data has a value that is not finite"
             )
-
-
-def _check(train_data: Any, epochs: int, batch_size: int, accumulate: int, processes: int) -> None:
-    if not hasattr(train_data, "__len__") or not hasattr(train_data, "__getitem__"):
-        raise TypeError(
-            "train_data must be a map-style dataset, with a length and items by index, got "
-            f"{type(train_data).__name__}"
-        )
-    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("accumulate", accumulate)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if batch_size % (processes * accumulate):
-        raise ValueError(
-            f"batch_size must be a multiple of processes x accumulate = {processes} x "
-            f"{accumulate}, got {batch_size}"
-        )
-    if len(train_data) < batch_size:
-        raise ValueError(
-            f"train_data must have at least batch_size = {batch_size} items, got {len(train_data)}"
-        )

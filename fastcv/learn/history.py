@@ -28,6 +28,7 @@ class History:
             term of the loss, and their sum ``loss``. With several players the names are
             ``player/lr``, ``player/loss``, ``player/term``.
         epochs: for each evaluated epoch its ``epoch``, its last ``step``, and the metrics.
+        samples: the sheet of samples of each epoch, as a path in the run's folder.
 
     Example:
         >>> from fastcv.learn import History
@@ -37,6 +38,7 @@ class History:
 
     steps: list[Row] = field(default_factory=list)
     epochs: list[Row] = field(default_factory=list)
+    samples: list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
         n, last = len(self.steps), (self.steps or [{}])[-1]
@@ -64,7 +66,12 @@ class History:
         columns = _columns(self.steps)
         table = [[row.get(name, math.nan) for name in columns] for row in self.steps]
         values = torch.tensor(table, dtype=torch.float64)
-        return {"columns": columns, "steps": values, "epochs": self.epochs}
+        return {
+            "columns": columns,
+            "steps": values,
+            "epochs": self.epochs,
+            "samples": self.samples,
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> History:
@@ -78,7 +85,7 @@ class History:
             }
             for row in state["steps"].tolist()
         ]
-        return cls(steps, state["epochs"])
+        return cls(steps, state["epochs"], state.get("samples", []))
 
     def draw(self, path: str | os.PathLike[str]) -> None:
         """Draw losses, learning rates and metrics over the steps.

@@ -115,6 +115,54 @@ class Toy(nn.Module):
         }
 
 
+class SharedToy(Toy):
+    """The judge first, and one forward for both: the order of pix2pix."""
+
+    shared_forward = True
+
+    @property
+    def players(self):
+        return {"judge": self.judge, "mover": self.mover}
+
+
+class PoolToy(SharedToy):
+    """With state that is no parameter: a norm's statistics, and a pool of earlier outputs.
+
+    The pool fills up, and then gives and takes at random.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+        self.register_buffer("pool", torch.zeros(20, 2))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def players(self):
+        return {"judge": self.judge, "mover": [self.mover, self.norm]}
+
+    def forward(self, x):
+        return self.norm(self.mover(x))
+
+    def loss(self, output, targets, player):
+        if player == "judge":
+            return super().loss(self.query(output.detach()), targets, player)
+        return super().loss(output, targets, player)
+
+    def query(self, output):
+        """Each output, or an earlier one in its place while it takes that one's."""
+        given = []
+        for point in output:
+            if self.filled < len(self.pool):
+                self.pool[self.filled] = point
+                self.filled += 1
+            elif torch.rand(()) < 0.5:
+                i = torch.randint(len(self.pool), ())
+                point, self.pool[i] = self.pool[i].clone(), point
+            given.append(point)
+        return torch.stack(given)
+
+
 def toy_data(length=32):
     generator = torch.Generator().manual_seed(3)
     pairs = torch.randn(2, length, 2, generator=generator)
@@ -142,15 +190,23 @@ def train(out, make=Classifier, dropout=0.0, **options):
     return model, fit(model, out=out, **{**given, **options})
 
 
-def train_toy(out, **options):
+def train_toy(out, make=Toy, **options):
     torch.manual_seed(0)
-    model = Toy()
+    model = make()
     optimizers = {
         "mover": lambda p: torch.optim.SGD(p, lr=0.05),
         "judge": lambda p: torch.optim.Adam(p, lr=0.02),
     }
-    given = dict(epochs=2, batch_size=8, devices="cpu", progress=False, tensorboard=False)
-    return model, fit(model, toy_data(), optimizer=optimizers, out=out, **{**given, **options})
+    given = dict(
+        train_data=toy_data(),
+        epochs=2,
+        batch_size=8,
+        optimizer=optimizers,
+        devices="cpu",
+        progress=False,
+        tensorboard=False,
+    )
+    return model, fit(model, out=out, **{**given, **options})
 
 
 if __name__ == "__main__":  # under torchrun: all runs in one start of the processes
@@ -158,9 +214,13 @@ if __name__ == "__main__":  # under torchrun: all runs in one start of the proce
     train(folder / "ddp")
     train(folder / "ddp-parts", accumulate=2)
     train_toy(folder / "ddp-toy")
+    train_toy(folder / "ddp-shared", SharedToy)
+    train_toy(folder / "ddp-shared-parts", SharedToy, accumulate=2)
+    model, _ = train_toy(folder / "ddp-pool", PoolToy)
+    state = {name: value.tolist() for name, value in model.state_dict().items()}
     train(folder / "fsdp", epochs=1, scheduler=None, strategy="fsdp")
     model, _ = train(folder / "fsdp", epochs=2, scheduler=None, strategy="fsdp")
-    said = {"held": sum(p.to_local().numel() for p in model.parameters())}
+    said = {"state": state, "held": sum(p.to_local().numel() for p in model.parameters())}
     try:
         train(folder / "ddp-stopped", Interrupted)
     except SystemExit as stop:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -63,6 +64,29 @@ def test_ddp_players(digits, two, tmp_path):
     _, history = digits.train_toy(tmp_path)
     for a, b in zip(history.steps, rows(two / "ddp-toy" / "history.csv"), strict=True):
         assert a == pytest.approx(b, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, accumulate", [("ddp-shared", 1), ("ddp-shared-parts", 2)])
+def test_ddp_shared_forward(digits, two, tmp_path, name, accumulate):
+    _, history = digits.train_toy(tmp_path, digits.SharedToy, accumulate=accumulate)
+    for a, b in zip(history.steps, rows(two / name / "history.csv"), strict=True):
+        assert a == pytest.approx(b, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_ddp_shared_forward_with_buffers(digits, two):
+    """Norm and pool change in a step; the processes' weights stay together."""
+    history = rows(two / "ddp-pool" / "history.csv")
+    assert len(history) == 8 and all(map(math.isfinite, history[-1].values()))
+    a, b = said(two, 0)["state"], said(two, 1)["state"]
+    assert all(a[name] == b[name] for name in ("mover.weight", "norm.weight", "judge.weight"))
+    # 4 of each step's 8 points come to a process, so that 20 are there in the fifth.
+    assert a["filled"] == b["filled"] == 20
+    # Buffers are sent once a step, before the forward, and not again between the turns: each
+    # process still has what its own last turns put into rank 0's pool.
+    both = sum(x == y for x, y in zip(a["pool"], b["pool"], strict=True))
+    assert 12 <= both < 20
 
 
 @pytest.mark.slow

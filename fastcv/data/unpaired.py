@@ -1,0 +1,48 @@
+"""Two data sets that belong together as a whole, and not item by item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+
+class Unpaired(Dataset[tuple[Any, Any]]):
+    """Items of one data set, each with a random one of another: horses with zebras.
+
+    It is as long as the longer of the two. Item ``i`` is ``(a[i % len(a)], b[j])``, with a ``j``
+    drawn anew each time: a fixed one would make pairs of what are none. The draw comes from
+    torch's global generator, which ``fastcv.learn.fit`` seeds for each item and epoch, so that a
+    resumed run draws the same.
+
+    Args:
+        a: a map-style dataset, such as one of images without targets.
+        b: the other one, of any length.
+
+    Raises:
+        ValueError: one of them is empty.
+
+    Source: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
+    Networks" (2017).
+
+    Example:
+        >>> from fastcv.data import Unpaired
+        >>> pairs = Unpaired(["horse", "pony"], ["zebra"] * 5)
+        >>> len(pairs), pairs[2]
+        (5, ('horse', 'zebra'))
+    """
+
+    def __init__(self, a: Any, b: Any) -> None:
+        for name, data in (("a", a), ("b", b)):
+            if len(data) == 0:
+                raise ValueError(f"{name} must have at least one item, got an empty data set")
+        self.a, self.b = a, b
+
+    def __len__(self) -> int:
+        return max(len(self.a), len(self.b))
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be in [0, {len(self)}), got {index}")
+        return self.a[index % len(self.a)], self.b[int(torch.randint(len(self.b), ()))]
