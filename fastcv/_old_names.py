@@ -1,6 +1,7 @@
 """Names of the release before: what moved is found at its old place once more, with a warning.
 
-To be removed in 0.3.
+``fastcv.learn.coco_metrics`` was a function and a module: imported as a module, it is that from
+then on. To be removed in 0.3.
 """
 
 from __future__ import annotations

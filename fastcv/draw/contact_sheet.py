@@ -9,12 +9,13 @@ from PIL import Image
 GAP = 8
 
 
-def contact_sheet(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+def contact_sheet(pictures: Sequence[Image.Image], columns: int, gap: int = GAP) -> Image.Image:
     """Pictures in rows from left to right, on white.
 
     Args:
         pictures: at least one; the first one's size is every cell's.
         columns: pictures in a row, at most.
+        gap: white pixels around each.
 
     Raises:
         ValueError: there is no picture.
@@ -30,9 +31,9 @@ def contact_sheet(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     width, height = pictures[0].size
     columns = min(len(pictures), columns)
     rows = -(-len(pictures) // columns)
-    size = (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP)
+    size = (columns * (width + gap) + gap, rows * (height + gap) + gap)
     sheet = Image.new("RGB", size, "white")
     for i, picture in enumerate(pictures):
         row, column = divmod(i, columns)
-        sheet.paste(picture, (GAP + column * (width + GAP), GAP + row * (height + GAP)))
+        sheet.paste(picture, (gap + column * (width + gap), gap + row * (height + gap)))
     return sheet

@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 
 from fastcv._files import replacing
+from fastcv.draw import contact_sheet
 
 GAP = 2  # white pixels around each picture of a sheet
 
@@ -42,12 +42,6 @@ def write_sheet(samples: Any, path: Path) -> None:
 
 def _sheet(images: Tensor) -> Image.Image:
     """Images in rows, in a square as far as their number allows."""
-    count, _, height, width = images.shape
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    sheet = torch.full((3, rows * (height + GAP) + GAP, columns * (width + GAP) + GAP), 255.0)
-    for i, image in enumerate(images.detach().float().cpu().clamp(0, 1) * 255):
-        top = GAP + i // columns * (height + GAP)
-        left = GAP + i % columns * (width + GAP)
-        sheet[:, top : top + height, left : left + width] = image
-    return Image.fromarray(sheet.round().to(torch.uint8).permute(1, 2, 0).numpy())
+    pixels = (images.detach().float().cpu().clamp(0, 1) * 255).round().byte().expand(-1, 3, -1, -1)
+    pictures = [Image.fromarray(picture.permute(1, 2, 0).numpy()) for picture in pixels]
+    return contact_sheet(pictures, columns=math.ceil(math.sqrt(len(pictures))), gap=GAP)
