@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from fastcv.models.detection.points._detector import KeypointDetector, KeypointOutput
+from fastcv.models.detection.points._detector import PointDetector, PointOutput
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.transform import resize_boxes
 from fastcv.nn.points.corner_pairs import Pairs
@@ -23,15 +23,13 @@ DIAMETERS_PER_SIGMA = {"top_left": 6.0, "bottom_right": 6.0, "center": 5.0}
 Points = TypeVar("Points", bound=Any)
 
 
-class CornerDetector(KeypointDetector[Points]):
+class CornerDetector(PointDetector[Points]):
     """A detector whose maps are of points by name, ``top_left`` and ``bottom_right`` among them.
 
-    Args: as for ``KeypointDetector``.
+    Args: as for ``PointDetector``.
     """
 
-    def loss(
-        self, output: KeypointOutput[Points], targets: list[dict[str, Any]]
-    ) -> dict[str, Tensor]:
+    def loss(self, output: PointOutput[Points], targets: list[dict[str, Any]]) -> dict[str, Tensor]:
         """The four terms of the paper, the mean over the backbone's stacks.
 
         Args:
@@ -90,12 +88,12 @@ class CornerDetector(KeypointDetector[Points]):
         return torch.stack(pull).mean(), torch.stack(push).mean()
 
     @abstractmethod
-    def pairs(self, output: KeypointOutput[Points]) -> Pairs:
+    def pairs(self, output: PointOutput[Points]) -> Pairs:
         """The boxes that the last stack's points make, in cells."""
 
     def detect(
         self,
-        output: KeypointOutput[Points],
+        output: PointOutput[Points],
         *,
         score_threshold: float = 0.05,
         sigma: float = 0.5,

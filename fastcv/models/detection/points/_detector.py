@@ -12,13 +12,13 @@ from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.targets import check_targets, without_crowds
 from fastcv.nn.detection.transform import ImageBatch, resize_boxes
-from fastcv.nn.points.transform import KeypointTransform
+from fastcv.nn.points.transform import PointTransform
 from fastcv.ops import clip_boxes_to_image
 
 Maps = TypeVar("Maps")
 
 
-class KeypointOutput(NamedTuple, Generic[Maps]):
+class PointOutput(NamedTuple, Generic[Maps]):
     """What the network says of a batch."""
 
     batch: ImageBatch
@@ -26,7 +26,7 @@ class KeypointOutput(NamedTuple, Generic[Maps]):
     """The maps of each stack in training; in eval mode of the last alone."""
 
 
-class KeypointDetector(Detector, Generic[Maps]):
+class PointDetector(Detector, Generic[Maps]):
     """A backbone that gives a feature map for each of its stacks, and a head for each.
 
     Args:
@@ -43,7 +43,7 @@ class KeypointDetector(Detector, Generic[Maps]):
         self,
         backbone: nn.Module,
         heads: Sequence[nn.Module],
-        transform: KeypointTransform,
+        transform: PointTransform,
         classes: Sequence[str],
     ) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class KeypointDetector(Detector, Generic[Maps]):
             "labels", torch.tensor(used_labels(classes), device="cpu"), persistent=False
         )
 
-    def forward(self, images: Sequence[Tensor] | Tensor) -> KeypointOutput[Maps]:
+    def forward(self, images: Sequence[Tensor] | Tensor) -> PointOutput[Maps]:
         """The maps.
 
         Args:
@@ -65,7 +65,7 @@ class KeypointDetector(Detector, Generic[Maps]):
             TypeError, ValueError: images of another kind or shape.
         """
         batch = self.transform(images)
-        return KeypointOutput(batch, self.dense(batch.tensors))
+        return PointOutput(batch, self.dense(batch.tensors))
 
     def dense(self, tensors: Tensor) -> list[Maps]:
         """The part whose shapes depend on the batch's alone.

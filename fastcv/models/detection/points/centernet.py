@@ -12,8 +12,8 @@ from torch import Tensor
 from fastcv.models._registry import register
 from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection.points._detector import (
-    KeypointDetector,
-    KeypointOutput,
+    PointDetector,
+    PointOutput,
     used_labels,
 )
 from fastcv.nn.backbones.dla import DLA34_CHANNELS, DLAUp
@@ -25,16 +25,16 @@ from fastcv.nn.points.corner_pairs import peaks_of
 from fastcv.nn.points.heads import PointHead, PointMaps
 from fastcv.nn.points.heatmaps import at_cells, gaussian_radius, point_targets
 from fastcv.nn.points.losses import heatmap_focal_loss, l1_loss
-from fastcv.nn.points.transform import KeypointTransform
+from fastcv.nn.points.transform import PointTransform
 
 SIZE_WEIGHT = 0.1
 BRANCHES = {"hm": "heatmap", "wh": "size", "reg": "offset"}
 
 
-class CenterNet(KeypointDetector[PointMaps]):
+class CenterNet(PointDetector[PointMaps]):
     """CenterNet of any backbone; no boxes are compared, and none suppressed.
 
-    Args: as for ``KeypointDetector``.
+    Args: as for ``PointDetector``.
 
     Source: Zhou et al., "Objects as Points" (2019).
 
@@ -52,7 +52,7 @@ class CenterNet(KeypointDetector[PointMaps]):
     """
 
     def loss(
-        self, output: KeypointOutput[PointMaps], targets: list[dict[str, Any]]
+        self, output: PointOutput[PointMaps], targets: list[dict[str, Any]]
     ) -> dict[str, Tensor]:
         """The three terms of the paper, the mean over the backbone's stacks.
 
@@ -93,7 +93,7 @@ class CenterNet(KeypointDetector[PointMaps]):
 
     def detect(
         self,
-        output: KeypointOutput[PointMaps],
+        output: PointOutput[PointMaps],
         *,
         score_threshold: float = 0.05,
         max_detections: int = 100,
@@ -147,7 +147,7 @@ def _centernet(
     return CenterNet(
         backbone,
         [PointHead(backbone.map_channels, hidden, channels) for _ in range(backbone.stacks)],
-        KeypointTransform(size, backbone.size_divisible),
+        PointTransform(size, backbone.size_divisible),
         classes,
     )
 
