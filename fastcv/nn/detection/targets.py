@@ -1,4 +1,4 @@
-"""Targets of detectors: what they must be, said at the first that is not."""
+"""Targets of detectors: what they must be, and their objects in pixels of a batch."""
 
 from __future__ import annotations
 

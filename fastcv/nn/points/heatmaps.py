@@ -1,4 +1,4 @@
-"""Heatmaps of points: drawn for training, read by their peaks."""
+"""Heatmaps of points: the targets of training, and how peaks are read."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.nn import functional as F
 def gaussian_radius(sizes: Tensor, min_overlap: float = 0.3) -> Tensor:
     """How far two corners of a box may move for the box to keep an IoU with what it was.
 
-    The least of three cases' limits: both corners move outwards, both inwards, or both the same
-    way.
+    There are three cases: both corners move outwards, both inwards, or both the same way. The
+    smallest of their limits holds.
 
     Args:
         sizes: ``[N, 2]``, widths and heights, above 0.
@@ -106,8 +106,8 @@ def point_targets(
 
     Args:
         points: for each image ``[n, 2]``, (x, y) in cells; those beyond the map go to its border.
-        channels: for each image ``[n]`` int64, as are
-        radii: of the bumps, rounded down.
+        channels: for each image ``[n]`` int64.
+        radii: for each image ``[n]``, of the bumps; they are rounded down.
         shape: ``(C, H, W)`` of the heatmap.
         diameters_per_sigma: as in ``splat_gaussians``.
     """
@@ -130,7 +130,7 @@ def at_cells(maps: Tensor, image: Tensor, cell: Tensor) -> Tensor:
 
     Args:
         maps: the maps.
-        image: int64, of a shape that goes with that of
+        image: int64, of a shape that broadcasts with that of ``cell``.
         cell: int64.
     """
     return maps.flatten(2)[image, :, cell]

@@ -19,7 +19,7 @@ class PointTransform(DetectionTransform):
 
     Args:
         size: the longer side after resizing, in pixels.
-        size_divisible: the batch's sides are multiples of it, less
+        size_divisible: the batch's sides, plus ``less``, are multiples of it.
         less: pixels. With 1, a map of stride 4 lies symmetrically on the image: CornerNet takes 511
             pixels, for 128 cells.
 
