@@ -50,7 +50,7 @@ class CornerDetector(PointDetector[Points]):
         _, classes, height, width = first.top_left.heatmap.shape
         boxes, channels = self.objects(output.batch, targets, (height, width))
         radii = [gaussian_radius(b[:, 2:] - b[:, :2]) for b in boxes]
-        wanted = {
+        targets_of = {
             name: point_targets(
                 [points_of(b)[name] for b in boxes],
                 channels,
@@ -62,24 +62,26 @@ class CornerDetector(PointDetector[Points]):
         }
         terms: dict[str, Tensor] = {}
         for maps in output.stacks:
-            for name, target in wanted.items():
-                said = getattr(maps, name)
-                found = at_cells(said.offset, target.image, target.cell)
+            for name, target in targets_of.items():
+                predicted = getattr(maps, name)
+                offset = at_cells(predicted.offset, target.image, target.cell)
                 for term, value in (
-                    ("loss_heatmap", heatmap_focal_loss(said.heatmap, target.heatmap)),
-                    ("loss_offset", offset_loss(found, target.offset)),
+                    ("loss_heatmap", heatmap_focal_loss(predicted.heatmap, target.heatmap)),
+                    ("loss_offset", offset_loss(offset, target.offset)),
                 ):
                     terms[term] = terms.get(term, 0) + value / len(output.stacks)
-            pull, push = self._embedding_losses(maps, wanted)
+            pull, push = self._embedding_losses(maps, targets_of)
             terms["loss_pull"] = terms.get("loss_pull", 0) + PULL_WEIGHT * pull / len(output.stacks)
             terms["loss_push"] = terms.get("loss_push", 0) + PUSH_WEIGHT * push / len(output.stacks)
         return terms
 
     @staticmethod
-    def _embedding_losses(maps: Points, wanted: dict[str, PointTargets]) -> tuple[Tensor, Tensor]:
-        image = wanted["top_left"].image
+    def _embedding_losses(
+        maps: Points, targets_of: dict[str, PointTargets]
+    ) -> tuple[Tensor, Tensor]:
+        image = targets_of["top_left"].image
         first, second = (
-            at_cells(getattr(maps, name).embedding, image, wanted[name].cell)[:, 0]
+            at_cells(getattr(maps, name).embedding, image, targets_of[name].cell)[:, 0]
             for name in ("top_left", "bottom_right")
         )
         count = len(maps.top_left.heatmap)

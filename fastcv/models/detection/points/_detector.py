@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
-from fastcv.nn.detection.targets import check_targets, without_crowds
+from fastcv.nn.detection.targets import objects_in_batch
 from fastcv.nn.detection.transform import ImageBatch, resize_boxes
 from fastcv.nn.points.transform import PointTransform
 from fastcv.ops import clip_boxes_to_image
@@ -19,7 +19,7 @@ Maps = TypeVar("Maps")
 
 
 class PointOutput(NamedTuple, Generic[Maps]):
-    """What the network says of a batch."""
+    """The network's outputs for a batch."""
 
     batch: ImageBatch
     stacks: list[Maps]
@@ -84,16 +84,14 @@ class PointDetector(Detector, Generic[Maps]):
         Raises:
             ValueError: a target that cannot be right.
         """
-        check_targets(targets, len(batch.sizes), len(self.classes))
+        objects = objects_in_batch(targets, batch, len(self.classes))
         pixels = (batch.tensors.shape[2], batch.tensors.shape[3])
         all_boxes, all_channels = [], []
-        for i, target in enumerate(targets):
-            boxes, labels = without_crowds(target)
+        for i, (boxes, labels) in enumerate(objects):
             channels = torch.searchsorted(self.labels, labels)
             if not torch.equal(self.labels[channels], labels):
                 unused = labels[self.labels[channels] != labels][0]
                 raise ValueError(f"targets[{i}]: label {int(unused)} is unused, it has no name")
-            boxes = resize_boxes(boxes, batch.original_sizes[i], batch.sizes[i])
             all_boxes.append(resize_boxes(boxes, pixels, cells))
             all_channels.append(channels)
         return all_boxes, all_channels
@@ -122,9 +120,9 @@ class PointDetector(Detector, Generic[Maps]):
 
 HOURGLASS = ("pre", "kps", "cnvs", "inters", "inters_", "cnvs_")
 HEADS = {
-    f"{short}_{theirs}s": f"{point}.{ours}"
+    f"{short}_{old}s": f"{point}.{new}"
     for short, point in (("tl", "top_left"), ("br", "bottom_right"), ("ct", "center"))
-    for theirs, ours in (
+    for old, new in (
         ("cnv", "pool"),
         ("heat", "heatmap"),
         ("tag", "embedding"),

@@ -1,4 +1,4 @@
-"""CenterNet, objects as points: a peak is a centre, and there it says how large the object is."""
+"""CenterNet, objects as points: a peak is a centre, and the object's size is read there."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class CenterNet(PointDetector[PointMaps]):
         _, classes, height, width = output.stacks[0].heatmap.shape
         boxes, channels = self.objects(output.batch, targets, (height, width))
         sizes = [b[:, 2:] - b[:, :2] for b in boxes]
-        wanted = point_targets(
+        centers = point_targets(
             [(b[:, 2:] + b[:, :2]) / 2 for b in boxes],
             channels,
             [gaussian_radius(size) for size in sizes],
@@ -80,13 +80,13 @@ class CenterNet(PointDetector[PointMaps]):
         )
         terms: dict[str, Tensor] = {}
         for maps in output.stacks:
-            found_size, found_offset = (
-                at_cells(m, wanted.image, wanted.cell) for m in (maps.size, maps.offset)
+            size, offset = (
+                at_cells(m, centers.image, centers.cell) for m in (maps.size, maps.offset)
             )
             for name, value in (
-                ("loss_heatmap", heatmap_focal_loss(maps.heatmap, wanted.heatmap)),
-                ("loss_size", SIZE_WEIGHT * l1_loss(found_size, torch.cat(sizes))),
-                ("loss_offset", l1_loss(found_offset, wanted.offset)),
+                ("loss_heatmap", heatmap_focal_loss(maps.heatmap, centers.heatmap)),
+                ("loss_size", SIZE_WEIGHT * l1_loss(size, torch.cat(sizes))),
+                ("loss_offset", l1_loss(offset, centers.offset)),
             ):
                 terms[name] = terms.get(name, 0) + value / len(output.stacks)
         return terms
@@ -123,9 +123,9 @@ class CenterNet(PointDetector[PointMaps]):
     def rename_key(self, key: str) -> str:
         name, _, rest = key.partition(".")
         if name not in BRANCHES:
-            # Those of a backbone that is no hourglass stand at the top of a checkpoint.
-            ours = ("backbone", "heads")
-            return super().rename_key(key) if name in (*ours, "labels") else f"backbone.{key}"
+            # Keys of a backbone that is no hourglass stand at the top of a checkpoint.
+            known = ("backbone", "heads", "labels")
+            return super().rename_key(key) if name in known else f"backbone.{key}"
         if not re.match(r"\d+\.\d", rest):  # one stack: the branch's layers themselves, 0 and 2
             return f"heads.0.{BRANCHES[name]}.{rest}"
         stack, index, *_, kind = rest.split(".")
