@@ -164,17 +164,17 @@ def load_state_dict(model: nn.Module, state: Mapping[str, Tensor], complaint: st
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        found = str(error)
+        report = str(error)
     else:
         return
-    wrong = re.findall(r"size mismatch for (.+?): .*?Size\((.*?)\).*?Size\((.*?)\)", found)
+    wrong = re.findall(r"size mismatch for (.+?): .*?Size\((.*?)\).*?Size\((.*?)\)", report)
     parts = {
-        "missing": _keys_after("Missing key(s)", found),
-        "unexpected": _keys_after("Unexpected key(s)", found),
-        "wrong shape": [f"{key} is {theirs}, must be {ours}" for key, theirs, ours in wrong],
+        "missing": _keys_after("Missing key(s)", report),
+        "unexpected": _keys_after("Unexpected key(s)", report),
+        "wrong shape": [f"{key} is {got}, must be {expected}" for key, got, expected in wrong],
     }
-    told = [f"{kind}: {_first_three(keys)}" for kind, keys in parts.items() if keys]
-    raise ValueError(f"{complaint}: {'; '.join(told) or found}")
+    problems = [f"{kind}: {_first_three(keys)}" for kind, keys in parts.items() if keys]
+    raise ValueError(f"{complaint}: {'; '.join(problems) or report}")
 
 
 def _keys_after(title: str, text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What single-stage detectors share: one network says something of every anchor at once."""
+"""What single-stage detectors share: one network classifies and moves every anchor at once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.box_coder import BoxCoder
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.dense_head import Candidates, found_boxes
-from fastcv.nn.detection.targets import check_targets, without_crowds
 from fastcv.nn.detection.transform import DetectionTransform, ImageBatch, resize_boxes
 
 
 class DenseOutput(NamedTuple):
-    """What the network says of every anchor, level by level."""
+    """The network's outputs for every anchor, level by level."""
 
     batch: ImageBatch
     logits: list[Tensor]
@@ -81,22 +80,6 @@ class DenseDetector(Detector):
         logits, deltas = self.head(maps)
         return logits, deltas, self.anchor_generator(tensors.shape[-2:], maps)
 
-    def objects(
-        self, output: DenseOutput, targets: Sequence[dict[str, Any]]
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Boxes ``[N, 4]`` in pixels of the batch and labels ``[N]`` of each image, no crowds.
-
-        Raises:
-            ValueError: a target that cannot be right; the sentence names the image and the box.
-        """
-        batch = output.batch
-        check_targets(targets, len(batch.sizes), len(self.classes))
-        found = []
-        for target, old, new in zip(targets, batch.original_sizes, batch.sizes, strict=True):
-            boxes, labels = without_crowds(target)
-            found.append((resize_boxes(boxes.to(output.anchors[0].dtype), old, new), labels))
-        return found
-
     def found(
         self, output: DenseOutput, candidates: Sequence[Candidates], **options: Any
     ) -> list[FoundBoxes]:
@@ -109,9 +92,9 @@ class DenseDetector(Detector):
         """
         deltas, anchors = torch.cat(output.deltas, dim=1), torch.cat(output.anchors)
         batch, found = output.batch, []
-        for mine, offsets, size, own in zip(
+        for image_candidates, offsets, size, original_size in zip(
             candidates, deltas, batch.sizes, batch.original_sizes, strict=True
         ):
-            kept = found_boxes(mine, offsets, anchors, self.box_coder, size, **options)
-            found.append(kept._replace(boxes=resize_boxes(kept.boxes, size, own)))
+            kept = found_boxes(image_candidates, offsets, anchors, self.box_coder, size, **options)
+            found.append(kept._replace(boxes=resize_boxes(kept.boxes, size, original_size)))
         return found

@@ -52,7 +52,7 @@ class HardNegatives:
         self.weight: Tensor | None = None
         self.bias = 0.0
 
-    def look(self, number: int, image: DescribedImage, label: int, scale: float) -> None:
+    def add_image(self, number: int, image: DescribedImage, label: int, scale: float) -> None:
         """Takes an image's hard negatives; at first sight its objects and a few negatives.
 
         Args:
@@ -61,12 +61,12 @@ class HardNegatives:
             label: of the class.
             scale: of the vectors.
         """
-        mine = image.labels == label
-        negative = (image.iou[mine] < NEGATIVE).all(0).nonzero().flatten()
+        of_class = image.labels == label
+        negative = (image.iou[of_class] < NEGATIVE).all(0).nonzero().flatten()
         vectors = image.vectors[negative].float() * scale
         if number not in self.taken:
             self.taken[number] = set()
-            self.objects.append(image.vectors[: len(mine)][mine].float() * scale)
+            self.objects.append(image.vectors[: len(of_class)][of_class].float() * scale)
         if self.weight is None:
             order = torch.randperm(len(vectors), generator=self.generator)[:EASY]
         else:
@@ -98,7 +98,7 @@ class RegressionPairs:
     """One class's proposals that are near an object, and how they would have to move.
 
     Args:
-        box_coder: says so in numbers.
+        box_coder: encodes these moves.
     """
 
     def __init__(self, box_coder: BoxCoder) -> None:
@@ -106,16 +106,16 @@ class RegressionPairs:
         self.maps: list[Tensor] = []
         self.offsets: list[Tensor] = []
 
-    def look(self, image: DescribedImage, label: int) -> None:
+    def add_image(self, image: DescribedImage, label: int) -> None:
         """Takes the proposals whose nearest object is of the class and near enough."""
         objects = len(image.labels)
         if objects == 0:
             return
         best, nearest = image.iou[:, objects:].max(0)
         near = ((best > NEAR) & (image.labels[nearest] == label)).nonzero().flatten()
-        wanted, proposals = image.boxes[nearest[near]], image.boxes[near + objects]
+        matched, proposals = image.boxes[nearest[near]], image.boxes[near + objects]
         self.maps.append(image.maps[near + objects])
-        self.offsets.append(self.box_coder.encode(wanted, proposals))
+        self.offsets.append(self.box_coder.encode(matched, proposals))
 
     def __len__(self) -> int:
         return sum(map(len, self.maps))

@@ -13,7 +13,10 @@ from fastcv.nn.detection.transform import ImageBatch, resize_boxes
 
 
 class TwoStageOutput(Protocol):
-    """What the second stage says; both are None in training, where ``loss`` runs it on samples."""
+    """A batch, its proposals and the second stage's outputs for them.
+
+    The outputs are None in training, where ``loss`` runs the second stage on samples.
+    """
 
     @property
     def batch(self) -> ImageBatch: ...
@@ -64,8 +67,8 @@ class TwoStageDetector(Detector):
             max_detections=max_detections,
         )
         return [
-            FoundBoxes(resize_boxes(boxes, size, own), scores, labels)
-            for (boxes, scores, labels), size, own in zip(
+            FoundBoxes(resize_boxes(boxes, size, original_size), scores, labels)
+            for (boxes, scores, labels), size, original_size in zip(
                 found, batch.sizes, batch.original_sizes, strict=True
             )
         ]

@@ -29,7 +29,7 @@ from fastcv.results.attention_maps import AttentionMaps
 
 
 class DETROutput(NamedTuple):
-    """What the network says of a batch; at least float32."""
+    """The network's outputs for a batch; at least float32."""
 
     batch: ImageBatch
     logits: Tensor
@@ -211,8 +211,8 @@ class DETR(Detector):
             objects.append((labels, box_convert(parts, "xyxy", "cxcywh")))
         losses = self.set_loss(output.logits, output.boxes, objects)
         layers = zip(output.earlier_logits, output.earlier_boxes, strict=True)
-        for i, (logits, found) in enumerate(layers):
-            terms = self.set_loss(logits, found, objects)
+        for i, (logits, predicted) in enumerate(layers):
+            terms = self.set_loss(logits, predicted, objects)
             losses |= {f"{name}_{i}": term for name, term in terms.items()}
         return losses
 
@@ -305,8 +305,8 @@ class DETR(Detector):
 def padding_of(batch: ImageBatch) -> Tensor:
     """``[B, H, W]`` bool, true where a batch holds no image."""
     padding = batch.tensors.new_ones(batch.tensors[:, 0].shape, dtype=torch.bool)
-    for mine, (height, width) in zip(padding, batch.sizes, strict=True):
-        mine[:height, :width] = False
+    for image_padding, (height, width) in zip(padding, batch.sizes, strict=True):
+        image_padding[:height, :width] = False
     return padding
 
 

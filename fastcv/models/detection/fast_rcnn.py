@@ -24,13 +24,13 @@ from fastcv.nn.detection.roi_heads import (
     SingleLevelRoIPool,
     TwoMLPHead,
 )
-from fastcv.nn.detection.targets import check_targets, without_crowds
+from fastcv.nn.detection.targets import objects_in_batch
 from fastcv.nn.detection.transform import DetectionTransform, ImageBatch, resize_boxes
 from fastcv.ops import selective_search
 
 
 class FastRCNNOutput(NamedTuple):
-    """What the network says of a batch; boxes are in pixels of the batch."""
+    """The network's outputs for a batch; boxes are in pixels of the batch."""
 
     batch: ImageBatch
     features: dict[str, Tensor]
@@ -132,14 +132,10 @@ class FastRCNN(TakesProposals, TwoStageDetector):
         Source: Girshick, "Fast R-CNN" (2015), equation 1.
         """
         batch, features, proposals, *_ = output
-        check_targets(targets, len(batch.sizes), len(self.classes))
+        objects = objects_in_batch(targets, batch, len(self.classes))
         if proposals is None:
             proposals = self._in_batch(proposals_of_targets(targets), batch)
-        objects, labels = zip(*map(without_crowds, targets), strict=True)
-        boxes = [
-            resize_boxes(mine, old, new)
-            for mine, old, new in zip(objects, batch.original_sizes, batch.sizes, strict=True)
-        ]
+        boxes, labels = zip(*objects, strict=True)
         return self.roi_heads.loss(features, proposals, boxes, labels, batch.sizes)
 
 

@@ -25,14 +25,14 @@ from fastcv.nn.detection.roi_heads import (
     TwoMLPHead,
 )
 from fastcv.nn.detection.rpn import RegionProposalNetwork, RPNHead, RPNOutput
-from fastcv.nn.detection.targets import check_targets, without_crowds
-from fastcv.nn.detection.transform import DetectionTransform, ImageBatch, resize_boxes
+from fastcv.nn.detection.targets import objects_in_batch
+from fastcv.nn.detection.transform import DetectionTransform, ImageBatch
 from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.ops import MultiScaleRoIAlign
 
 
 class FasterRCNNOutput(NamedTuple):
-    """What the network says of a batch; boxes are in pixels of the batch."""
+    """The network's outputs for a batch; boxes are in pixels of the batch."""
 
     batch: ImageBatch
     features: dict[str, Tensor]
@@ -133,12 +133,7 @@ class FasterRCNN(TwoStageDetector):
         Source: Ren et al. (2015), equation 1; Girshick, "Fast R-CNN" (2015), equation 1.
         """
         batch, features, rpn, proposals, *_ = output
-        check_targets(targets, len(batch.sizes), len(self.classes))
-        objects, labels = zip(*map(without_crowds, targets), strict=True)
-        boxes = [
-            resize_boxes(mine, old, new)
-            for mine, old, new in zip(objects, batch.original_sizes, batch.sizes, strict=True)
-        ]
+        boxes, labels = zip(*objects_in_batch(targets, batch, len(self.classes)), strict=True)
         return {
             **self.rpn.loss(rpn, boxes, batch.sizes),
             **self.roi_heads.loss(features, proposals, boxes, labels, batch.sizes),

@@ -217,8 +217,8 @@ class HogSVM(Detector):
 
         Args:
             output: of ``forward``.
-            score_threshold: the margin's logistic function must be above it; 0.5 is the SVM's own
-                border. It is no probability.
+            score_threshold: the margin's logistic function must be above it; 0.5 is the SVM's
+                decision boundary. It is no probability.
             iou_threshold: the lesser of two boxes that overlap more is dropped.
             max_detections: of an image, at most.
         """
@@ -245,7 +245,7 @@ class HogSVM(Detector):
         return output.image_sizes
 
     def template(self) -> tuple[Tensor, Tensor]:
-        """What speaks for and against an object, each ``[cells in y, cells in x, orientations]``.
+        """Weights for and against an object, each ``[cells in y, cells in x, orientations]``.
 
         Each is the sum, over the blocks that have a cell, of the weights above 0, and of those
         below 0 without their sign.

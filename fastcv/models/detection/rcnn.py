@@ -37,12 +37,12 @@ from fastcv.ops import (
 
 CROPS = 64  # at a time
 NORM = 20.0  # of features in the mean before the SVMs see them; their C is meant for it
-SAMPLE = 20  # images that say what the mean is
+SAMPLE = 20  # images that the mean is taken over
 NEVER = -20.0  # the margin of a class that was never seen
 
 
 class RCNNOutput(NamedTuple):
-    """What the SVMs and the regressions say; boxes are in pixels of the images."""
+    """The outputs of the SVMs and the regressions; boxes are in pixels of the images."""
 
     images: list[Tensor]
     """``[3, H, W]``, normalised."""
@@ -129,13 +129,13 @@ class RCNN(TakesProposals):
         if proposals is None:
             return RCNNOutput(normalised, None, None, None)
         check_proposals(proposals, len(normalised))
-        boxes = [mine.to(image) for mine, image in zip(proposals, normalised, strict=True)]
+        boxes = [b.to(image) for b, image in zip(proposals, normalised, strict=True)]
         if self.training:
             return RCNNOutput(normalised, boxes, None, None)
         margins, deltas = [], []
-        for image, mine in zip(normalised, boxes, strict=True):
-            for some in torch.split(mine, CROPS):
-                maps, vectors = self.describe(image, some)
+        for image, image_boxes in zip(normalised, boxes, strict=True):
+            for chunk in torch.split(image_boxes, CROPS):
+                maps, vectors = self.describe(image, chunk)
                 margins.append(self.svms(vectors * self.feature_scale))
                 deltas.append(self.bbox_pred(maps).unflatten(1, (-1, 4)))
         return RCNNOutput(normalised, boxes, torch.cat(margins), torch.cat(deltas))
@@ -186,19 +186,21 @@ class RCNN(TakesProposals):
         proposals = output.proposals
         if proposals is None:
             proposals = proposals_of_targets(targets)
-        logits, wanted = [], []
-        for image, mine, target in zip(output.images, proposals, targets, strict=True):
-            boxes, label = self._samples(mine.to(image), *without_crowds(target))
+        logits, labels = [], []
+        for image, proposed, target in zip(output.images, proposals, targets, strict=True):
+            boxes, label = self._samples(proposed.to(image), *without_crowds(target))
             logits.append(self.cls_score(self.describe(image, boxes)[1]))
-            wanted.append(label)
-        return {"loss_classifier": F.cross_entropy(torch.cat(logits), torch.cat(wanted))}
+            labels.append(label)
+        return {"loss_classifier": F.cross_entropy(torch.cat(logits), torch.cat(labels))}
 
     @torch.no_grad()
-    def _samples(self, proposals: Tensor, objects: Tensor, names: Tensor) -> tuple[Tensor, Tensor]:
+    def _samples(
+        self, proposals: Tensor, objects: Tensor, object_labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
         candidates = torch.cat([proposals, objects.to(proposals)])
         matches = self.matcher(box_iou(objects.to(proposals), candidates))
         label = torch.zeros_like(matches)
-        label[matches >= 0] = names[matches[matches >= 0]]
+        label[matches >= 0] = object_labels[matches[matches >= 0]]
         sampled = torch.cat(self.sampler(label))
         return candidates[sampled], label[sampled]
 
@@ -245,20 +247,20 @@ class RCNN(TakesProposals):
             check_targets([target], 1, len(self.classes))
             objects, labels = without_crowds(target)
             boxes = torch.cat([objects, proposals_of_targets([target])[0].to(objects)])
-            found = store.get([image, boxes], lambda: self._features_of(image, boxes))
-            return DescribedImage(boxes, labels, box_iou(objects, boxes), **found)
+            features = store.get([image, boxes], lambda: self._features_of(image, boxes))
+            return DescribedImage(boxes, labels, box_iou(objects, boxes), **features)
 
-        some = [described(i).vectors for i in range(min(len(dataset), SAMPLE))]
-        self.feature_scale.fill_(NORM / float(torch.cat(some).norm(dim=1).mean()))
+        sample = [described(i).vectors for i in range(min(len(dataset), SAMPLE))]
+        self.feature_scale.fill_(NORM / float(torch.cat(sample).norm(dim=1).mean()))
         svms = [HardNegatives(c, seed) for _ in self.classes[1:]]
         pairs = [RegressionPairs(self.box_coder) for _ in svms]
         for number in range(rounds + 1):
             for index in range(len(dataset)):
                 image = described(index)
                 for label, (svm, near) in enumerate(zip(svms, pairs, strict=True), 1):
-                    svm.look(index, image, label, float(self.feature_scale))
+                    svm.add_image(index, image, label, float(self.feature_scale))
                     if number == 0:
-                        near.look(image, label)
+                        near.add_image(image, label)
             for svm in svms:
                 svm.solve()
         for row, (svm, near) in enumerate(zip(svms, pairs, strict=True)):
@@ -275,7 +277,7 @@ class RCNN(TakesProposals):
         """Of an image in [0, 1] or uint8; half precision, half the disk."""
         normalised = (self.as_float(image) - self.mean) / self.std
         parts = [
-            self.describe(normalised, some.to(normalised)) for some in torch.split(boxes, CROPS)
+            self.describe(normalised, chunk.to(normalised)) for chunk in torch.split(boxes, CROPS)
         ]
         maps, vectors = (torch.cat(part).cpu().half() for part in zip(*parts, strict=True))
         return {"maps": maps, "vectors": vectors}
@@ -292,8 +294,8 @@ class RCNN(TakesProposals):
 
         Args:
             output: of ``forward`` in eval mode.
-            score_threshold: the margin's logistic function must be above it; 0.5 is the SVM's own
-                border. It is no probability.
+            score_threshold: the margin's logistic function must be above it; 0.5 is the SVM's
+                decision boundary. It is no probability.
             iou_threshold: the lesser of two boxes of a class that overlap more is dropped.
             max_detections: of an image, at most.
 
@@ -303,9 +305,9 @@ class RCNN(TakesProposals):
         images, proposals, margins, deltas = output
         if proposals is None or margins is None or deltas is None:
             raise ValueError("output is of training mode, which has no margins: eval() first")
-        counts = [len(mine) for mine in proposals]
+        counts = [len(boxes) for boxes in proposals]
         found = []
-        for image, mine, margin, offsets in zip(
+        for image, image_proposals, margin, offsets in zip(
             images,
             proposals,
             torch.split(margins, counts),
@@ -314,7 +316,7 @@ class RCNN(TakesProposals):
         ):
             scores = margin.sigmoid()
             proposal, row = (scores > score_threshold).nonzero(as_tuple=True)
-            boxes = self.box_coder.decode(offsets[proposal, row], mine[proposal])
+            boxes = self.box_coder.decode(offsets[proposal, row], image_proposals[proposal])
             boxes = clip_boxes_to_image(boxes, (image.shape[1], image.shape[2]))
             large = remove_small_boxes(boxes, min_size=1e-2)
             boxes, label, score = boxes[large], row[large] + 1, scores[proposal, row][large]

@@ -25,6 +25,7 @@ from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.dense_head import Candidates, best_pairs
 from fastcv.nn.detection.matching import BETWEEN, Matcher
 from fastcv.nn.detection.retinanet_head import RetinaNetHead
+from fastcv.nn.detection.targets import objects_in_batch
 from fastcv.nn.detection.transform import DetectionTransform
 from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
@@ -97,12 +98,13 @@ class RetinaNet(DenseDetector):
         """
         anchors, deltas = torch.cat(output.anchors), torch.cat(output.deltas, dim=1)
         labels, weights, box_losses = [], [], []
-        for (boxes, names), offsets in zip(self.objects(output, targets), deltas, strict=True):
+        objects = objects_in_batch(targets, output.batch, len(self.classes), anchors.dtype)
+        for (boxes, object_labels), offsets in zip(objects, deltas, strict=True):
             matches = self.matcher(box_iou(boxes, anchors))
             positive = (matches >= 0).nonzero().flatten()
             factor = 1 / (max(len(positive), 1) * len(targets))
             label = torch.full_like(matches, -1)  # of no class
-            label[positive] = names[matches[positive]]
+            label[positive] = object_labels[matches[positive]]
             labels.append(label)
             weights.append((matches != BETWEEN) * factor)
             term = self._box_loss(offsets[positive], boxes[matches[positive]], anchors[positive])
@@ -114,10 +116,10 @@ class RetinaNet(DenseDetector):
 
     def _box_loss(self, deltas: Tensor, boxes: Tensor, anchors: Tensor) -> Tensor:
         if self.box_loss == "giou":
-            found = self.box_coder.decode(deltas, anchors)
-            return generalized_box_iou_loss(found, boxes.to(found.dtype), reduction="sum")
-        wanted = self.box_coder.encode(boxes, anchors).to(deltas.dtype)
-        return F.l1_loss(deltas, wanted, reduction="sum")
+            predicted = self.box_coder.decode(deltas, anchors)
+            return generalized_box_iou_loss(predicted, boxes.to(predicted.dtype), reduction="sum")
+        target_deltas = self.box_coder.encode(boxes, anchors).to(deltas.dtype)
+        return F.l1_loss(deltas, target_deltas, reduction="sum")
 
     @staticmethod
     def _focal_loss(output: DenseOutput, labels: Tensor, weights: Tensor) -> Tensor:
@@ -131,8 +133,8 @@ class RetinaNet(DenseDetector):
             strict=True,
         ):
             classes = torch.arange(logits.shape[2], device=label.device)
-            wanted = label[..., None] == classes
-            total = total + sigmoid_focal_loss(logits, wanted, reduction="sum", weight=weight)
+            targets = label[..., None] == classes
+            total = total + sigmoid_focal_loss(logits, targets, reduction="sum", weight=weight)
         return total
 
     def detect(

@@ -23,6 +23,7 @@ from fastcv.nn.detection.dense_head import Candidates, per_anchor
 from fastcv.nn.detection.hard_negatives import hard_negatives
 from fastcv.nn.detection.matching import MultiBoxMatcher
 from fastcv.nn.detection.prior_boxes import PriorBoxes
+from fastcv.nn.detection.targets import objects_in_batch
 from fastcv.nn.detection.transform import DetectionTransform
 from fastcv.ops import box_iou
 
@@ -119,10 +120,10 @@ class SSD(DenseDetector):
 
     def rename_key(self, key: str) -> str:
         """amdegroot's checkpoints (``vgg.0.weight``, ``loc.0.weight``) load as well."""
-        theirs = re.fullmatch(r"(vgg|extras|loc|conf|L2Norm)\.(?:(\d+)\.)?(weight|bias)", key)
-        if not theirs:
+        old = re.fullmatch(r"(vgg|extras|loc|conf|L2Norm)\.(?:(\d+)\.)?(weight|bias)", key)
+        if not old:
             return key
-        part, number, kind = theirs[1], int(theirs[2] or 0), theirs[3]
+        part, number, kind = old[1], int(old[2] or 0), old[3]
         if part == "L2Norm":
             return "backbone.scale_weight"
         if part == "extras":
@@ -155,21 +156,23 @@ class SSD(DenseDetector):
         """
         priors = torch.cat(output.anchors)
         logits, deltas = torch.cat(output.logits, dim=1), torch.cat(output.deltas, dim=1)
-        labels, wanted = [], []
-        for boxes, names in self.objects(output, targets):
+        labels, target_deltas = [], []
+        objects = objects_in_batch(targets, output.batch, len(self.classes), priors.dtype)
+        for boxes, object_labels in objects:
             matches = self.matcher(box_iou(boxes, priors))
             positive = (matches >= 0).nonzero().flatten()
             label = torch.zeros_like(matches)
-            label[positive] = names[matches[positive]]
+            label[positive] = object_labels[matches[positive]]
             labels.append(label)
-            wanted.append(self.box_coder.encode(boxes[matches[positive]], priors[positive]))
+            matched = boxes[matches[positive]]
+            target_deltas.append(self.box_coder.encode(matched, priors[positive]))
         label = torch.stack(labels)
         positive = label > 0
         cost = F.cross_entropy(logits.flatten(0, 1), label.flatten(), reduction="none")
         cost = cost.view_as(label)
         counted = positive | hard_negatives(cost, positive)
         box_cost = F.smooth_l1_loss(
-            deltas[positive], torch.cat(wanted).to(deltas.dtype), reduction="sum"
+            deltas[positive], torch.cat(target_deltas).to(deltas.dtype), reduction="sum"
         )
         count = positive.sum().clamp(min=1)
         return {

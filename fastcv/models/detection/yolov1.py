@@ -1,4 +1,4 @@
-"""YOLO v1: one look at the picture, and each cell of a grid says what is centred in it."""
+"""YOLO v1: one look at the picture; each cell of a grid predicts what is centred in it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.targets import check_targets, without_crowds
 from fastcv.nn.detection.transform import DetectionTransform, ImageBatch
+from fastcv.nn.init import fill
 from fastcv.nn.layers.locally_connected import LocallyConnected2d
 from fastcv.nn.losses.yolo_loss import CellPredictions, YOLOLoss
 from fastcv.ops import batched_nms, box_convert, clip_boxes_to_image
@@ -39,7 +40,7 @@ STRIDED = (0, 21)  # of the 24 convolutions
 
 
 class YOLOv1Output(NamedTuple):
-    """What the network says of a batch; at least float32."""
+    """The network's outputs for a batch; at least float32."""
 
     batch: ImageBatch
     predictions: Tensor
@@ -126,11 +127,11 @@ class YOLOv1(Detector):
         """``[N, 3, side, side]`` of the images' side to ``[N, S, S, B * 5 + C]``."""
         flat = self.head(self.features(tensors))
         cells, boxes = self.grid**2, self.boxes_per_cell
-        classes = len(self.classes) - 1
-        parts = flat.split([cells * classes, cells * boxes, cells * boxes * 4], dim=1)
-        named, confidence, places = (p.unflatten(1, (self.grid, self.grid, -1)) for p in parts)
+        num_classes = len(self.classes) - 1
+        parts = flat.split([cells * num_classes, cells * boxes, cells * boxes * 4], dim=1)
+        classes, confidence, places = (p.unflatten(1, (self.grid, self.grid, -1)) for p in parts)
         boxed = torch.cat([places.unflatten(3, (boxes, 4)), confidence[..., None]], dim=-1)
-        predictions = torch.cat([boxed.flatten(3), named], dim=-1)
+        predictions = torch.cat([boxed.flatten(3), classes], dim=-1)
         return predictions.to(torch.promote_types(predictions.dtype, torch.float32))
 
     def split(self, predictions: Tensor) -> CellPredictions:
@@ -181,20 +182,20 @@ class YOLOv1(Detector):
             iou_threshold: the lesser of two boxes of a class that overlap more is dropped.
             max_detections: of an image, at most.
         """
-        said = self.split(output.predictions)
-        scores = (said.confidence[..., None] * said.classes[..., None, :]).clamp(0, 1)
-        corners = box_convert(said.decoded(), "cxcywh", "xyxy")
+        cells = self.split(output.predictions)
+        scores = (cells.confidence[..., None] * cells.classes[..., None, :]).clamp(0, 1)
+        corners = box_convert(cells.decoded(), "cxcywh", "xyxy")
         found = []
-        for boxes, score, (height, width) in zip(
+        for boxes, class_scores, (height, width) in zip(
             corners.flatten(1, 3), scores.flatten(1, 3), output.batch.original_sizes, strict=True
         ):
             boxes = clip_boxes_to_image(
                 boxes * boxes.new_tensor([width, height] * 2), (height, width)
             )
-            box, label = (score > score_threshold).nonzero().unbind(1)
-            boxes, sure = boxes[box], score[box, label]
-            keep = batched_nms(boxes, sure, label, iou_threshold)[:max_detections]
-            found.append(FoundBoxes(boxes[keep], sure[keep], label[keep] + 1))
+            box, label = (class_scores > score_threshold).nonzero().unbind(1)
+            boxes, score = boxes[box], class_scores[box, label]
+            keep = batched_nms(boxes, score, label, iou_threshold)[:max_detections]
+            found.append(FoundBoxes(boxes[keep], score[keep], label[keep] + 1))
         return found
 
 
@@ -214,14 +215,14 @@ def _features(width: int, last_stride: int, batch_norm: bool) -> nn.Sequential:
         if batch_norm:
             layers.append(nn.BatchNorm2d(outputs, eps=1e-6))  # darknet's
         else:
-            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+            fill(convolution.bias)
         layers.append(nn.LeakyReLU(0.1))
         inputs, number = outputs, number + 1
     return nn.Sequential(*layers)
 
 
 def _last(inputs: int, grid: int, boxes_per_cell: int, num_classes: int) -> nn.Linear:
-    """The layer that says it all; at first, that there is nothing."""
+    """The layer that makes all predictions; they start near zero."""
     layer = nn.Linear(inputs, grid**2 * (boxes_per_cell * 5 + num_classes - 1))
     nn.init.normal_(layer.weight, std=0.01)
     nn.init.zeros_(layer.bias)

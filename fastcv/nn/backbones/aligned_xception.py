@@ -131,7 +131,8 @@ class AlignedXceptionTrunk(nn.Module):
             images: ``[B, 3, H, W]``, normalised.
         """
         first, second, *others = self.blocks
-        x, low = second.both(first(self.stem(images)))  # type: ignore[operator]
+        assert isinstance(second, AlignedBlock)
+        x, low = second.both(first(self.stem(images)))
         for block in others:
             x = block(x)
         return [low, x]

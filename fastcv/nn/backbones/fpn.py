@@ -8,6 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.nn.init import fill
+
 
 class ExtraLevels(nn.Module):
     """Makes levels coarser than the pyramid's, ``(outputs, inputs) -> list``, under ``names``."""
@@ -44,7 +46,7 @@ class LastLevelP6P7(ExtraLevels):
         self.use_p5 = in_channels == out_channels
         for conv in (self.p6, self.p7):
             nn.init.kaiming_uniform_(conv.weight, a=1)
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            fill(conv.bias)
 
     def forward(self, outputs: list[Tensor], inputs: list[Tensor]) -> list[Tensor]:
         p6 = self.p6(outputs[-1] if self.use_p5 else inputs[-1])
@@ -92,7 +94,7 @@ class FeaturePyramidNetwork(nn.Module):
             for conv in blocks.modules():
                 if isinstance(conv, nn.Conv2d):
                     nn.init.kaiming_uniform_(conv.weight, a=1)
-                    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+                    fill(conv.bias)
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         """The pyramid.

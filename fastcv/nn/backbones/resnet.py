@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from fastcv.nn.init import fill
+
 NormLayer = Callable[[int], nn.Module]
 
 
@@ -218,7 +220,7 @@ class ResNetTrunk(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             elif isinstance(module, ResidualBlock) and zero_init_residual:
-                nn.init.zeros_(module.last_norm.weight)  # type: ignore[arg-type]
+                fill(module.last_norm.weight)
 
     def train_last(self, trainable_layers: int) -> None:
         """Train only so many parts, from the last backwards: the four stages, then the stem.

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.backbones.vgg import VGGTrunk
+from fastcv.nn.init import fill
 
 
 def extra_map(
@@ -29,7 +30,7 @@ def xavier(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            fill(layer.bias)
 
 
 # Channels in, between and out; kernel, stride and padding of the second convolution.

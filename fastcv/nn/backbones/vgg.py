@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from fastcv.nn.init import fill
+
 CONVOLUTIONS = {
     11: (1, 1, 2, 2, 2),
     13: (2, 2, 2, 2, 2),
@@ -52,7 +54,7 @@ class VGGTrunk(nn.Module):
         for module in self.features:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+                fill(module.bias)
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """The feature maps before each pool, ``[B, C_i, H / s_i, W / s_i]``, s = 1, 2, 4, 8, 16.

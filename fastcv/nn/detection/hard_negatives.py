@@ -30,5 +30,5 @@ def hard_negatives(loss: Tensor, positive: Tensor, ratio: float = 3.0) -> Tensor
     candidates = loss.masked_fill(positive, -torch.inf)
     order = candidates.argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1)
-    wanted = ratio * positive.sum(dim=1, keepdim=True)
-    return (rank < wanted) & ~positive
+    max_negatives = ratio * positive.sum(dim=1, keepdim=True)
+    return (rank < max_negatives) & ~positive

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from fastcv.nn.detection.dense_head import per_anchor
+from fastcv.nn.init import fill
 
-PRIOR = 0.01  # what the network says at first of every anchor and class
+PRIOR = 0.01  # the probability of every anchor and class before training
 
 Norms = Callable[[int], nn.Module] | None
 
@@ -78,16 +79,14 @@ class RetinaNetHead(nn.Module):
             channels, num_anchors * num_classes, norm_layer
         )
         self.regression_head = RegressionHead(channels, num_anchors * 4, norm_layer)
-        std = (
-            0.01 * (256 / channels) ** 0.5
-        )  # the paper's 0.01, and as much signal in fewer channels
+        # The paper's 0.01, and as much signal in fewer channels.
+        std = 0.01 * (256 / channels) ** 0.5
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=std)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        bias = self.classification_head.cls_logits.bias
-        nn.init.constant_(bias, -math.log((1 - PRIOR) / PRIOR))  # type: ignore[arg-type]
+        fill(self.classification_head.cls_logits.bias, -math.log((1 - PRIOR) / PRIOR))
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Logits ``[B, N_l, classes]`` and offsets ``[B, N_l, 4]`` of every level."""

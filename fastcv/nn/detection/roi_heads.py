@@ -158,18 +158,20 @@ class RoIHeads(nn.Module):
             boxes: for each image ``[N, 4]``, the objects' boxes in pixels of the input.
             labels: for each image ``[N]`` int64, 1 and up.
         """
-        rois, classes, wanted = [], [], []
-        for proposed, objects, names in zip(proposals, boxes, labels, strict=True):
-            mine, label, deltas = self._samples(proposed, objects.to(proposed.dtype), names)
-            rois.append(mine)
-            classes.append(label)
-            wanted.append(deltas)
+        rois, sampled_labels, target_deltas = [], [], []
+        for proposed, objects, object_labels in zip(proposals, boxes, labels, strict=True):
+            sampled, label, deltas = self._samples(
+                proposed, objects.to(proposed.dtype), object_labels
+            )
+            rois.append(sampled)
+            sampled_labels.append(label)
+            target_deltas.append(deltas)
         logits, offsets = self(features, rois, image_sizes)
-        label = torch.cat(classes)
+        label = torch.cat(sampled_labels)
         positive = (label > 0).nonzero().flatten()
         boxes_loss = F.smooth_l1_loss(
             offsets[positive, label[positive]],
-            torch.cat(wanted).to(offsets.dtype),
+            torch.cat(target_deltas).to(offsets.dtype),
             beta=self.smooth_l1_beta,
             reduction="sum",
         )
@@ -180,7 +182,7 @@ class RoIHeads(nn.Module):
 
     @torch.no_grad()
     def _samples(
-        self, proposals: Tensor, objects: Tensor, names: Tensor
+        self, proposals: Tensor, objects: Tensor, object_labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes of one image for the loss, their labels, and offsets of those that are objects."""
         # The objects' own boxes too: early on, few proposals overlap any.
@@ -189,7 +191,7 @@ class RoIHeads(nn.Module):
         matches = self.matcher(iou)
         label = torch.zeros_like(matches)
         matched = matches >= 0
-        label[matched] = names[matches[matched]]
+        label[matched] = object_labels[matches[matched]]
         label[matches == BETWEEN] = -1
         if len(objects) > 0:
             label[iou.amax(0) < self.background_iou] = -1
@@ -219,9 +221,9 @@ class RoIHeads(nn.Module):
             iou_threshold: the lesser of two boxes of a class that overlap more is dropped.
             max_detections: of an image, at most.
         """
-        counts = [mine.shape[0] for mine in proposals]  # not len(): export traces sizes
+        counts = [boxes.shape[0] for boxes in proposals]  # not len(): export traces sizes
         found = []
-        for scores, offsets, mine, size in zip(
+        for scores, offsets, image_proposals, size in zip(
             torch.split(logits.softmax(dim=-1), counts),
             torch.split(deltas, counts),
             proposals,
@@ -231,7 +233,7 @@ class RoIHeads(nn.Module):
             # Only what can be found is decoded, a few of the proposals times classes.
             proposal, label = (scores[:, 1:] > score_threshold).nonzero(as_tuple=True)
             label = label + 1
-            boxes = self.box_coder.decode(offsets[proposal, label], mine[proposal])
+            boxes = self.box_coder.decode(offsets[proposal, label], image_proposals[proposal])
             boxes = clip_boxes_to_image(boxes, size)
             large = remove_small_boxes(boxes, min_size=1e-2)
             boxes, label, score = boxes[large], label[large], scores[proposal, label][large]

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from fastcv.nn.detection.anchors import AnchorGenerator
 from fastcv.nn.detection.box_coder import BoxCoder
 from fastcv.nn.detection.matching import BETWEEN, BalancedSampler, Matcher
+from fastcv.nn.init import fill
 from fastcv.ops import batched_nms, box_iou, clip_boxes_to_image, remove_small_boxes
 
 
@@ -41,7 +42,7 @@ class RPNHead(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.01)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+                fill(module.bias)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Outputs of every level, the anchors in the order of ``AnchorGenerator``.
@@ -75,7 +76,7 @@ class RPNHead(nn.Module):
 
 
 class RPNOutput(NamedTuple):
-    """What the network says of every anchor, level by level."""
+    """The network's outputs for every anchor, level by level."""
 
     objectness: list[Tensor]
     """``[B, N_l]`` logits."""
@@ -165,12 +166,12 @@ class RegionProposalNetwork(nn.Module):
         score = torch.cat(scores, dim=1)
         boxes = self.box_coder.decode(torch.cat(deltas, dim=1), torch.cat(anchors, dim=1))
         proposals = []
-        for mine, my_score, size in zip(boxes, score, image_sizes, strict=True):
-            mine = clip_boxes_to_image(mine, size)
-            large = remove_small_boxes(mine, self.min_size)
-            mine = mine[large]
-            keep = batched_nms(mine, my_score[large], level[large], self.nms_thresh)[:after]
-            proposals.append(mine[keep])
+        for image_boxes, image_scores, size in zip(boxes, score, image_sizes, strict=True):
+            clipped = clip_boxes_to_image(image_boxes, size)
+            large = remove_small_boxes(clipped, self.min_size)
+            clipped = clipped[large]
+            keep = batched_nms(clipped, image_scores[large], level[large], self.nms_thresh)[:after]
+            proposals.append(clipped[keep])
         return proposals
 
     def _top_n(self) -> tuple[int, int]:
@@ -192,7 +193,7 @@ class RegionProposalNetwork(nn.Module):
         """
         anchors = torch.cat(output.anchors)
         all_logits, all_deltas = torch.cat(output.objectness, 1), torch.cat(output.deltas, 1)
-        logits, labels, deltas, wanted = [], [], [], []
+        logits, labels, deltas, target_deltas = [], [], [], []
         for i, objects in enumerate(boxes):
             objects = objects.to(anchors.dtype)
             matches = self.matcher(box_iou(objects, anchors))
@@ -204,7 +205,8 @@ class RegionProposalNetwork(nn.Module):
             logits.append(all_logits[i, sampled])
             labels.append(label[sampled])
             deltas.append(all_deltas[i, positive])
-            wanted.append(self.box_coder.encode(objects[matches[positive]], anchors[positive]))
+            matched = objects[matches[positive]]
+            target_deltas.append(self.box_coder.encode(matched, anchors[positive]))
         logit, label = torch.cat(logits), torch.cat(labels).to(all_logits.dtype)
         count = max(len(label), 1)
         # The paper divides the boxes' term by the anchor locations and weighs it by 10, which
@@ -213,7 +215,7 @@ class RegionProposalNetwork(nn.Module):
             "loss_objectness": F.binary_cross_entropy_with_logits(logit, label, reduction="sum")
             / count,
             "loss_rpn_box_reg": F.smooth_l1_loss(
-                torch.cat(deltas), torch.cat(wanted), beta=1 / 9, reduction="sum"
+                torch.cat(deltas), torch.cat(target_deltas), beta=1 / 9, reduction="sum"
             )
             / count,
         }

@@ -1,4 +1,4 @@
-"""Targets of detectors: what they must be, said at the first that is not."""
+"""Targets of detectors: what they must be, and their objects in pixels of a batch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from fastcv.nn.detection.transform import ImageBatch, resize_boxes
 
 
 def check_targets(targets: Sequence[Mapping[str, Any]], images: int, num_classes: int) -> None:
@@ -65,6 +67,32 @@ def check_targets(targets: Sequence[Mapping[str, Any]], images: int, num_classes
             f"targets[{i}]: the label of box {bad} must be 1 to {num_classes - 1} "
             f"(0 is the background), got {int(labels[bad])}"
         )
+
+
+def objects_in_batch(
+    targets: Sequence[Mapping[str, Any]],
+    batch: ImageBatch,
+    num_classes: int,
+    dtype: torch.dtype | None = None,
+) -> list[tuple[Tensor, Tensor]]:
+    """Boxes ``[N, 4]`` in pixels of the batch and labels ``[N]`` of each image, without crowds.
+
+    Args:
+        targets: as for ``check_targets``; their boxes are in pixels of the images.
+        batch: what ``DetectionTransform`` made of the images.
+        num_classes: labels must be below.
+        dtype: of the boxes; None: as they come.
+
+    Raises:
+        ValueError: a target that cannot be right; the sentence names the image and the box.
+    """
+    check_targets(targets, len(batch.sizes), num_classes)
+    objects = []
+    for target, old, new in zip(targets, batch.original_sizes, batch.sizes, strict=True):
+        boxes, labels = without_crowds(target)
+        boxes = boxes if dtype is None else boxes.to(dtype)
+        objects.append((resize_boxes(boxes, old, new), labels))
+    return objects
 
 
 def without_crowds(target: Mapping[str, Any]) -> tuple[Tensor, Tensor]:

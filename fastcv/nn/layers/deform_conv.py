@@ -179,7 +179,7 @@ class DeformConv2dPack(DeformConv2d):
         if self.conv_offset.bias is not None:
             nn.init.zeros_(self.conv_offset.bias)
 
-    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]  # predicts the rest
         """From ``[N, C, H, W]`` to ``[N, O, H', W']``."""
         predicted = self.conv_offset(input)
         offset = predicted[:, : 2 * self.samples]

@@ -105,7 +105,7 @@ class AtrousSeparableConv2d(nn.Module):
             self.depthwise.bias,
             self.pointwise.bias,
             self.depthwise.stride,
-            self.depthwise.padding,  # type: ignore[arg-type]
+            self.depthwise.padding,  # type: ignore[arg-type]  # never a string here
             self.depthwise.dilation,
             activation="relu" if self.relu else None,
         )

@@ -35,14 +35,12 @@ class EncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, cells: Tensor, position: Tensor, padding: Tensor) -> Tensor:
-        """``[B, N, channels]`` to the same; ``padding`` ``[B, N]`` is true where to look away."""
-        placed = cells + position
-        seen, _ = self.self_attn(
-            placed, placed, cells, key_padding_mask=padding, need_weights=False
-        )
-        cells = self.norm1(cells + self.dropout(seen))
-        made = self.linear2(self.dropout(F.relu(self.linear1(cells))))
-        return self.norm2(cells + self.dropout(made))
+        """``[B, N, channels]`` to the same; cells are left out where ``padding`` ``[B, N]`` is."""
+        key = cells + position
+        attended, _ = self.self_attn(key, key, cells, key_padding_mask=padding, need_weights=False)
+        cells = self.norm1(cells + self.dropout(attended))
+        hidden = self.dropout(F.relu(self.linear1(cells)))
+        return self.norm2(cells + self.dropout(self.linear2(hidden)))
 
 
 class DecoderLayer(nn.Module):
@@ -68,19 +66,19 @@ class DecoderLayer(nn.Module):
         self, found: Tensor, query: Tensor, cells: Tensor, position: Tensor, padding: Tensor
     ) -> Tensor:
         """``found`` ``[B, Q, channels]``, what is known of each query's object, to the same."""
-        asked = found + query
-        told, _ = self.self_attn(asked, asked, found, need_weights=False)
-        found = self.norm1(found + self.dropout(told))
-        seen, _ = self.multihead_attn(
+        key = found + query
+        attended, _ = self.self_attn(key, key, found, need_weights=False)
+        found = self.norm1(found + self.dropout(attended))
+        attended, _ = self.multihead_attn(
             found + query,
             cells + position,
             cells,
             key_padding_mask=padding,
             need_weights=False,
         )
-        found = self.norm2(found + self.dropout(seen))
-        made = self.linear2(self.dropout(F.relu(self.linear1(found))))
-        return self.norm3(found + self.dropout(made))
+        found = self.norm2(found + self.dropout(attended))
+        hidden = self.dropout(F.relu(self.linear1(found)))
+        return self.norm3(found + self.dropout(self.linear2(hidden)))
 
 
 class Encoder(nn.Module):
@@ -97,7 +95,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Layers in a row; each one's output is an answer, through one norm for all."""
+    """Layers in a row; returns the output of each, through one norm for all."""
 
     def __init__(self, layers: list[DecoderLayer], channels: int) -> None:
         super().__init__()
@@ -106,11 +104,11 @@ class Decoder(nn.Module):
 
     def forward(self, query: Tensor, cells: Tensor, position: Tensor, padding: Tensor) -> Tensor:
         found = torch.zeros_like(query)
-        answers = []
+        outputs = []
         for layer in self.layers:
             found = layer(found, query, cells, position, padding)
-            answers.append(self.norm(found))
-        return torch.stack(answers)
+            outputs.append(self.norm(found))
+        return torch.stack(outputs)
 
 
 class Transformer(nn.Module):
@@ -157,7 +155,7 @@ class Transformer(nn.Module):
                 nn.init.xavier_uniform_(parameter)
 
     def forward(self, cells: Tensor, position: Tensor, padding: Tensor, query: Tensor) -> Tensor:
-        """What each decoder layer says of each query.
+        """Each decoder layer's output for each query.
 
         Args:
             cells: ``[B, channels, H, W]``.

@@ -26,7 +26,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             input,
             output_size,
             list(self.stride),
-            list(self.padding),  # type: ignore[arg-type]
+            list(self.padding),  # type: ignore[arg-type]  # never a string for a transposed one
             list(self.kernel_size),
             2,
             list(self.dilation),
@@ -36,7 +36,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             self.weight,
             self.bias,
             self.stride,
-            self.padding,  # type: ignore[arg-type]
+            self.padding,  # type: ignore[arg-type]  # as above
             extra,
             self.groups,
             self.dilation,

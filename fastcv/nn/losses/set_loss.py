@@ -62,9 +62,9 @@ class SetLoss:
         """
         assign = need("scipy.optimize", extra="train").linear_sum_assignment
         matches = []
-        for said, found, (labels, wanted) in zip(logits, boxes, objects, strict=True):
-            cost = self._cost(said.softmax(dim=-1)[:, labels], found, wanted)
-            # A diverged network still gets a matching, so that it is its loss that says so.
+        for image_logits, predicted, (labels, targets) in zip(logits, boxes, objects, strict=True):
+            cost = self._cost(image_logits.softmax(dim=-1)[:, labels], predicted, targets)
+            # A diverged network still gets a matching: its loss is what reports it.
             rows, columns = assign(cost.nan_to_num(nan=1e6).cpu().numpy())
             matches.append(
                 (
@@ -74,10 +74,10 @@ class SetLoss:
             )
         return matches
 
-    def _cost(self, probability: Tensor, found: Tensor, wanted: Tensor) -> Tensor:
+    def _cost(self, probability: Tensor, predicted: Tensor, targets: Tensor) -> Tensor:
         """``[Q, N]``."""
-        distance = (found[:, None] - wanted).abs().sum(dim=-1)
-        giou = generalized_box_iou(_corners(found), _corners(wanted))
+        distance = (predicted[:, None] - targets).abs().sum(dim=-1)
+        giou = generalized_box_iou(_corners(predicted), _corners(targets))
         return self.l1_weight * distance - self.giou_weight * giou - self.class_weight * probability
 
     def __call__(
@@ -94,21 +94,25 @@ class SetLoss:
         """
         matches = self.match(logits, boxes, objects)
         no_object = logits.shape[-1] - 1
-        label = torch.full(logits.shape[:2], no_object, device=logits.device)
-        for mine, (rows, columns), (labels, _) in zip(label, matches, objects, strict=True):
-            mine[rows] = labels[columns]
+        classes = torch.full(logits.shape[:2], no_object, device=logits.device)
+        for image_classes, (rows, columns), (labels, _) in zip(
+            classes, matches, objects, strict=True
+        ):
+            image_classes[rows] = labels[columns]
         weight = logits.new_ones(no_object + 1)
         weight[no_object] = self.no_object_weight
-        found = torch.cat([b[rows] for b, (rows, _) in zip(boxes, matches, strict=True)])
-        wanted = torch.cat(
+        predicted = torch.cat([b[rows] for b, (rows, _) in zip(boxes, matches, strict=True)])
+        targets = torch.cat(
             [b[columns] for (_, b), (_, columns) in zip(objects, matches, strict=True)]
         )
         count = max(sum(len(labels) for labels, _ in objects), 1)
-        l1 = (found - wanted).abs().sum()
+        l1 = (predicted - targets).abs().sum()
         # No eps: an object of 1% of each side has an area of 1e-4, which 1e-7 would change.
-        giou = generalized_box_iou_loss(_corners(found), _corners(wanted), reduction="sum", eps=0.0)
+        giou = generalized_box_iou_loss(
+            _corners(predicted), _corners(targets), reduction="sum", eps=0.0
+        )
         return {
-            "loss_ce": self.class_weight * F.cross_entropy(logits.transpose(1, 2), label, weight),
+            "loss_ce": self.class_weight * F.cross_entropy(logits.transpose(1, 2), classes, weight),
             "loss_bbox": self.l1_weight * l1 / count,
             "loss_giou": self.giou_weight * giou / count,
         }

@@ -13,7 +13,7 @@ from fastcv.ops import box_convert, box_iou
 
 
 class CellPredictions(NamedTuple):
-    """What each of S x S cells says."""
+    """The predictions of S x S cells."""
 
     boxes: Tensor
     """``[N, S, S, B, 4]``: x and y of the centre within the cell, in cells, and the square roots of
@@ -75,7 +75,7 @@ class YOLOLoss:
 
     @torch.no_grad()
     def responsible(
-        self, said: CellPredictions, objects: Sequence[tuple[Tensor, Tensor]]
+        self, predictions: CellPredictions, objects: Sequence[tuple[Tensor, Tensor]]
     ) -> Responsible:
         """For each object a cell, that of its centre, and the box there that fits it best.
 
@@ -83,11 +83,11 @@ class YOLOLoss:
         overlaps the object, the nearest one by squared differences is taken.
 
         Args:
-            said: the predictions.
+            predictions: of the network.
             objects: for each image labels ``[K]`` int64 from 0, and boxes ``[K, 4]`` as
                 ``(cx, cy, w, h)`` in parts of the image.
         """
-        size = said.boxes.shape[1]
+        size = predictions.boxes.shape[1]
         labels, targets, places = [], [], []
         for i, (label, boxes) in enumerate(objects):
             cells = (boxes[:, :2] * size).long().clamp(0, size - 1).tolist()
@@ -97,40 +97,40 @@ class YOLOLoss:
             places += [(i, row, column) for row, column in first]
             labels.append(label[list(first.values())])
             targets.append(boxes[list(first.values())])
-        device = said.boxes.device
+        device = predictions.boxes.device
         image, row, column = torch.tensor(places, device=device).reshape(-1, 3).long().unbind(1)
         label, target = torch.cat(labels), torch.cat(targets)
-        found = said.decoded()[image, row, column]  # [K, B, 4]
-        wanted = target[:, None].expand_as(found)
-        iou = _paired_iou(found, wanted)
-        distance = (found - wanted).square().sum(dim=-1)
+        predicted = predictions.decoded()[image, row, column]  # [K, B, 4]
+        repeated = target[:, None].expand_as(predicted)
+        iou = _paired_iou(predicted, repeated)
+        distance = (predicted - repeated).square().sum(dim=-1)
         fitness = torch.where(iou.amax(dim=1, keepdim=True) > 0, iou, -distance)
         box = fitness.argmax(dim=1)
-        mine = torch.arange(len(box), device=device)
-        return Responsible(image, row, column, box, iou[mine, box], label, target)
+        best_iou = iou.gather(1, box[:, None])[:, 0]
+        return Responsible(image, row, column, box, best_iou, label, target)
 
     def __call__(
-        self, said: CellPredictions, objects: Sequence[tuple[Tensor, Tensor]]
+        self, predictions: CellPredictions, objects: Sequence[tuple[Tensor, Tensor]]
     ) -> dict[str, Tensor]:
         """The terms, weighted: sums over cells and boxes, means over images.
 
         Args:
-            said, objects: as in ``responsible``.
+            predictions, objects: as in ``responsible``.
 
         Returns:
             ``loss_xy``, ``loss_wh``, ``loss_object`` (the confidence of a responsible box should be
             its IoU), ``loss_no_object``, ``loss_class``.
         """
-        images, size = said.boxes.shape[:2]
-        image, row, column, box, iou, label, target = self.responsible(said, objects)
-        boxes = said.boxes[image, row, column, box]
-        confidence = said.confidence[image, row, column, box]
-        classes = said.classes[image, row, column]
+        images, size = predictions.boxes.shape[:2]
+        image, row, column, box, iou, label, target = self.responsible(predictions, objects)
+        boxes = predictions.boxes[image, row, column, box]
+        confidence = predictions.confidence[image, row, column, box]
+        classes = predictions.classes[image, row, column]
         cell = torch.stack([column, row], dim=1)
         one_hot = torch.zeros_like(classes).scatter_(1, label[:, None], 1.0)
         xy = (boxes[:, :2] - (target[:, :2] * size - cell)).square().sum()
         wh = (boxes[:, 2:] - target[:, 2:].sqrt()).square().sum()
-        background = said.confidence.square().sum() - confidence.square().sum()
+        background = predictions.confidence.square().sum() - confidence.square().sum()
         terms = {
             "loss_xy": self.lambda_coord * xy,
             "loss_wh": self.lambda_coord * wh,
@@ -141,10 +141,10 @@ class YOLOLoss:
         return {name: term / images for name, term in terms.items()}
 
 
-def _paired_iou(found: Tensor, wanted: Tensor) -> Tensor:
+def _paired_iou(predicted: Tensor, targets: Tensor) -> Tensor:
     """``[K, B]`` of two ``[K, B, 4]`` as ``(cx, cy, w, h)``."""
     pairs = [
         box_iou(box_convert(a, "cxcywh", "xyxy"), box_convert(b[:1], "cxcywh", "xyxy"))[:, 0]
-        for a, b in zip(found, wanted, strict=True)
+        for a, b in zip(predicted, targets, strict=True)
     ]
-    return torch.stack(pairs) if pairs else found.new_zeros(found.shape[:2])
+    return torch.stack(pairs) if pairs else predicted.new_zeros(predicted.shape[:2])

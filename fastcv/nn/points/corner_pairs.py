@@ -1,4 +1,4 @@
-"""Boxes of pairs of corners, and whether their centres speak for them."""
+"""Boxes of pairs of corners, and whether a centre confirms them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def pair_corners(
     """The best boxes whose corners are peaks of the same class with embeddings near each other.
 
     Args:
-        top_left: what is said of these corners.
-        bottom_right: what is said of those.
+        top_left: the predictions for these corners.
+        bottom_right: the predictions for those.
         k: peaks of each.
         embedding_threshold: embeddings may not be further apart.
         max_pairs: M, at most.
@@ -69,7 +69,7 @@ def peaks_of(logits: Tensor, k: int) -> Peaks:
 
 
 def central_region(boxes: Tensor, n: Tensor) -> Tensor:
-    """The middle of each box, of a side ``1 / n`` of its own.
+    """The middle of each box; its sides are ``1 / n`` of the box's.
 
     Args:
         boxes: ``[..., 4]`` as ``(x1, y1, x2, y2)``.

@@ -1,10 +1,12 @@
-"""What reads a feature map cell by cell: a heatmap, and numbers at its peaks."""
+"""Heads that read a feature map cell by cell: a heatmap, and numbers at its peaks."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from torch import Tensor, nn
+
+from fastcv.nn.init import fill
 
 HEATMAP_BIAS = -2.19  # a sigmoid of 0.1: most cells are no points
 
@@ -19,14 +21,14 @@ def branch(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def heatmap_branch(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """The same, that starts by saying of every cell that it is no point."""
-    made = branch(inputs, hidden, outputs)
-    nn.init.constant_(made[-1].bias, HEATMAP_BIAS)  # type: ignore[arg-type]
-    return made
+    """The same, whose bias starts so that a point in a cell is improbable."""
+    layers = branch(inputs, hidden, outputs)
+    fill(layers[-1].bias, HEATMAP_BIAS)
+    return layers
 
 
 class CornerMaps(NamedTuple):
-    """What is said of one kind of corner, on a map of stride 4."""
+    """Predictions for one kind of corner, on a map of stride 4."""
 
     heatmap: Tensor
     """``[B, C, H, W]``, logits."""
@@ -37,7 +39,7 @@ class CornerMaps(NamedTuple):
 
 
 class CornerHead(nn.Module):
-    """Pools a feature map towards a corner and says where the corners are.
+    """Pools a feature map towards a corner and predicts where the corners are.
 
     Args:
         pool: the pooling module, of ``channels``.
@@ -59,7 +61,7 @@ class CornerHead(nn.Module):
 
 
 class PointMaps(NamedTuple):
-    """What is said of objects' centres, on a map of stride 4."""
+    """Predictions for objects as points: centres and sizes, on a map of stride 4."""
 
     heatmap: Tensor
     """``[B, C, H, W]``, logits."""
@@ -70,7 +72,7 @@ class PointMaps(NamedTuple):
 
 
 class PointHead(nn.Module):
-    """Says where objects' centres are, and how large the objects.
+    """Predicts where objects' centres are, and how large the objects; the head of CenterNet.
 
     Args:
         channels: of the feature map.
@@ -89,7 +91,7 @@ class PointHead(nn.Module):
 
 
 class CenterMaps(NamedTuple):
-    """What is said of objects' centres beside their corners, on a map of stride 4."""
+    """Predictions for centres that confirm pairs of corners, on a map of stride 4."""
 
     heatmap: Tensor
     """``[B, C, H, W]``, logits."""
@@ -98,7 +100,7 @@ class CenterMaps(NamedTuple):
 
 
 class CenterHead(nn.Module):
-    """Pools a feature map towards objects' centres and says where these are.
+    """Pools a feature map towards objects' centres and predicts where these are.
 
     Args: as for ``CornerHead``.
     """

@@ -1,4 +1,4 @@
-"""Heatmaps of points: drawn for training, read by their peaks."""
+"""Heatmaps of points: the targets of training, and how peaks are read."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.nn import functional as F
 def gaussian_radius(sizes: Tensor, min_overlap: float = 0.3) -> Tensor:
     """How far two corners of a box may move for the box to keep an IoU with what it was.
 
-    The least of three cases' limits: both corners move outwards, both inwards, or both the same
-    way.
+    There are three cases: both corners move outwards, both inwards, or both the same way. The
+    smallest of their limits holds.
 
     Args:
         sizes: ``[N, 2]``, widths and heights, above 0.
@@ -39,7 +39,7 @@ def gaussian_radius(sizes: Tensor, min_overlap: float = 0.3) -> Tensor:
     return torch.stack([same_way, inwards, outwards]).amin(0)
 
 
-def draw_gaussians(
+def splat_gaussians(
     points: Tensor,
     channels: Tensor,
     radii: Tensor,
@@ -63,9 +63,9 @@ def draw_gaussians(
 
     Example:
         >>> import torch
-        >>> from fastcv.nn.points.heatmaps import draw_gaussians
+        >>> from fastcv.nn.points.heatmaps import splat_gaussians
         >>> one = torch.tensor([1])
-        >>> draw_gaussians(torch.tensor([[1, 0]]), one - 1, one, (1, 2, 4))
+        >>> splat_gaussians(torch.tensor([[1, 0]]), one - 1, one, (1, 2, 4))
         tensor([[[0.1353, 1.0000, 0.1353, 0.0000],
                  [0.0183, 0.1353, 0.0183, 0.0000]]])
     """
@@ -106,17 +106,17 @@ def point_targets(
 
     Args:
         points: for each image ``[n, 2]``, (x, y) in cells; those beyond the map go to its border.
-        channels: for each image ``[n]`` int64, as are
-        radii: of the bumps, rounded down.
+        channels: for each image ``[n]`` int64.
+        radii: for each image ``[n]``, of the bumps; they are rounded down.
         shape: ``(C, H, W)`` of the heatmap.
-        diameters_per_sigma: as in ``draw_gaussians``.
+        diameters_per_sigma: as in ``splat_gaussians``.
     """
     height, width = shape[1:]
     heatmaps, images, cells, offsets = [], [], [], []
     for i, (where, channel, radius) in enumerate(zip(points, channels, radii, strict=True)):
         limit = torch.tensor([width - 1, height - 1], device=where.device)
         xy = where.floor().long().clamp(min=0).minimum(limit)
-        heatmaps.append(draw_gaussians(xy, channel, radius.long(), shape, diameters_per_sigma))
+        heatmaps.append(splat_gaussians(xy, channel, radius.long(), shape, diameters_per_sigma))
         images.append(torch.full_like(channel, i))
         cells.append(xy[:, 1] * width + xy[:, 0])
         offsets.append(where - xy)
@@ -130,7 +130,7 @@ def at_cells(maps: Tensor, image: Tensor, cell: Tensor) -> Tensor:
 
     Args:
         maps: the maps.
-        image: int64, of a shape that goes with that of
+        image: int64, of a shape that broadcasts with that of ``cell``.
         cell: int64.
     """
     return maps.flatten(2)[image, :, cell]

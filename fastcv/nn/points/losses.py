@@ -72,7 +72,7 @@ def pull_push_loss(first: Tensor, second: Tensor, margin: float = 1.0) -> tuple[
     return pull, push
 
 
-def offset_loss(found: Tensor, wanted: Tensor) -> Tensor:
+def offset_loss(predictions: Tensor, targets: Tensor) -> Tensor:
     """Smooth L1 of offsets ``[N, 2]``, summed over x and y, the mean over points; 0 of none.
 
     Source: Law and Deng, "CornerNet" (2018), equation 3.
@@ -83,10 +83,10 @@ def offset_loss(found: Tensor, wanted: Tensor) -> Tensor:
         >>> offset_loss(torch.tensor([[0.5, 2.0]]), torch.tensor([[0.0, 0.0]]))  # 0.125 + 1.5
         tensor(1.6250)
     """
-    return F.smooth_l1_loss(_full(found), wanted, reduction="sum") / max(len(wanted), 1)
+    return F.smooth_l1_loss(_full(predictions), targets, reduction="sum") / max(len(targets), 1)
 
 
-def l1_loss(found: Tensor, wanted: Tensor) -> Tensor:
+def l1_loss(predictions: Tensor, targets: Tensor) -> Tensor:
     """Absolute differences of ``[N, 2]``, summed over x and y, the mean over points; 0 of none.
 
     Source: Zhou et al., "Objects as Points" (2019), equations 2 and 3.
@@ -97,7 +97,7 @@ def l1_loss(found: Tensor, wanted: Tensor) -> Tensor:
         >>> l1_loss(torch.tensor([[0.5, 2.0]]), torch.tensor([[0.0, 0.0]]))
         tensor(2.5000)
     """
-    return F.l1_loss(_full(found), wanted, reduction="sum") / max(len(wanted), 1)
+    return F.l1_loss(_full(predictions), targets, reduction="sum") / max(len(targets), 1)
 
 
 def _full(x: Tensor) -> Tensor:

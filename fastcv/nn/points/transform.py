@@ -14,19 +14,19 @@ COCO_MEAN = (0.47026115, 0.44719302, 0.40789654)
 COCO_STD = (0.27809835, 0.27408164, 0.28863828)
 
 
-class KeypointTransform(DetectionTransform):
+class PointTransform(DetectionTransform):
     """Images to a normalised batch in BGR, as the published weights were trained.
 
     Args:
         size: the longer side after resizing, in pixels.
-        size_divisible: the batch's sides are multiples of it, less
+        size_divisible: the batch's sides, plus ``less``, are multiples of it.
         less: pixels. With 1, a map of stride 4 lies symmetrically on the image: CornerNet takes 511
             pixels, for 128 cells.
 
     Example:
         >>> import torch
-        >>> from fastcv.nn.points.transform import KeypointTransform
-        >>> transform = KeypointTransform(size=511, size_divisible=128, less=1)
+        >>> from fastcv.nn.points.transform import PointTransform
+        >>> transform = PointTransform(size=511, size_divisible=128, less=1)
         >>> transform([torch.rand(3, 480, 640)]).tensors.shape
         torch.Size([1, 3, 383, 511])
     """

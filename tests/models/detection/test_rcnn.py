@@ -130,7 +130,7 @@ def test_regression_pairs_are_near_objects_of_the_class():
     maps = torch.arange(5.0)[:, None]
     image = DescribedImage(boxes, labels, box_iou(objects, boxes), maps, maps)
     pairs = RegressionPairs(BoxCoder())
-    pairs.look(image, 1)
+    pairs.add_image(image, 1)
     assert pairs.maps[0].tolist() == [[2]]  # an IoU of 9/11; the next has 1/3
     back = BoxCoder().decode(pairs.offsets[0], proposals[:1])
     torch.testing.assert_close(back, objects[:1])
@@ -144,13 +144,13 @@ def test_svm_is_scikit_learns_on_what_was_taken():
     boxes[1:] += 100
     image = DescribedImage(boxes, torch.tensor([1]), box_iou(boxes[:1], boxes), vectors, vectors)
     svm = HardNegatives(c=0.1, seed=0)
-    svm.look(0, image, 1, 0.5)
+    svm.add_image(0, image, 1, 0.5)
     svm.solve()
     assert len(svm.negatives[0]) == 10
     margin = vectors[1:] * 0.5 @ svm.weight + svm.bias
     before = set(svm.taken[0])
     hard = {i for i in (margin > -1).nonzero().flatten().tolist() if i not in before}
-    svm.look(0, image, 1, 0.5)
+    svm.add_image(0, image, 1, 0.5)
     assert svm.taken[0] == before | hard and len(hard) > 0
     svm.solve()
     x = torch.cat([vectors[:1], vectors[1:][list(before | hard)]]).double().numpy() * 0.5

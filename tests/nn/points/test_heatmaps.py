@@ -7,10 +7,10 @@ import torch
 
 from fastcv.nn.points.heatmaps import (
     at_cells,
-    draw_gaussians,
     find_peaks,
     gaussian_radius,
     point_targets,
+    splat_gaussians,
 )
 from fastcv.ops import box_iou
 
@@ -34,7 +34,7 @@ def test_radius_is_the_largest_that_keeps_the_overlap(size, overlap):
 def test_gaussians_by_definition():
     points = torch.tensor([[1, 1], [6, 3], [3, 1]])
     channels, radii = torch.tensor([0, 1, 0]), torch.tensor([2, 0, 1])
-    got = draw_gaussians(points, channels, radii, (2, 5, 8))
+    got = splat_gaussians(points, channels, radii, (2, 5, 8))
     want = torch.zeros(2, 5, 8)
     for (x, y), channel, radius in zip(
         points.tolist(), channels.tolist(), radii.tolist(), strict=True
@@ -52,7 +52,7 @@ def test_gaussians_by_definition():
 
 def test_wider_gaussians():
     one = torch.tensor([1])
-    got = draw_gaussians(torch.tensor([[1, 0]]), one - 1, one, (1, 1, 3), diameters_per_sigma=5)
+    got = splat_gaussians(torch.tensor([[1, 0]]), one - 1, one, (1, 1, 3), diameters_per_sigma=5)
     assert got[0, 0, 0] == pytest.approx(math.exp(-1 / (2 * 0.6**2)))
 
 
@@ -79,7 +79,7 @@ def test_peaks_are_read_where_they_were_drawn():
     torch.manual_seed(0)
     shape, points = (3, 12, 9), torch.tensor([[1, 2], [7, 2], [4, 10]])
     channels = torch.tensor([2, 0, 1])
-    heatmap = draw_gaussians(points, channels, torch.tensor([2, 2, 2]), shape)
+    heatmap = splat_gaussians(points, channels, torch.tensor([2, 2, 2]), shape)
     heatmap *= torch.tensor([0.9, 0.5, 0.7])[:, None, None]
     maps = torch.rand(1, 2, 12, 9)
     peaks = find_peaks(heatmap[None], k=3)

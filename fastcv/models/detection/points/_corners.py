@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from fastcv.models.detection.points._detector import KeypointDetector, KeypointOutput
+from fastcv.models.detection.points._detector import PointDetector, PointOutput
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.transform import resize_boxes
 from fastcv.nn.points.corner_pairs import Pairs
@@ -23,15 +23,13 @@ DIAMETERS_PER_SIGMA = {"top_left": 6.0, "bottom_right": 6.0, "center": 5.0}
 Points = TypeVar("Points", bound=Any)
 
 
-class CornerDetector(KeypointDetector[Points]):
+class CornerDetector(PointDetector[Points]):
     """A detector whose maps are of points by name, ``top_left`` and ``bottom_right`` among them.
 
-    Args: as for ``KeypointDetector``.
+    Args: as for ``PointDetector``.
     """
 
-    def loss(
-        self, output: KeypointOutput[Points], targets: list[dict[str, Any]]
-    ) -> dict[str, Tensor]:
+    def loss(self, output: PointOutput[Points], targets: list[dict[str, Any]]) -> dict[str, Tensor]:
         """The four terms of the paper, the mean over the backbone's stacks.
 
         Args:
@@ -52,7 +50,7 @@ class CornerDetector(KeypointDetector[Points]):
         _, classes, height, width = first.top_left.heatmap.shape
         boxes, channels = self.objects(output.batch, targets, (height, width))
         radii = [gaussian_radius(b[:, 2:] - b[:, :2]) for b in boxes]
-        wanted = {
+        targets_of = {
             name: point_targets(
                 [points_of(b)[name] for b in boxes],
                 channels,
@@ -64,24 +62,26 @@ class CornerDetector(KeypointDetector[Points]):
         }
         terms: dict[str, Tensor] = {}
         for maps in output.stacks:
-            for name, target in wanted.items():
-                said = getattr(maps, name)
-                found = at_cells(said.offset, target.image, target.cell)
+            for name, target in targets_of.items():
+                predicted = getattr(maps, name)
+                offset = at_cells(predicted.offset, target.image, target.cell)
                 for term, value in (
-                    ("loss_heatmap", heatmap_focal_loss(said.heatmap, target.heatmap)),
-                    ("loss_offset", offset_loss(found, target.offset)),
+                    ("loss_heatmap", heatmap_focal_loss(predicted.heatmap, target.heatmap)),
+                    ("loss_offset", offset_loss(offset, target.offset)),
                 ):
                     terms[term] = terms.get(term, 0) + value / len(output.stacks)
-            pull, push = self._embedding_losses(maps, wanted)
+            pull, push = self._embedding_losses(maps, targets_of)
             terms["loss_pull"] = terms.get("loss_pull", 0) + PULL_WEIGHT * pull / len(output.stacks)
             terms["loss_push"] = terms.get("loss_push", 0) + PUSH_WEIGHT * push / len(output.stacks)
         return terms
 
     @staticmethod
-    def _embedding_losses(maps: Points, wanted: dict[str, PointTargets]) -> tuple[Tensor, Tensor]:
-        image = wanted["top_left"].image
+    def _embedding_losses(
+        maps: Points, targets_of: dict[str, PointTargets]
+    ) -> tuple[Tensor, Tensor]:
+        image = targets_of["top_left"].image
         first, second = (
-            at_cells(getattr(maps, name).embedding, image, wanted[name].cell)[:, 0]
+            at_cells(getattr(maps, name).embedding, image, targets_of[name].cell)[:, 0]
             for name in ("top_left", "bottom_right")
         )
         count = len(maps.top_left.heatmap)
@@ -90,12 +90,12 @@ class CornerDetector(KeypointDetector[Points]):
         return torch.stack(pull).mean(), torch.stack(push).mean()
 
     @abstractmethod
-    def pairs(self, output: KeypointOutput[Points]) -> Pairs:
+    def pairs(self, output: PointOutput[Points]) -> Pairs:
         """The boxes that the last stack's points make, in cells."""
 
     def detect(
         self,
-        output: KeypointOutput[Points],
+        output: PointOutput[Points],
         *,
         score_threshold: float = 0.05,
         sigma: float = 0.5,

@@ -10,23 +10,23 @@ from torch import Tensor, nn
 
 from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
-from fastcv.nn.detection.targets import check_targets, without_crowds
+from fastcv.nn.detection.targets import objects_in_batch
 from fastcv.nn.detection.transform import ImageBatch, resize_boxes
-from fastcv.nn.points.transform import KeypointTransform
+from fastcv.nn.points.transform import PointTransform
 from fastcv.ops import clip_boxes_to_image
 
 Maps = TypeVar("Maps")
 
 
-class KeypointOutput(NamedTuple, Generic[Maps]):
-    """What the network says of a batch."""
+class PointOutput(NamedTuple, Generic[Maps]):
+    """The network's outputs for a batch."""
 
     batch: ImageBatch
     stacks: list[Maps]
     """The maps of each stack in training; in eval mode of the last alone."""
 
 
-class KeypointDetector(Detector, Generic[Maps]):
+class PointDetector(Detector, Generic[Maps]):
     """A backbone that gives a feature map for each of its stacks, and a head for each.
 
     Args:
@@ -43,7 +43,7 @@ class KeypointDetector(Detector, Generic[Maps]):
         self,
         backbone: nn.Module,
         heads: Sequence[nn.Module],
-        transform: KeypointTransform,
+        transform: PointTransform,
         classes: Sequence[str],
     ) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class KeypointDetector(Detector, Generic[Maps]):
             "labels", torch.tensor(used_labels(classes), device="cpu"), persistent=False
         )
 
-    def forward(self, images: Sequence[Tensor] | Tensor) -> KeypointOutput[Maps]:
+    def forward(self, images: Sequence[Tensor] | Tensor) -> PointOutput[Maps]:
         """The maps.
 
         Args:
@@ -65,7 +65,7 @@ class KeypointDetector(Detector, Generic[Maps]):
             TypeError, ValueError: images of another kind or shape.
         """
         batch = self.transform(images)
-        return KeypointOutput(batch, self.dense(batch.tensors))
+        return PointOutput(batch, self.dense(batch.tensors))
 
     def dense(self, tensors: Tensor) -> list[Maps]:
         """The part whose shapes depend on the batch's alone.
@@ -84,16 +84,14 @@ class KeypointDetector(Detector, Generic[Maps]):
         Raises:
             ValueError: a target that cannot be right.
         """
-        check_targets(targets, len(batch.sizes), len(self.classes))
+        objects = objects_in_batch(targets, batch, len(self.classes))
         pixels = (batch.tensors.shape[2], batch.tensors.shape[3])
         all_boxes, all_channels = [], []
-        for i, target in enumerate(targets):
-            boxes, labels = without_crowds(target)
+        for i, (boxes, labels) in enumerate(objects):
             channels = torch.searchsorted(self.labels, labels)
             if not torch.equal(self.labels[channels], labels):
                 unused = labels[self.labels[channels] != labels][0]
                 raise ValueError(f"targets[{i}]: label {int(unused)} is unused, it has no name")
-            boxes = resize_boxes(boxes, batch.original_sizes[i], batch.sizes[i])
             all_boxes.append(resize_boxes(boxes, pixels, cells))
             all_channels.append(channels)
         return all_boxes, all_channels
@@ -122,9 +120,9 @@ class KeypointDetector(Detector, Generic[Maps]):
 
 HOURGLASS = ("pre", "kps", "cnvs", "inters", "inters_", "cnvs_")
 HEADS = {
-    f"{short}_{theirs}s": f"{point}.{ours}"
+    f"{short}_{old}s": f"{point}.{new}"
     for short, point in (("tl", "top_left"), ("br", "bottom_right"), ("ct", "center"))
-    for theirs, ours in (
+    for old, new in (
         ("cnv", "pool"),
         ("heat", "heatmap"),
         ("tag", "embedding"),

@@ -1,4 +1,4 @@
-"""CenterNet, objects as points: a peak is a centre, and there it says how large the object is."""
+"""CenterNet, objects as points: a peak is a centre, and the object's size is read there."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from fastcv.models._registry import register
 from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection.points._detector import (
-    KeypointDetector,
-    KeypointOutput,
+    PointDetector,
+    PointOutput,
     used_labels,
 )
 from fastcv.nn.backbones.dla import DLA34_CHANNELS, DLAUp
@@ -25,16 +25,16 @@ from fastcv.nn.points.corner_pairs import peaks_of
 from fastcv.nn.points.heads import PointHead, PointMaps
 from fastcv.nn.points.heatmaps import at_cells, gaussian_radius, point_targets
 from fastcv.nn.points.losses import heatmap_focal_loss, l1_loss
-from fastcv.nn.points.transform import KeypointTransform
+from fastcv.nn.points.transform import PointTransform
 
 SIZE_WEIGHT = 0.1
 BRANCHES = {"hm": "heatmap", "wh": "size", "reg": "offset"}
 
 
-class CenterNet(KeypointDetector[PointMaps]):
+class CenterNet(PointDetector[PointMaps]):
     """CenterNet of any backbone; no boxes are compared, and none suppressed.
 
-    Args: as for ``KeypointDetector``.
+    Args: as for ``PointDetector``.
 
     Source: Zhou et al., "Objects as Points" (2019).
 
@@ -52,7 +52,7 @@ class CenterNet(KeypointDetector[PointMaps]):
     """
 
     def loss(
-        self, output: KeypointOutput[PointMaps], targets: list[dict[str, Any]]
+        self, output: PointOutput[PointMaps], targets: list[dict[str, Any]]
     ) -> dict[str, Tensor]:
         """The three terms of the paper, the mean over the backbone's stacks.
 
@@ -72,7 +72,7 @@ class CenterNet(KeypointDetector[PointMaps]):
         _, classes, height, width = output.stacks[0].heatmap.shape
         boxes, channels = self.objects(output.batch, targets, (height, width))
         sizes = [b[:, 2:] - b[:, :2] for b in boxes]
-        wanted = point_targets(
+        centers = point_targets(
             [(b[:, 2:] + b[:, :2]) / 2 for b in boxes],
             channels,
             [gaussian_radius(size) for size in sizes],
@@ -80,20 +80,20 @@ class CenterNet(KeypointDetector[PointMaps]):
         )
         terms: dict[str, Tensor] = {}
         for maps in output.stacks:
-            found_size, found_offset = (
-                at_cells(m, wanted.image, wanted.cell) for m in (maps.size, maps.offset)
+            size, offset = (
+                at_cells(m, centers.image, centers.cell) for m in (maps.size, maps.offset)
             )
             for name, value in (
-                ("loss_heatmap", heatmap_focal_loss(maps.heatmap, wanted.heatmap)),
-                ("loss_size", SIZE_WEIGHT * l1_loss(found_size, torch.cat(sizes))),
-                ("loss_offset", l1_loss(found_offset, wanted.offset)),
+                ("loss_heatmap", heatmap_focal_loss(maps.heatmap, centers.heatmap)),
+                ("loss_size", SIZE_WEIGHT * l1_loss(size, torch.cat(sizes))),
+                ("loss_offset", l1_loss(offset, centers.offset)),
             ):
                 terms[name] = terms.get(name, 0) + value / len(output.stacks)
         return terms
 
     def detect(
         self,
-        output: KeypointOutput[PointMaps],
+        output: PointOutput[PointMaps],
         *,
         score_threshold: float = 0.05,
         max_detections: int = 100,
@@ -123,9 +123,9 @@ class CenterNet(KeypointDetector[PointMaps]):
     def rename_key(self, key: str) -> str:
         name, _, rest = key.partition(".")
         if name not in BRANCHES:
-            # Those of a backbone that is no hourglass stand at the top of a checkpoint.
-            ours = ("backbone", "heads")
-            return super().rename_key(key) if name in (*ours, "labels") else f"backbone.{key}"
+            # Keys of a backbone that is no hourglass stand at the top of a checkpoint.
+            known = ("backbone", "heads", "labels")
+            return super().rename_key(key) if name in known else f"backbone.{key}"
         if not re.match(r"\d+\.\d", rest):  # one stack: the branch's layers themselves, 0 and 2
             return f"heads.0.{BRANCHES[name]}.{rest}"
         stack, index, *_, kind = rest.split(".")
@@ -147,7 +147,7 @@ def _centernet(
     return CenterNet(
         backbone,
         [PointHead(backbone.map_channels, hidden, channels) for _ in range(backbone.stacks)],
-        KeypointTransform(size, backbone.size_divisible),
+        PointTransform(size, backbone.size_divisible),
         classes,
     )
 

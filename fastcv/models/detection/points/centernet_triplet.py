@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection.points._corners import CornerDetector
-from fastcv.models.detection.points._detector import KeypointOutput, used_labels
+from fastcv.models.detection.points._detector import PointOutput, used_labels
 from fastcv.nn.backbones.hourglass import DIMS, MODULES, StackedHourglass
 from fastcv.nn.detection.transform import resize_boxes
 from fastcv.nn.points.corner_pairs import Pairs, confirm_by_centers, pair_corners, peaks_of
 from fastcv.nn.points.corner_pooling import CascadeCornerPooling, CenterPooling
 from fastcv.nn.points.heads import CenterHead, CenterMaps, CornerHead, CornerMaps
-from fastcv.nn.points.transform import KeypointTransform
+from fastcv.nn.points.transform import PointTransform
 
 TOP_K = 70
 LARGE = 150  # pixels: the root of the area above which a box has a narrower middle
@@ -54,7 +54,7 @@ class TripletHead(nn.Module):
 class CenterNetTriplet(CornerDetector[Triplet]):
     """CenterNet with triplets, of any backbone.
 
-    Args: as for ``KeypointDetector``.
+    Args: as for ``PointDetector``.
 
     Source: Duan et al., "CenterNet: Keypoint Triplets for Object Detection" (2019), figure 2.
 
@@ -69,7 +69,7 @@ class CenterNetTriplet(CornerDetector[Triplet]):
         {'top_left': [1, 2, 12, 16], 'bottom_right': [1, 2, 12, 16], 'center': [1, 2, 12, 16]}
     """
 
-    def pairs(self, output: KeypointOutput[Triplet]) -> Pairs:
+    def pairs(self, output: PointOutput[Triplet]) -> Pairs:
         """The boxes of the 70 best corners of each kind that a centre confirms, in cells."""
         top_left, bottom_right, center = output.stacks[-1]
         pairs = pair_corners(top_left, bottom_right, k=TOP_K)
@@ -92,7 +92,7 @@ def _triplet(
     return CenterNetTriplet(
         backbone,
         [TripletHead(width, width, channels) for _ in range(stacks)],
-        KeypointTransform(size, backbone.size_divisible, less=1),
+        PointTransform(size, backbone.size_divisible, less=1),
         classes,
     )
 

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection.points._corners import CornerDetector
-from fastcv.models.detection.points._detector import KeypointOutput, used_labels
+from fastcv.models.detection.points._detector import PointOutput, used_labels
 from fastcv.nn.backbones.hourglass import DIMS, MODULES, StackedHourglass
 from fastcv.nn.points.corner_pairs import Pairs, pair_corners
 from fastcv.nn.points.corner_pooling import CornerPooling
 from fastcv.nn.points.heads import CornerHead, CornerMaps
-from fastcv.nn.points.transform import KeypointTransform
+from fastcv.nn.points.transform import PointTransform
 
 TOP_K = 100
 
@@ -50,7 +50,7 @@ class CornersHead(nn.Module):
 class CornerNet(CornerDetector[Corners]):
     """CornerNet of any backbone.
 
-    Args: as for ``KeypointDetector``.
+    Args: as for ``PointDetector``.
 
     Source: Law and Deng, "CornerNet: Detecting Objects as Paired Keypoints" (2018), figure 4.
 
@@ -69,7 +69,7 @@ class CornerNet(CornerDetector[Corners]):
         [Detections(0 boxes in 60x80), Detections(0 boxes in 64x64)]
     """
 
-    def pairs(self, output: KeypointOutput[Corners]) -> Pairs:
+    def pairs(self, output: PointOutput[Corners]) -> Pairs:
         """The boxes of the 100 best corners of each kind, in cells."""
         return pair_corners(*output.stacks[-1], k=TOP_K)
 
@@ -101,6 +101,6 @@ def cornernet_hourglass104(
     return CornerNet(
         backbone,
         [CornersHead(width, width, channels) for _ in range(stacks)],
-        KeypointTransform(size, backbone.size_divisible, less=1),
+        PointTransform(size, backbone.size_divisible, less=1),
         classes,
     )

@@ -7,7 +7,7 @@ import torch
 
 from fastcv.models import create_model
 from fastcv.models._weights import load_state_dict
-from fastcv.models.detection.points._detector import KeypointOutput
+from fastcv.models.detection.points._detector import PointOutput
 from fastcv.nn.detection.transform import ImageBatch
 from fastcv.nn.points.heads import PointMaps
 
@@ -127,7 +127,7 @@ def planted(*objects):
         heatmap[0, channel, y, x] = math.log(score / (1 - score))
         size[0, :, y, x], offset[0, :, y, x] = torch.tensor(wh), torch.tensor(dxy)
     batch = ImageBatch(torch.zeros(1, 3, 64, 96), [(64, 80)], [(48, 60)])
-    return KeypointOutput(batch, [PointMaps(heatmap, size, offset)])
+    return PointOutput(batch, [PointMaps(heatmap, size, offset)])
 
 
 def small():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fastcv.models import create_model
-from fastcv.models.detection.points._detector import KeypointOutput
+from fastcv.models.detection.points._detector import PointOutput
 from fastcv.models.detection.points.centernet_triplet import Triplet
 from fastcv.models.detection.points.cornernet import Corners
 from fastcv.nn.detection.transform import ImageBatch
@@ -94,7 +94,7 @@ def planted(top_left, bottom_right, center=None):
     batch = ImageBatch(torch.zeros(1, 3, 63, 63), [(63, 63)], [(63, 63)])
     corners = maps(top_left, CornerMaps), maps(bottom_right, CornerMaps)
     stack = Corners(*corners) if center is None else Triplet(*corners, maps(center, CenterMaps))
-    return KeypointOutput(batch, [stack])
+    return PointOutput(batch, [stack])
 
 
 def small(name):
