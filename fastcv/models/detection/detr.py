@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.classes import class_names
+from fastcv.classes import class_names, default_classes
 from fastcv.images import ImageInput, read_image
 from fastcv.models._model import evaluating
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._detector import Detector
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.detection.boxes import FoundBoxes
@@ -145,7 +144,7 @@ class DETR(Detector):
         self.class_embed = nn.Linear(channels, num_classes + 1)
         self.bbox_embed = BoxHead(channels)
         self.set_loss = SetLoss()
-        self.classes = detector_classes("coco", num_classes)
+        self.classes = default_classes("coco", num_classes, with_background=True)
 
     def forward(self, images: Sequence[Tensor] | Tensor) -> DETROutput:
         """The network's outputs.

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._feature_cache import FeatureCache
 from fastcv.models.detection._proposals import (
     PROPOSALS,
@@ -346,7 +346,7 @@ def rcnn_alexnet(*, num_classes: int = 21) -> RCNN:
         nn.Linear(4096, 4096),
         nn.ReLU(inplace=True),
     )
-    classes = detector_classes("voc", num_classes)
+    classes = default_classes("voc", num_classes, with_background=True)
     return RCNN(alexnet_grouped_features(), classifier, map_numbers, 4096, classes)
 
 
@@ -374,7 +374,7 @@ def rcnn_small(*, num_classes: int = 21, width: int = 32, crop_size: int = 48) -
         classifier,
         map_numbers,
         numbers,
-        detector_classes("voc", num_classes),
+        default_classes("voc", num_classes, with_background=True),
         crop_size=crop_size,
         context=crop_size // 12,
     )

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._darknet import read_darknet
 from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
@@ -257,7 +257,7 @@ def yolov1(
 
     Source: Redmon et al. (2016), figure 3.
     """
-    classes = detector_classes("voc", num_classes)
+    classes = default_classes("voc", num_classes, with_background=True)
     channels = 1024 * width // 64
     first = nn.Linear(channels * grid**2, hidden)
     nn.init.kaiming_normal_(first.weight, a=0.1)
@@ -287,7 +287,7 @@ def yolov1_darknet(*, num_classes: int = 21) -> YOLOv1:
 
     Source: darknet, ``cfg/yolov1.cfg``.
     """
-    classes = detector_classes("voc", num_classes)
+    classes = default_classes("voc", num_classes, with_background=True)
     head = nn.Sequential(
         LocallyConnected2d(1024, 256, (7, 7)),
         nn.LeakyReLU(0.1),
