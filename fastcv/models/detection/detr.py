@@ -23,6 +23,7 @@ from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.nn.layers.sine_position import SinePosition
 from fastcv.nn.layers.transformer import Transformer, recorded_attention
 from fastcv.nn.losses.set_loss import SetLoss
+from fastcv.nn.precision import full_precision
 from fastcv.ops import box_convert
 from fastcv.results.attention_maps import AttentionMaps
 
@@ -180,9 +181,7 @@ class DETR(Detector):
             padding,
             self.query_embed.weight,
         )
-        logits, boxes = self.class_embed(answers), self.bbox_embed(answers)
-        dtype = torch.promote_types(logits.dtype, torch.float32)
-        return logits.to(dtype), boxes.to(dtype)
+        return full_precision(self.class_embed(answers)), full_precision(self.bbox_embed(answers))
 
     def loss(self, output: DETROutput, targets: list[dict[str, Any]]) -> dict[str, Tensor]:
         """The paper's three terms for each decoder layer, each with a matching of its own.

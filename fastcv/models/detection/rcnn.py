@@ -22,18 +22,11 @@ from fastcv.models.detection._proposals import (
 from fastcv.models.detection._rcnn_fit import DescribedImage, HardNegatives, RegressionPairs
 from fastcv.nn.backbones.alexnet import CHANNELS, MAP_SIZE, alexnet_grouped_features
 from fastcv.nn.detection.box_coder import BoxCoder
-from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.boxes import FoundBoxes, suppressed
 from fastcv.nn.detection.matching import BalancedSampler, Matcher
 from fastcv.nn.detection.targets import check_targets, without_crowds
 from fastcv.nn.detection.transform import IMAGENET_MEAN, IMAGENET_STD, check_images
-from fastcv.ops import (
-    batched_nms,
-    box_iou,
-    clip_boxes_to_image,
-    remove_small_boxes,
-    roi_align,
-    selective_search,
-)
+from fastcv.ops import box_iou, roi_align, selective_search
 
 CROPS = 64  # at a time
 NORM = 20.0  # of features in the mean before the SVMs see them; their C is meant for it
@@ -316,12 +309,15 @@ class RCNN(TakesProposals):
         ):
             scores = margin.sigmoid()
             proposal, row = (scores > score_threshold).nonzero(as_tuple=True)
-            boxes = self.box_coder.decode(offsets[proposal, row], image_proposals[proposal])
-            boxes = clip_boxes_to_image(boxes, (image.shape[1], image.shape[2]))
-            large = remove_small_boxes(boxes, min_size=1e-2)
-            boxes, label, score = boxes[large], row[large] + 1, scores[proposal, row][large]
-            keep = batched_nms(boxes, score, label, iou_threshold)[:max_detections]
-            found.append(FoundBoxes(boxes[keep], score[keep], label[keep]))
+            kept = suppressed(
+                self.box_coder.decode(offsets[proposal, row], image_proposals[proposal]),
+                scores[proposal, row],
+                row + 1,
+                (image.shape[1], image.shape[2]),
+                iou_threshold=iou_threshold,
+                max_detections=max_detections,
+            )
+            found.append(kept)
         return found
 
     def image_sizes(self, output: RCNNOutput) -> list[tuple[int, int]]:

@@ -19,6 +19,7 @@ from fastcv.nn.detection.transform import DetectionTransform, ImageBatch
 from fastcv.nn.init import fill
 from fastcv.nn.layers.locally_connected import LocallyConnected2d
 from fastcv.nn.losses.yolo_loss import CellPredictions, YOLOLoss
+from fastcv.nn.precision import full_precision
 from fastcv.ops import batched_nms, box_convert, clip_boxes_to_image
 
 POOL = "pool"
@@ -132,7 +133,7 @@ class YOLOv1(Detector):
         classes, confidence, places = (p.unflatten(1, (self.grid, self.grid, -1)) for p in parts)
         boxed = torch.cat([places.unflatten(3, (boxes, 4)), confidence[..., None]], dim=-1)
         predictions = torch.cat([boxed.flatten(3), classes], dim=-1)
-        return predictions.to(torch.promote_types(predictions.dtype, torch.float32))
+        return full_precision(predictions)
 
     def split(self, predictions: Tensor) -> CellPredictions:
         """The parts of ``predictions``."""
