@@ -99,14 +99,14 @@ def _extras() -> dict[str, str]:
         requirements = metadata.requires("fastcv") or []
     except metadata.PackageNotFoundError:
         return {"": "fastcv is not installed as a package: its extras are unknown"}
-    wanted: dict[str, list[str]] = {}
+    packages_of: dict[str, list[str]] = {}
     for requirement in requirements:
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
         name = re.match(r"[\w.-]+", requirement)
         if extra and name:
-            wanted.setdefault(extra.group(1), []).append(name.group())
+            packages_of.setdefault(extra.group(1), []).append(name.group())
     found = {}
-    for extra_name, packages in wanted.items():
+    for extra_name, packages in packages_of.items():
         missing = [p for p in packages if _version_of(p) is None]
         hint = f"missing {', '.join(missing)}: pip install 'fastcv[{extra_name}]'"
         found[f"[{extra_name}]"] = hint if missing else "installed"

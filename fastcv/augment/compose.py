@@ -84,9 +84,9 @@ def apply_to(
     return images.index_copy(0, here, changed), targets
 
 
-def check_range(name: str, low: float, high: float, least: float, greatest: float) -> None:
-    """Raises ValueError unless ``least <= low <= high <= greatest``."""
-    if not least <= low <= high <= greatest:
+def check_range(name: str, low: float, high: float, minimum: float, maximum: float) -> None:
+    """Raises ValueError unless ``minimum <= low <= high <= maximum``."""
+    if not minimum <= low <= high <= maximum:
         raise ValueError(
-            f"{name} must be (low, high) from {least:g} to {greatest:g}, got ({low:g}, {high:g})"
+            f"{name} must be (low, high) from {minimum:g} to {maximum:g}, got ({low:g}, {high:g})"
         )

@@ -42,9 +42,9 @@ def affine_matrices(
     """
     given = (angle, *translate, scale, *shear)
     numbers = (torch.as_tensor(v, dtype=torch.float64, device="cpu") for v in given)
-    turn, right, down, larger, shear_x, shear_y = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
+    turn, right, down, larger, shear_x, shear_y = torch.broadcast_tensors(
         *(n.reshape(-1) for n in numbers)
-    )
+    )  # type: ignore[no-untyped-call]  # torch's is untyped
     cos, sin = (turn * (math.pi / 180)).cos(), (turn * (math.pi / 180)).sin()
     rotation = larger.view(-1, 1, 1) * _matrices(cos, sin, -sin, cos)
     one, zero = torch.ones_like(turn), torch.zeros_like(turn)

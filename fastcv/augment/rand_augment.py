@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -47,8 +48,8 @@ def _moved(name: str, greatest: float, axis: int | None = None) -> Change:
         if name == "translate":
             amount = amount * (size[1] if axis == 0 else size[0])
         zero = torch.zeros_like(amount)
-        given = amount if axis is None else (amount, zero) if axis == 0 else (zero, amount)
-        return warp(images, targets, affine_matrices(size, **{name: given}), fill=fill)  # type: ignore[arg-type]
+        given: Any = amount if axis is None else (amount, zero) if axis == 0 else (zero, amount)
+        return warp(images, targets, affine_matrices(size, **{name: given}), fill=fill)
 
     return change
 

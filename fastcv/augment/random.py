@@ -22,8 +22,8 @@ class Vary:
     Args:
         function: such as ``brightness``, ``contrast``, ``saturation``, ``sharpness``,
             ``solarize``.
-        low: the least number.
-        high: the greatest.
+        low: the minimum.
+        high: the maximum.
 
     Example:
         >>> import torch
@@ -89,7 +89,7 @@ class RandomAffine:
     Args:
         angle: the greatest turn to either side, in degrees.
         translate: the farthest to any side, as a share of the image's width or height.
-        scale: the least and the greatest.
+        scale: the minimum and the maximum.
         shear: the greatest slant to any side: pixels to the right for each pixel down, and the
             other way round.
         fill: the value outside the image.
@@ -150,8 +150,8 @@ class RandomResizedCrop:
 
     Args:
         size: height and width of the result.
-        area: the least and the greatest share of the image's area.
-        aspect: the least and the greatest width to height of the part.
+        area: the minimum and maximum share of the image's area.
+        aspect: the minimum and maximum width to height of the part.
 
     Source: Szegedy et al., "Going Deeper with Convolutions" (2015), section 6.
     """
@@ -199,8 +199,8 @@ class Cutout:
     """Cover a part of each image, wherever it is: no one part must decide.
 
     Args:
-        area: the least and the greatest share of the image's area.
-        aspect: the least and the greatest width to height.
+        area: the minimum and maximum share of the image's area.
+        aspect: the minimum and maximum width to height.
         fill: the value of the covered pixels.
 
     Source: DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with

@@ -51,9 +51,9 @@ def autocontrast(images: Tensor) -> Tensor:
     Args:
         images: ``[B, 3, H, W]`` in [0, 1].
     """
-    least, greatest = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
-    span = greatest - least
-    stretched = ((images - least) / span.clamp(min=torch.finfo(images.dtype).tiny)).clamp(0, 1)
+    low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
+    span = high - low
+    stretched = ((images - low) / span.clamp(min=torch.finfo(images.dtype).tiny)).clamp(0, 1)
     return torch.where(span > 0, stretched, images)
 
 

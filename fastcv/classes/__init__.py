@@ -25,3 +25,30 @@ def class_names(dataset: str) -> tuple[str, ...]:
     if dataset not in known:
         raise ValueError(f"dataset must be one of {', '.join(known)}, got {dataset!r}")
     return tuple((files(__name__) / f"{dataset}.txt").read_text("utf-8").splitlines())
+
+
+def default_classes(
+    dataset: str, num_classes: int, *, with_background: bool = False
+) -> tuple[str, ...]:
+    """The names that a model is born with: the data set's where there are as many, else numbers.
+
+    Args:
+        dataset: as for ``class_names``.
+        num_classes: how many names.
+        with_background: whether label 0 is the background, as of detectors.
+
+    Raises:
+        ValueError: no such data set, or no class beside the background.
+
+    Example:
+        >>> from fastcv.classes import default_classes
+        >>> default_classes("imagenet", 2), default_classes("coco", 2, with_background=True)
+        (('class 0', 'class 1'), ('background', 'class 1'))
+    """
+    if with_background and num_classes < 2:
+        raise ValueError(f"num_classes must be at least 2, with the background, got {num_classes}")
+    names = class_names(dataset)
+    if num_classes == len(names):
+        return names
+    numbered = [f"class {i}" for i in range(num_classes)]
+    return ("background", *numbered[1:]) if with_background else tuple(numbered)

@@ -22,8 +22,8 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 INSET = 0.8
 
 ATTEMPTS = 30  # to find a place and a colour in which a digit is legible
-LEAST_CONTRAST = 0.25  # in luma, between a digit and what is under it
-LEAST_IN_CONTRAST = 0.9  # the share of its pixels where that holds
+MIN_CONTRAST = 0.25  # in luma, between a digit and what is under it
+MIN_SHARE_IN_CONTRAST = 0.9  # of its pixels
 
 
 def turned(
@@ -63,7 +63,7 @@ class Page:
         self.owner = np.zeros(image.shape[1:], np.uint8)  # which digit is on top; 0: none
         self.labels: list[int] = []
         self.keypoints: list[Array] = []
-        # Visible pixels that each digit can spare; where there is none, as many as one likes.
+        # Visible pixels that each digit can lose; the first entry is for places without a digit.
         self.spare = np.array([np.inf])
 
     def draw(self, rng: np.random.Generator, label: int, alpha: Array, keypoints: Array) -> None:
@@ -71,7 +71,7 @@ class Page:
         high, wide = alpha.shape
         rows, columns = self.image.shape[1:]
         mask = alpha > 0.5
-        least = self.min_visible * mask.sum()
+        min_pixels = self.min_visible * mask.sum()
         for _ in range(ATTEMPTS):
             x = int(rng.integers(-wide // 4, columns - wide + wide // 4 + 1))
             y = int(rng.integers(-high // 4, rows - high + high // 4 + 1))
@@ -82,7 +82,7 @@ class Page:
             patch = self.image[:, top : y + high, left : x + wide]
             covered = np.bincount(owner[ink], minlength=len(self.spare))
             spare = self.spare - covered
-            if covered.sum() >= least and spare.min() >= 0 and _legible(patch, ink, luma):
+            if covered.sum() >= min_pixels and spare.min() >= 0 and _legible(patch, ink, luma):
                 break
         else:
             return
@@ -90,11 +90,11 @@ class Page:
         patch += opacity * (_colour(rng, luma)[:, None, None] - patch)
         self.labels.append(label)
         self.keypoints.append(keypoints + np.array([x, y], np.float32))
-        self.spare = np.append(spare, covered.sum() - least)
+        self.spare = np.append(spare, covered.sum() - min_pixels)
         owner[ink] = len(self.labels)
 
     def target(self, image_id: int) -> dict[str, Any]:
-        """What the image shows, as ``DrawnDigits`` says."""
+        """The target of the image, as ``DrawnDigits`` describes it."""
         size = self.image.shape[:0:-1]  # as (x, y)
         count = len(self.labels)
         masks: Mask = self.owner == np.arange(1, count + 1, dtype=np.uint8)[:, None, None]
@@ -116,14 +116,14 @@ class Page:
 def _legible(patch: Array, ink: Mask, luma: float) -> bool:
     """Whether ink of that luma stands out from what is under it."""
     under = np.einsum("c,chw->hw", LUMA, patch)[ink]
-    return bool(np.mean(np.abs(under - luma) > LEAST_CONTRAST) >= LEAST_IN_CONTRAST)
+    return bool(np.mean(np.abs(under - luma) > MIN_CONTRAST) >= MIN_SHARE_IN_CONTRAST)
 
 
 def _colour(rng: np.random.Generator, luma: float) -> Array:
     """A random colour of the given luma."""
     colour = rng.random(3, np.float32)
-    own = float(colour @ LUMA)
-    return colour * (luma / own) if luma < own else 1 - (1 - colour) * ((1 - luma) / (1 - own))
+    old = float(colour @ LUMA)
+    return colour * (luma / old) if luma < old else 1 - (1 - colour) * ((1 - luma) / (1 - old))
 
 
 def _extents(masks: Mask) -> Array:

@@ -68,8 +68,8 @@ def glyphs(split: str) -> tuple[tuple[Glyph, ...], ...]:
     chosen = []
     for digit in range(10):
         samples = np.flatnonzero(collection.target == digit)
-        mine = [s for i, s in enumerate(samples.tolist()) if i % 10 in SHARES[split]]
-        chosen.append(tuple(_crop(sample, rendered[sample]) for sample in mine))
+        in_split = [s for i, s in enumerate(samples.tolist()) if i % 10 in SHARES[split]]
+        chosen.append(tuple(_crop(sample, rendered[sample]) for sample in in_split))
     return tuple(chosen)
 
 

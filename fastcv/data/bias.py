@@ -1,18 +1,16 @@
-"""What a dataset takes for granted: the mean image of each class, and where its boxes lie."""
+"""The bias of a dataset: the mean image of each class, and where its boxes lie."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import Dataset
+
+from fastcv.data.protocols import DatasetWithClasses
 
 
 def mean_images(
-    dataset: Dataset[Any], *, size: tuple[int, int] = (64, 64)
+    dataset: DatasetWithClasses, *, size: tuple[int, int] = (64, 64)
 ) -> tuple[Tensor, Tensor]:
     """The mean of all images of each class; what shows in it, the class's images share.
 
@@ -37,10 +35,10 @@ def mean_images(
         >>> means[:, 0, 0, 0], counts
         (tensor([0.2500, 0.0000]), tensor([2, 0]))
     """
-    classes: Sequence[str] = dataset.classes  # type: ignore[attr-defined]
+    classes = dataset.classes
     sums = torch.zeros(len(classes), 3, *size, dtype=torch.float64)
     counts = torch.zeros(len(classes), dtype=torch.int64)
-    for index in range(len(dataset)):  # type: ignore[arg-type]
+    for index in range(len(dataset)):
         image, label = dataset[index]
         small = F.interpolate(
             image[None], size=size, mode="bilinear", align_corners=False, antialias=True
@@ -50,7 +48,7 @@ def mean_images(
     return (sums / counts.clamp(min=1).view(-1, 1, 1, 1)).float(), counts
 
 
-def box_heatmap(dataset: Dataset[Any], *, cells: int = 64) -> tuple[Tensor, Tensor]:
+def box_heatmap(dataset: DatasetWithClasses, *, cells: int = 64) -> tuple[Tensor, Tensor]:
     """How often a place of the image is inside a box, for each class.
 
     Each image is laid over the same ``cells x cells``, whatever its size.
@@ -74,10 +72,10 @@ def box_heatmap(dataset: Dataset[Any], *, cells: int = 64) -> tuple[Tensor, Tens
         (tensor([[0.0000, 1.0000],
                 [0.0000, 0.5000]]), tensor([0, 1]))
     """
-    classes: Sequence[str] = dataset.classes  # type: ignore[attr-defined]
+    classes = dataset.classes
     heat = torch.zeros(len(classes), cells, cells, dtype=torch.float64)
     counts = torch.zeros(len(classes), dtype=torch.int64)
-    for index in range(len(dataset)):  # type: ignore[arg-type]
+    for index in range(len(dataset)):
         image, target = dataset[index]
         height, width = image.shape[-2:]
         x1, y1, x2, y2 = target["boxes"].double().unbind(dim=1)

@@ -39,9 +39,9 @@ class DrawnDigits(Dataset[tuple[Tensor, dict[str, Any]]]):
         length: how many images; by default 4000, 500 and 500.
         seed: other seeds give other images of the same digits and photographs; 0 or more.
         max_digits: an image gets 1 to so many digits, fewer or none where they find no room.
-        digit_size: the least and the greatest height of an upright digit, in pixels.
-        max_angle: the greatest turn to either side, in degrees.
-        min_visible: the least share of a digit that is not covered by a later one or cut off.
+        digit_size: the minimum and maximum height of an upright digit, in pixels.
+        max_angle: the maximum turn to either side, in degrees.
+        min_visible: the minimum share of a digit that is not covered by a later one or cut off.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -83,15 +83,15 @@ class DrawnDigits(Dataset[tuple[Tensor, dict[str, Any]]]):
                 "digit_size must be (least, greatest) in pixels, the greatest at most two thirds "
                 f"of the image's shorter side, got {digit_size} in an image of {size}"
             )
-        for name, value, least, greatest in (
+        for name, value, minimum, maximum in (
             ("length", length or 0, 0, 2**63),
             ("seed", seed, 0, 2**63),
             ("max_digits", max_digits, 1, 255),
             ("max_angle", max_angle, 0, 180),
             ("min_visible", min_visible, 0, 1),
         ):
-            if not least <= value <= greatest:
-                raise ValueError(f"{name} must be {least} to {greatest}, got {value}")
+            if not minimum <= value <= maximum:
+                raise ValueError(f"{name} must be {minimum} to {maximum}, got {value}")
         self.split = split
         self.size = size
         self.length = LENGTHS[split] if length is None else length

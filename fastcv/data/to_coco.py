@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-from torch.utils.data import Dataset
-
 from fastcv._extras import need
 from fastcv.data.coco import UNUSED
+from fastcv.data.protocols import DatasetWithClasses
 
 
 def detection_to_coco(
-    dataset: Dataset[tuple[Tensor, dict[str, Any]]], *, masks: bool = False
+    dataset: DatasetWithClasses, *, masks: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """The targets of a dataset in COCO's format, ready for JSON or ``pycocotools``.
 
@@ -42,7 +40,7 @@ def detection_to_coco(
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for index in range(len(dataset)):  # type: ignore[arg-type]
+    for index in range(len(dataset)):
         image, target = dataset[index]
         height, width = image.shape[1:]
         images.append({"id": int(target["image_id"]), "height": height, "width": width})
@@ -67,7 +65,7 @@ def detection_to_coco(
         raise ValueError("the dataset has several images with the same image_id")
     categories = [
         {"id": label, "name": name}
-        for label, name in enumerate(dataset.classes)  # type: ignore[attr-defined]
+        for label, name in enumerate(dataset.classes)
         if label > 0 and name != UNUSED
     ]
     if keypoint_names := getattr(dataset, "keypoint_names", ()):

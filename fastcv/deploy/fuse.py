@@ -38,8 +38,8 @@ def fuse(model: nn.Module) -> None:
     """
     for parent in list(model.modules()):
         for name, child in parent.named_children():
-            if FusedConv2d.can_be(child):
-                setattr(parent, name, FusedConv2d(child))  # type: ignore[arg-type]
+            if isinstance(child, nn.Conv2d) and FusedConv2d.can_be(child):
+                setattr(parent, name, FusedConv2d(child))
     _fuse_largest(model)
 
 

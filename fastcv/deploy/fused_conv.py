@@ -186,7 +186,7 @@ def separable_conv2d(
         depthwise.bias,
         pointwise.bias,
         depthwise.stride,
-        depthwise.padding,  # type: ignore[arg-type]
+        depthwise.padding,  # type: ignore[arg-type]  # no string: see FusedConv2d.can_be
         depthwise.dilation,
         between,
     )

@@ -22,7 +22,7 @@ def export_onnx(
 
     The file has one input, ``image`` ``[3, H, W]`` float32 in [0, 1], and three outputs, by
     falling score: ``boxes`` ``[N, 4]`` in pixels of the image, ``scores`` ``[N]`` and ``labels``
-    ``[N]`` int64. RoIAlign and NMS become ONNX's own, so any runtime of opset 18 reads it.
+    ``[N]`` int64. RoIAlign and NMS become those of ONNX, so any runtime of opset 18 reads it.
 
     Args:
         model: a detector, such as ``create_model("fasterrcnn_resnet50_fpn")``.
@@ -40,7 +40,7 @@ def export_onnx(
     view = _ImageToBoxes(model).eval()
     image = torch.rand(3, *image_size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        view(image)  # whatever is wrong is said by the model, not by the exporter
+        view(image)  # so that what is wrong is reported by the model, not by the exporter
         program = torch.onnx.export(
             view,
             (image,),
@@ -67,7 +67,7 @@ class _ImageToBoxes(nn.Module):
 
 
 def _translations() -> dict[Any, Any]:
-    """Our ops in terms of ONNX's."""
+    """fastcv's ops in terms of ONNX's."""
     op = need("onnxscript", extra="export").opset18
 
     def roi_align(  # type: ignore[no-untyped-def]  # onnxscript reads the annotations there are
@@ -85,12 +85,12 @@ def _translations() -> dict[Any, Any]:
             coordinate_transformation_mode="half_pixel" if aligned else "output_half_pixel",
         )
 
-    def batched_nms(boxes, scores, idxs, iou_threshold):  # type: ignore[no-untyped-def]
+    def batched_nms(boxes, scores, idxs, iou_threshold):  # type: ignore[no-untyped-def]  # as above
         # ONNX suppresses within each class of a [classes, boxes] table of scores: a box scores in
         # the row of its own group, and below the threshold in all others. No offsets, no rounding.
         groups = op.Range(0, op.Add(op.ReduceMax(idxs, keepdims=0), 1), 1)
-        mine = op.Equal(op.Unsqueeze(groups, [1]), op.Unsqueeze(idxs, [0]))
-        table = op.Where(mine, op.Unsqueeze(scores, [0]), -1.0)
+        in_group = op.Equal(op.Unsqueeze(groups, [1]), op.Unsqueeze(idxs, [0]))
+        table = op.Where(in_group, op.Unsqueeze(scores, [0]), -1.0)
         count = op.Shape(scores)
         chosen = op.NonMaxSuppression(
             op.Unsqueeze(boxes, [0]), op.Unsqueeze(table, [0]), count, iou_threshold, 0.0
@@ -99,5 +99,5 @@ def _translations() -> dict[Any, Any]:
         _, order = op.TopK(op.Gather(scores, index), op.Shape(index))
         return op.Gather(index, order)
 
-    ours = torch.ops.fastcv
-    return {ours.roi_align.default: roi_align, ours.batched_nms.default: batched_nms}
+    ops = torch.ops.fastcv
+    return {ops.roi_align.default: roi_align, ops.batched_nms.default: batched_nms}

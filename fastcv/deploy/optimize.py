@@ -86,9 +86,10 @@ class _Scaling2d(nn.BatchNorm2d):
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine)
         self.load_state_dict(norm.state_dict())
+        assert norm.running_mean is not None
         scale, shift = _scale_and_shift(norm)
         for name, value in (("scale", scale), ("shift", shift)):
-            value = value.to(norm.running_mean.dtype).view(1, -1, 1, 1)  # type: ignore[union-attr]
+            value = value.to(norm.running_mean.dtype).view(1, -1, 1, 1)
             self.register_buffer(name, value, persistent=False)
         self.eval().requires_grad_(False)
 

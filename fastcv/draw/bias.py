@@ -1,4 +1,4 @@
-"""What a dataset takes for granted, as a picture with a panel for each class."""
+"""The bias of a dataset, as a picture with a panel for each class."""
 
 from __future__ import annotations
 

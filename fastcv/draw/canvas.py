@@ -49,7 +49,7 @@ class Canvas:
         self.line = max(2, round(side / 260))
         font_size = min(max(11, round(side / 38)), max(8, size[1] // 4))
         self.font = ImageFont.load_default(font_size)
-        ascent, descent = self.font.getmetrics()  # type: ignore[union-attr]
+        ascent, descent = self.font.getmetrics()  # type: ignore[union-attr]  # FreeType's: sized
         self.pad = max(2, font_size // 5)
         self.plate_height = ascent + descent + self.pad
         self.taken: list[Rect] = []

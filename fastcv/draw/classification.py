@@ -1,4 +1,4 @@
-"""Pictures of a classifier's metrics: who is taken for whom, and how far it can be trusted."""
+"""Pictures of a classifier's metrics: its confusion matrix and its calibration."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from fastcv._extras import need
 from fastcv._files import replacing
 
-MOST_NUMBERS = 20  # classes up to which the cells have room for numbers
+MAX_CLASSES_WITH_NUMBERS = 20  # beyond, the cells have no room for them
 
 
 def draw_confusion(
     confusion: Sequence[Sequence[int]], classes: Sequence[str], path: str | os.PathLike[str]
 ) -> None:
-    """Draw a confusion matrix: each row the share of a true class that got each answer.
+    """Draw a confusion matrix: each row the shares of a true class by predicted class.
 
     Args:
         confusion: counts, true classes in rows: ``evaluate_classifier(...)["confusion"]``.
@@ -39,11 +39,11 @@ def draw_confusion(
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="predicted", ylabel="true", title="share of each true class")
-    small = 9 if n <= MOST_NUMBERS else 5
+    small = 9 if n <= MAX_CLASSES_WITH_NUMBERS else 5
     ticks = range(n)
     axes.set_xticks(ticks, classes, rotation=90 if max(map(len, classes)) > 3 else 0, size=small)
     axes.set_yticks(ticks, classes, size=small)
-    if n <= MOST_NUMBERS:
+    if n <= MAX_CLASSES_WITH_NUMBERS:
         for (row, column), share in np.ndenumerate(shares):
             if share >= 0.005:
                 colour = "white" if share > 0.5 else "black"
@@ -75,8 +75,8 @@ def draw_reliability(metrics: dict[str, Any], path: str | os.PathLike[str]) -> N
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     left = edges[:-1][there]
     upper.bar(left, accuracy[there], width, align="edge", color="tab:blue", edgecolor="white")
-    said = confidence[there]
-    upper.hlines(said, left, left + width, color="tab:red", linewidth=2.5, label="mean confidence")
+    means = confidence[there]
+    upper.hlines(means, left, left + width, color="tab:red", linewidth=2.5, label="mean confidence")
     upper.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
     upper.set(ylabel="accuracy", ylim=(0, 1), xlim=(0, 1))
     upper.set_title(f"expected calibration error {metrics['ece']:.3f}")

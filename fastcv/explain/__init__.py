@@ -1,4 +1,4 @@
-"""How models come to what they say, as pictures."""
+"""How models come to their predictions, as pictures."""
 
 from fastcv.explain.detection import DetectionSteps, detection_steps
 from fastcv.explain.nms import NMSStep, nms_steps

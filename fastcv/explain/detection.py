@@ -27,7 +27,7 @@ from fastcv.nn.detection.transform import resize_boxes
 from fastcv.ops import box_iou
 from fastcv.results import Detections
 
-MOST_CANDIDATES = 2000  # the surest; none of those left out could suppress one of them
+MAX_CANDIDATES = 2000  # the surest; none of those left out could suppress one of them
 
 
 @dataclass
@@ -39,7 +39,7 @@ class DetectionSteps:
         anchors: ``[N_l, 4]`` of each level; empty where the detector has none (YOLO v1, DETR).
         objects: the boxes that anchors are matched with: the true ones, or those found.
         matches: ``[sum of N_l]``, the object of each anchor, ``BELOW`` or ``BETWEEN``.
-        candidates: what the detector says before NMS, the 2000 surest at most.
+        candidates: the detector's boxes before NMS, the 2000 surest at most.
         steps: of the NMS, by class; empty where the detector has none (DETR).
         found: what is left.
     """
@@ -177,8 +177,8 @@ def detection_steps(
     with evaluating(model), torch.inference_mode():
         output, anchors = _recording_anchors(model, picture)
         if suppresses:
-            # Which no two boxes exceed.
-            options |= {"iou_threshold": 1.0, "max_detections": MOST_CANDIDATES}
+            # No two boxes exceed this IoU: nothing is suppressed.
+            options |= {"iou_threshold": 1.0, "max_detections": MAX_CANDIDATES}
         (candidates,) = model.postprocess(output, **options)
     steps = []
     if suppresses:
@@ -207,8 +207,8 @@ def _recording_anchors(model: Any, picture: Tensor) -> tuple[Any, list[Tensor]]:
             handle.remove()
     if not recorded:
         return output, []
-    (own,), (size,) = output.batch.original_sizes, output.batch.sizes
-    return output, [resize_boxes(level, size, own) for level in recorded]
+    (original_size,), (size,) = output.batch.original_sizes, output.batch.sizes
+    return output, [resize_boxes(level, size, original_size) for level in recorded]
 
 
 def _matcher(model: nn.Module) -> Any:

@@ -49,7 +49,7 @@ def receptive_field(
 ) -> ReceptiveField:
     """The receptive field of a layer, whatever branches lead to it: the largest of all paths.
 
-    The model runs once without numbers, on the meta device, and each operation says how its
+    The model runs once without numbers, on the meta device. Of each operation it is known how its
     outputs' fields follow from its inputs'. Convolutions (deformable ones with their offsets at
     zero) and poolings widen them; what keeps a map's size passes them on; all else, such as the
     mean over a map, sees everything. So does every layer behind a squeeze and excitation.
@@ -131,11 +131,11 @@ EVERYTHING = Axis(-math.inf, math.inf, 0)
 Axes = tuple[Axis, Axis]
 
 
-class _Fields(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Fields(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's is untyped
     """Follows the fields of an image's pixels through whatever is computed of it."""
 
     def __init__(self, image: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
         pixel = Axis(0, 0, 1)
         # The tensors are kept, so that no other is born with the id of one that is gone.
         self.known: dict[int, tuple[Tensor, Axes]] = {id(image): (image, (pixel, pixel))}

@@ -1,16 +1,18 @@
-"""How good a classifier is: accuracy, which classes it confuses, whether it knows what it knows."""
+"""How good a classifier is: accuracy, which classes it confuses, how well it is calibrated."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch import Tensor
 from tqdm import tqdm
 
 from fastcv.results import Classification
+
+if TYPE_CHECKING:
+    from fastcv.data.protocols import SizedDataset
+    from fastcv.models import Model
 
 BINS = 15  # of the calibration error, as in the paper
 
@@ -62,15 +64,16 @@ class ClassificationMetrics:
             raise ValueError(
                 f"labels must be 0 to {self.num_classes - 1}, got {labels.min()} to {labels.max()}"
             )
-        confidence, said = scores.max(dim=1)
-        pairs = labels * self.num_classes + said
+        confidence, predictions = scores.max(dim=1)
+        pairs = labels * self.num_classes + predictions
         self.confusion += pairs.bincount(minlength=self.num_classes**2).view_as(self.confusion)
         top5 = scores.topk(min(5, self.num_classes)).indices
         self.in_top5 += int((top5 == labels[:, None]).sum())
         of_label = scores.gather(1, labels[:, None])
         self.log_loss -= float(of_label.clamp(min=torch.finfo(torch.float32).tiny).log().sum())
         bins = (confidence * BINS).ceil().long().sub(1).clamp(0, BINS - 1)  # (0, 1/M], (1/M, 2/M]
-        rows = torch.stack([torch.ones_like(confidence), (said == labels).double(), confidence], 1)
+        right = (predictions == labels).double()
+        rows = torch.stack([torch.ones_like(confidence), right, confidence], 1)
         self.bins.index_add_(0, bins, rows)
 
     def compute(self) -> dict[str, Any]:
@@ -91,7 +94,7 @@ class ClassificationMetrics:
             raise ValueError("there are no images to measure on")
         right, of_class = self.confusion.diagonal(), self.confusion.sum(dim=1)
         count, hits, confidences = self.bins.T
-        least_one = count.clamp(min=1)
+        divisor = count.clamp(min=1)
         metrics: dict[str, Any] = {"acc@1": int(right.sum()) / total}
         if self.num_classes > 5:
             metrics["acc@5"] = self.in_top5 / total
@@ -104,15 +107,15 @@ class ClassificationMetrics:
             "confusion": self.confusion.tolist(),
             "reliability": {
                 "count": count.long().tolist(),
-                "accuracy": (hits / least_one).tolist(),
-                "confidence": (confidences / least_one).tolist(),
+                "accuracy": (hits / divisor).tolist(),
+                "confidence": (confidences / divisor).tolist(),
             },
         }
 
 
 def evaluate_classifier(
-    model: nn.Module,
-    dataset: Dataset[Any],
+    model: Model,
+    dataset: SizedDataset,
     *,
     batch_size: int = 64,
     progress: bool = False,
@@ -140,13 +143,12 @@ def evaluate_classifier(
         >>> sorted(evaluate_classifier(model, data))
         ['acc@1', 'acc@1_by_class', 'confusion', 'ece', 'log_loss', 'reliability']
     """
-    classes: Sequence[str] = model.classes  # type: ignore[assignment]
-    metrics = ClassificationMetrics(len(classes))
-    size = len(dataset)  # type: ignore[arg-type]
+    metrics = ClassificationMetrics(len(model.classes))
+    size = len(dataset)
     for start in tqdm(range(0, size, batch_size), unit=" batches", disable=not progress):
         items = [dataset[index] for index in range(start, min(start + batch_size, size))]
         images, labels = zip(*items, strict=True)
-        found = model.predict(list(images), batch_size=batch_size)  # type: ignore[operator]
+        found = model.predict(list(images), batch_size=batch_size)
         if not isinstance(found[0], Classification):
             given = type(found[0]).__name__
             raise ValueError(f"model must be a classifier: {type(model).__name__} gives {given}")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch import Tensor
 from tqdm import tqdm
 
 from fastcv._extras import need
 from fastcv.data import detection_to_coco
+
+if TYPE_CHECKING:
+    from fastcv.data.protocols import DatasetWithClasses
+    from fastcv.models import Model
 
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
@@ -26,7 +29,7 @@ class CocoResult(Protocol):
 
 
 def coco_metrics(
-    truth: dict[str, Any] | Dataset[Any],
+    truth: dict[str, Any] | DatasetWithClasses,
     found: Sequence[CocoResult],
     *,
     iou_type: str = "bbox",
@@ -109,8 +112,8 @@ def coco_metrics(
 
 
 def evaluate_detector(
-    model: nn.Module,
-    dataset: Dataset[Any],
+    model: Model,
+    dataset: DatasetWithClasses,
     *,
     batch_size: int = 1,
     progress: bool = False,
@@ -142,21 +145,21 @@ def evaluate_detector(
         0.0
     """
     truth, found = _Targets(dataset), []
-    size = len(dataset)  # type: ignore[arg-type]
+    size = len(dataset)
     for start in tqdm(range(0, size, batch_size), unit=" batches", disable=not progress):
         images: list[Tensor] = []
         for index in range(start, min(start + batch_size, size)):
             image, target = dataset[index]
             images.append(image)
             truth.add(image, target)
-        found += model.predict(images, batch_size=batch_size, **options)  # type: ignore[operator]
+        found += model.predict(images, batch_size=batch_size, **options)
     return coco_metrics(truth, found)
 
 
-class _Targets(Dataset[Any]):
+class _Targets:
     """The targets of a dataset as it is passed through, with images that have a size only."""
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: DatasetWithClasses) -> None:
         self.classes = dataset.classes
         self.items: list[tuple[Tensor, dict[str, Any]]] = []
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch import Tensor
 from tqdm import tqdm
 
 from fastcv.classes import IGNORE
 from fastcv.results import Segmentation
+
+if TYPE_CHECKING:
+    from fastcv.data.protocols import SizedDataset
+    from fastcv.models import Model
 
 TOLERANCE = 0.0075  # of the image's diagonal, as in the paper
 
@@ -56,7 +59,7 @@ class SegmentationMetrics:
         """Count an image or a batch.
 
         Args:
-            labels: what was said, ``[H, W]`` or ``[B, H, W]``, integers.
+            labels: the predictions, ``[H, W]`` or ``[B, H, W]``, integers.
             targets: the truth, of the same shape; pixels of 255 do not count.
 
         Raises:
@@ -78,8 +81,8 @@ class SegmentationMetrics:
         pairs = targets[counts] * self.num_classes + labels[counts]
         self.confusion += pairs.bincount(minlength=self.num_classes**2).view_as(self.confusion)
         labels = labels.where(counts, IGNORE)
-        for said, truth in zip(_images(labels), _images(targets), strict=True):
-            of_class = boundary_f(said, truth)
+        for predicted, truth in zip(_images(labels), _images(targets), strict=True):
+            of_class = boundary_f(predicted, truth)
             for label, f in of_class.items():
                 self.boundary[label] += torch.tensor([f, 1])
             if of_class:
@@ -91,7 +94,7 @@ class SegmentationMetrics:
 
         Returns:
             Numbers in [0, 1]. ``miou``: the mean over classes of intersection over union,
-            without the classes that neither were said nor are true anywhere. ``pixel_acc``: the
+            without the classes that are neither predicted nor true anywhere. ``pixel_acc``: the
             share of pixels that are right. ``mean_acc``: the mean over the true classes of the
             share of their pixels. ``fw_iou``: IoU weighed by the classes' true pixels.
             ``boundary_f``: the mean over images of the mean F of their classes; None without
@@ -126,16 +129,16 @@ def boundary_f(labels: Tensor, targets: Tensor) -> dict[int, float]:
     """The boundary F-measure of each class that has a boundary, see ``SegmentationMetrics``.
 
     Args:
-        labels: ``[H, W]`` int64, what was said; 255 where a pixel does not count.
+        labels: ``[H, W]`` int64, the predictions; 255 where a pixel does not count.
         targets: ``[H, W]`` int64, the truth, 255 at the same pixels.
     """
     tolerance = TOLERANCE * math.hypot(*labels.shape)
-    said, true = _boundaries(labels), _boundaries(targets)
+    predicted, true = _boundaries(labels), _boundaries(targets)
     found = {}
-    for label in sorted({*labels[said].tolist(), *targets[true].tolist()}):
-        mine, its = said & (labels == label), true & (targets == label)
-        if mine.any() and its.any():
-            precision, recall = _share_near(mine, its, tolerance), _share_near(its, mine, tolerance)
+    for label in sorted({*labels[predicted].tolist(), *targets[true].tolist()}):
+        a, b = predicted & (labels == label), true & (targets == label)
+        if a.any() and b.any():
+            precision, recall = _share_near(a, b, tolerance), _share_near(b, a, tolerance)
             found[label] = 2 * precision * recall / max(precision + recall, 1e-12)
         else:
             found[label] = 0.0
@@ -188,8 +191,8 @@ def _mean(values: list[float | None]) -> float:
 
 
 def evaluate_segmenter(
-    model: nn.Module,
-    dataset: Dataset[Any],
+    model: Model,
+    dataset: SizedDataset,
     *,
     progress: bool = False,
     **options: Any,
@@ -219,12 +222,11 @@ def evaluate_segmenter(
         >>> 0 <= found["pixel_acc"] <= 1, found["acc_by_class"][0]
         (True, None)
     """
-    classes: Sequence[str] = model.classes  # type: ignore[assignment]
-    metrics = SegmentationMetrics(len(classes))
-    size = len(dataset)  # type: ignore[arg-type]
+    metrics = SegmentationMetrics(len(model.classes))
+    size = len(dataset)
     for index in tqdm(range(size), unit="image", disable=not progress):
         image, targets = dataset[index]
-        (found,) = model.predict(image, **options)  # type: ignore[operator]
+        (found,) = model.predict(image, **options)
         if not isinstance(found, Segmentation):
             given = type(found).__name__
             raise ValueError(f"model must be a segmenter: {type(model).__name__} gives {given}")

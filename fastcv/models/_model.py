@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,30 @@ class Model(nn.Module):
     def read_checkpoint(self, path: Path) -> dict[str, Tensor]:
         """The state dict in a file; for systems that have checkpoints of other formats, too."""
         return read_state_dict(path)
+
+
+def ignore_keys(module: nn.Module, *beginnings: str) -> None:
+    """Lets a module load checkpoints that have more: keys with these beginnings are dropped.
+
+    Example:
+        >>> from torch import nn
+        >>> from fastcv.models._model import ignore_keys
+        >>> layer, larger = nn.Linear(2, 3), nn.Linear(2, 3).state_dict()
+        >>> larger["aux.weight"] = larger["weight"]
+        >>> ignore_keys(layer, "aux.")
+        >>> layer.load_state_dict(larger)
+        <All keys matched successfully>
+    """
+    # A partial and no closure, so that the module can be pickled.
+    hook = partial(_drop_keys, beginnings)
+    module.register_load_state_dict_pre_hook(hook)  # type: ignore[no-untyped-call]  # torch's is
+
+
+def _drop_keys(
+    beginnings: tuple[str, ...], _: nn.Module, state: dict[str, Any], prefix: str, *_rest: Any
+) -> None:
+    for key in [key for key in state if key.startswith(tuple(prefix + b for b in beginnings))]:
+        del state[key]
 
 
 @contextmanager

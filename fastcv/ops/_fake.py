@@ -31,6 +31,6 @@ def check_class_indices(op: str, boxes: Tensor, idxs: Tensor) -> None:
 
 
 def some_indices(boxes: Tensor) -> Tensor:
-    """Indices of as many boxes as the data will say."""
+    """Indices of boxes; how many, only the data decides."""
     size = torch.library.get_ctx().new_dynamic_size()
     return boxes.new_empty(size, dtype=torch.int64)

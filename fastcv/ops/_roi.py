@@ -36,7 +36,7 @@ def as_pair(op: str, output_size: int | Sequence[int]) -> tuple[int, int]:
                 f"{op}: output_size must be an int or (height, width), got {output_size}"
             )
         return output_size[0], output_size[1]
-    return output_size, output_size  # type: ignore[return-value]
+    return output_size, output_size  # type: ignore[return-value]  # an int: pairs are gone above
 
 
 def empty_in_format_of(x: Tensor, shape: Sequence[int | torch.SymInt]) -> Tensor:

@@ -48,7 +48,7 @@ def box_convert(boxes: Tensor, in_fmt: str, out_fmt: str) -> Tensor:
             as it lies after the turn), the angle in degrees, counter-clockwise as seen on the
             screen; ``[..., 8]`` for ``"xyxyxyxy"``, corners from top left on, clockwise.
         in_fmt: the format of ``boxes``.
-        out_fmt: the format wanted; upright from upright, rotated from rotated.
+        out_fmt: the format of the result; upright from upright, rotated from rotated.
 
     Returns:
         A new tensor; integers become float32 where halves can occur.

@@ -90,8 +90,8 @@ class MultiScaleRoIAlign(torch.nn.Module):
         level_of = self._levels(rois, scales)
         members = [(level_of == i).nonzero().flatten() for i in range(len(levels))]
         pooled = [
-            self._pool(level, rois[mine], scale)
-            for level, scale, mine in zip(levels, scales, members, strict=True)
+            self._pool(level, rois[index], scale)
+            for level, scale, index in zip(levels, scales, members, strict=True)
         ]
         # Back from level by level to the order of the boxes.
         return torch.cat(pooled).index_select(0, torch.cat(members).argsort())

@@ -176,7 +176,7 @@ def _first_of_each(boxes: Tensor, width: int) -> Tensor:
     base = width + 1
     key = corners[:, 1::2] * base + corners[:, 0::2]  # a number for each corner
     keys = key[:, 0] << 32 | key[:, 1]
-    _, same = keys.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    _, same = keys.unique(return_inverse=True)  # type: ignore[no-untyped-call]  # torch's is untyped
     index = torch.arange(len(boxes))
     first = torch.full_like(index, len(boxes)).scatter_reduce(0, same, index, "amin")
     return boxes[first[first < len(boxes)].sort().values]

@@ -131,8 +131,8 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         gradients = _plain_gradients(grad, tensors, ctx.options)
     else:
         gradients = _backward(grad, *tensors[:4], *ctx.options)
-    wanted = [g if n else None for g, n in zip(gradients, needed, strict=True)]
-    return (*wanted, *[None] * 4)
+    grads = [g if n else None for g, n in zip(gradients, needed, strict=True)]
+    return (*grads, *[None] * 4)
 
 
 def _plain_gradients(grad: Tensor, tensors: Sequence[Any], options: Sequence[Any]) -> list[Any]:

@@ -99,10 +99,10 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_bias = None if ctx.bias_shape is None else grad.sum((0, 2, 3))
         return (torch.zeros_like(input), torch.zeros_like(weight), grad_bias, *[None] * 5)
 
-    def gradients(grad: Tensor, input: Tensor, wanted: list[bool]) -> tuple[Tensor, ...]:
+    def gradients(grad: Tensor, input: Tensor, output_mask: list[bool]) -> tuple[Tensor, ...]:
         return torch.ops.aten.convolution_backward(
             grad, input, weight, ctx.bias_shape, stride, padding, dilation, True, output_padding,
-            groups, wanted,
+            groups, output_mask,
         )  # fmt: skip
 
     of_input, of_weight, of_bias = ctx.needs_input_grad[:3]
@@ -110,8 +110,8 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_weight = gradients(grad.contiguous(), input.contiguous(), [False, True, False])[1]
         grad_input, _, grad_bias = gradients(grad, input, [of_input, False, of_bias])
     else:
-        wanted = [of_input, of_weight, of_bias]
-        grad_input, grad_weight, grad_bias = gradients(grad, input, wanted)
+        output_mask = [of_input, of_weight, of_bias]
+        grad_input, grad_weight, grad_bias = gradients(grad, input, output_mask)
     return (grad_input, grad_weight, grad_bias, *[None] * 5)
 
 

@@ -17,7 +17,7 @@ class Drawable(Result):
     """What a model predicted of one picture."""
 
     image_size: tuple[int, int] | None = None
-    """The picture's ``(height, width)``, where it is known; ``predict`` says it."""
+    """The picture's ``(height, width)``, where it is known; ``predict`` sets it."""
 
     @abstractmethod
     def draw(self, image: ImageInput | None = None) -> Image.Image:

@@ -59,7 +59,7 @@ class AttentionMaps(Drawable):
                 raise ValueError(f"{name} must be [{count}, h, w], got {list(maps.shape)}")
 
     @property
-    def classes(self) -> tuple[str, ...]:  # type: ignore[override]
+    def classes(self) -> tuple[str, ...]:  # type: ignore[override]  # the detections', not set
         """Names by label."""
         return self.detections.classes
 

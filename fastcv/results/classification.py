@@ -15,7 +15,7 @@ from fastcv.results._drawable import Drawable
 
 @dataclass(repr=False, eq=False)
 class Classification(Drawable):
-    """What a classifier says of one picture.
+    """What a classifier predicts for one picture.
 
     Args:
         scores: ``[C]``, the classes' probabilities.
@@ -25,10 +25,10 @@ class Classification(Drawable):
     Example:
         >>> import torch
         >>> from fastcv.results import Classification
-        >>> said = Classification(torch.tensor([0.25, 0.625, 0.125]), ("bee", "cat", "dog"))
-        >>> said
+        >>> result = Classification(torch.tensor([0.25, 0.625, 0.125]), ("bee", "cat", "dog"))
+        >>> result
         Classification(cat 0.62, bee 0.25, dog 0.12)
-        >>> said.top(1)
+        >>> result.top(1)
         [('cat', 0.625)]
     """
 

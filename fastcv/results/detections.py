@@ -83,8 +83,8 @@ class Detections(Drawable):
         kinds = [f"{n} {self.name_of(k)} {best[k]:.2f}" for k, n in counts.most_common(5)]
         more = [f"{len(counts) - 5} more classes"] if len(counts) > 5 else []
         what = f"{len(self)} box{'es' if len(self) != 1 else ''} in {height}x{width}"
-        told = ": ".join([what, ", ".join(kinds + more)] if kinds else [what])
-        return f"{type(self).__name__}({told})"
+        summary = ": ".join([what, ", ".join(kinds + more)] if kinds else [what])
+        return f"{type(self).__name__}({summary})"
 
     def draw(self, image: ImageInput | None = None) -> Image.Image:
         """The picture with each box, its name and its score; tiny pictures are enlarged.

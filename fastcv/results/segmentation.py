@@ -23,7 +23,7 @@ UNLABELLED = (224, 224, 192)  # as VOC's files have it
 
 @dataclass(repr=False, eq=False)
 class Segmentation(Drawable):
-    """What a segmenter says of one picture, or a person did.
+    """A class for each pixel of one picture, predicted by a segmenter or drawn by a person.
 
     Args:
         labels: ``[H, W]``, integers from 0. 255 is no class, ``unlabelled``, unless there are more
@@ -130,10 +130,10 @@ class Segmentation(Drawable):
         Raises:
             ValueError: labels beyond 16 bits.
         """
-        labels, most = self.labels.cpu(), int(self.labels.max())
-        if most > 65535:
-            raise ValueError(f"labels must be 65535 or less for a PNG, got {most}")
-        if most > 255:
+        labels, max_label = self.labels.cpu(), int(self.labels.max())
+        if max_label > 65535:
+            raise ValueError(f"labels must be 65535 or less for a PNG, got {max_label}")
+        if max_label > 255:
             return Image.fromarray(labels.numpy().astype(np.uint16))
         image = Image.fromarray(labels.to(torch.uint8).numpy())
         image.putpalette([x for label in range(256) for x in self.color_of(label)])
@@ -179,9 +179,9 @@ class Segmentation(Drawable):
 
     def _counts(self) -> list[tuple[int, int]]:
         """Each label that occurs and its pixels, the commonest first."""
-        least = int(self.labels.min())
-        if least < 0:
-            raise ValueError(f"labels must be 0 or more, got {least}")
+        min_label = int(self.labels.min())
+        if min_label < 0:
+            raise ValueError(f"labels must be 0 or more, got {min_label}")
         counts = self.labels.flatten().bincount().tolist()
         there = [(label, pixels) for label, pixels in enumerate(counts) if pixels]
         return sorted(there, key=lambda pair: -pair[1])

@@ -13,8 +13,8 @@ from fastcv.deploy.fused_conv import ACTIVATIONS, FusedConv2d
 from fastcv.nn.layers.separable_conv import AtrousSeparableConv2d, SeparableConv2d
 
 
-def close(got, wanted):
-    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5)
+def close(got, expected):
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.fixture(autouse=True)
@@ -39,18 +39,18 @@ def seeded():
 def test_the_same_as_one_after_the_other(convolution, added, activation):
     convolution = convolution.requires_grad_(False).to(memory_format=torch.channels_last)
     fused, x = FusedConv2d(convolution), torch.randn(2, 4, 11, 9)
-    wanted = convolution(x)
-    other = torch.randn_like(wanted).contiguous(memory_format=torch.channels_last)
-    wanted = wanted + other if added else wanted
-    wanted = ACTIVATIONS[activation](wanted) if activation else wanted
+    expected = convolution(x)
+    other = torch.randn_like(expected).contiguous(memory_format=torch.channels_last)
+    expected = expected + other if added else expected
+    expected = ACTIVATIONS[activation](expected) if activation else expected
     kept = other.clone()
-    close(fused(x, other if added else None, activation), wanted)
+    close(fused(x, other if added else None, activation), expected)
     assert torch.equal(other, kept)
     for y in (x.contiguous(memory_format=torch.channels_last), x[..., :8], x.double().float()):
         close(fused(y), convolution(y))
     if added:
         got = fused(x, other, activation, overwrite=True)
-        close(got, wanted)
+        close(got, expected)
         if activation in (None, "relu"):
             assert got.data_ptr() == other.data_ptr()
 
@@ -59,20 +59,20 @@ def test_the_same_as_one_after_the_other(convolution, added, activation):
 def test_what_is_added_may_be_smaller(shape):
     fused = FusedConv2d(nn.Conv2d(4, 6, 3).requires_grad_(False))
     x, other = torch.randn(2, 4, 9, 9), torch.randn(shape)
-    wanted = F.relu(F.conv2d(x, fused.weight, fused.bias) + other)
-    close(fused(x, other, "relu", overwrite=True), wanted)
+    expected = F.relu(F.conv2d(x, fused.weight, fused.bias) + other)
+    close(fused(x, other, "relu", overwrite=True), expected)
 
 
 def test_what_is_left_to_torch():
     fused = FusedConv2d(nn.Conv2d(4, 6, 3).requires_grad_(False))
     x = torch.randn(2, 4, 9, 9)
-    wanted = fused(x, activation="relu")
+    expected = fused(x, activation="relu")
     assert fused._packed is not None
     with torch.enable_grad():
         y = x.clone().requires_grad_()
         (grad,) = torch.autograd.grad(fused(y, activation="relu").sum(), y)
     close(grad, torch.ops.aten.convolution_backward(
-        (wanted > 0).float(), x, fused.weight, [6], [1, 1], [0, 0], [1, 1], False, [0, 0], 1,
+        (expected > 0).float(), x, fused.weight, [6], [1, 1], [0, 0], [1, 1], False, [0, 0], 1,
         [True, False, False],
     )[0])  # fmt: skip
     with torch.autocast("cpu", torch.bfloat16):
@@ -82,7 +82,7 @@ def test_what_is_left_to_torch():
     with pytest.raises(RuntimeError, match="expected input"):
         fused(x[:, :3])
     double = copy.deepcopy(fused).double()
-    close(double(x.double(), activation="relu").float(), wanted)
+    close(double(x.double(), activation="relu").float(), expected)
     assert copy.deepcopy(fused).to("meta")(x.to("meta")).shape == (2, 6, 7, 7)
 
 
@@ -151,9 +151,11 @@ def test_which_are_joined(wire, found):
     model, x = Wired(wire).eval(), torch.randn(2, 4, 6, 6)
     fast = fastcv.optimize(model)
     kept = x.clone()
-    wanted = model(x)
+    expected = model(x)
     for got in (fast(x), copy.deepcopy(fast)(x)):
-        for a, b in zip(*(t if isinstance(t, tuple) else (t,) for t in (got, wanted)), strict=True):
+        for a, b in zip(
+            *(t if isinstance(t, tuple) else (t,) for t in (got, expected)), strict=True
+        ):
             close(a, b)
     assert torch.equal(x, kept)
     assert in_one(fast) == found
@@ -187,8 +189,8 @@ def test_stays_a_model_of_its_class():
     assert len(in_one_of_18(fast.float(), x)) == 1 + 2 * 8
     again = fastcv.optimize(fast)
     close(again(x), fast(x))
-    (said,) = fast.predict(torch.rand(3, 32, 32))
-    assert said.classes == model.classes
+    (predicted,) = fast.predict(torch.rand(3, 32, 32))
+    assert predicted.classes == model.classes
 
 
 def in_one_of_18(fast, x):
@@ -274,8 +276,8 @@ def test_norms_of_separable_convolutions_are_folded_first(layer, separable_calls
             m.running_mean.normal_(), m.running_var.uniform_(0.5, 1.5), m.weight.normal_()
     x, layer = torch.randn(2, 4, 20, 16), layer.eval()
     fast = fastcv.optimize(layer)
-    wanted = layer(x)
-    close(fast(x), wanted)
+    expected = layer(x)
+    close(fast(x), expected)
     assert len(separable_calls) == 1
     assert not any(isinstance(m, nn.BatchNorm2d) for m in fast.modules())
     # Where there is a gradient, and in an export, they are torch's two.
@@ -285,9 +287,9 @@ def test_norms_of_separable_convolutions_are_folded_first(layer, separable_calls
         (want,) = torch.autograd.grad(layer(y).sum(), y)
     close(grad, want)
     program = torch.export.export(fast, (x,))
-    close(program.module()(x), wanted)
+    close(program.module()(x), expected)
     assert "fastcv" not in str(program.graph) and len(separable_calls) == 1
-    close(fast.double()(x.double()).float(), wanted)
+    close(fast.double()(x.double()).float(), expected)
 
 
 def test_a_slice_of_a_sequential_calls_its_own_layers():

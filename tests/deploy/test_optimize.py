@@ -126,9 +126,9 @@ def test_a_detector_finds_the_same():
         "fasterrcnn_resnet18_fpn", num_classes=3, width=8, fpn_channels=16, head_channels=16
     ).eval()
     images = [torch.rand(3, 120, 160), torch.rand(3, 100, 90)]
-    wanted = model.predict(images, score_threshold=0.0)
+    expected = model.predict(images, score_threshold=0.0)
     found = fastcv.optimize(model).predict(images, score_threshold=0.0)
-    for a, b in zip(found, wanted, strict=True):
+    for a, b in zip(found, expected, strict=True):
         assert len(a) == len(b) > 0
         torch.testing.assert_close(a.scores, b.scores, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(a.boxes, b.boxes, rtol=1e-4, atol=1e-2)

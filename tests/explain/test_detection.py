@@ -93,10 +93,10 @@ def test_the_command(tmp_path, capsys):
     Image.fromarray(pixels).save(picture)
     arguments = ["explain", "detection", str(picture), "--weights", str(WEIGHTS)]
     assert cli.main([*arguments, "--out", str(out)]) == 0
-    said = capsys.readouterr().out
+    predicted = capsys.readouterr().out
     steps = detection_steps(load_model(WEIGHTS), picture)
-    assert said.startswith(f"{sum(map(len, steps.anchors))} anchors, ")
-    assert f"{len(steps.candidates)} boxes that score, {len(steps.found)} after NMS" in said
+    assert predicted.startswith(f"{sum(map(len, steps.anchors))} anchors, ")
+    assert f"{len(steps.candidates)} boxes that score, {len(steps.found)} after NMS" in predicted
     with Image.open(out) as drawn:
         assert drawn.size[0] > 1000
     axes = steps.figure().axes

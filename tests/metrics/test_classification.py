@@ -42,12 +42,12 @@ def test_against_scikit_learn_in_any_batches():
 
 def slow_ece(scores, labels):
     """The paper's formula, bin by bin."""
-    confidence, said = scores.max(1)
+    confidence, predicted = scores.max(1)
     total = 0.0
     for m in range(1, 16):
         inside = (confidence > (m - 1) / 15) & (confidence <= m / 15)
         if inside.any():
-            right = (said == labels)[inside].double().mean()
+            right = (predicted == labels)[inside].double().mean()
             total += inside.sum() / len(labels) * (right - confidence[inside].mean()).abs()
     return float(total)
 
@@ -85,9 +85,9 @@ class Says(ImageModel):
 
 
 def test_evaluate_classifier():
-    said, labels = [0, 1, 2, 2, 6], [0, 1, 2, 3, 6]
+    predicted, labels = [0, 1, 2, 2, 6], [0, 1, 2, 3, 6]
     sizes = [(3, 4 + i, 5) for i in range(5)]
-    images = [torch.full(size, s / 10 + 0.05) for size, s in zip(sizes, said, strict=True)]
+    images = [torch.full(size, s / 10 + 0.05) for size, s in zip(sizes, predicted, strict=True)]
     model = Says()
     found = evaluate_classifier(model, list(zip(images, labels, strict=True)), batch_size=2)
     assert found["acc@1"] == 0.8 and found["confusion"][3][2] == 1

@@ -40,19 +40,19 @@ def test_against_scikit_learn_in_any_batches():
     labels[:, 3:5] = 3
     targets[0, :, 7] = 255
     counts = targets != 255
-    said, true = labels[counts].numpy(), targets[counts].numpy()
+    predicted, true = labels[counts].numpy(), targets[counts].numpy()
     found = []
     for batch in (6, 1, 4):
         metrics = SegmentationMetrics(4)
         for start in range(0, 6, batch):
             metrics.add(labels[start : start + batch], targets[start : start + batch])
         found.append(metrics.compute())
-    assert found[0]["confusion"] == confusion_matrix(true, said).tolist()
-    assert found[0]["iou_by_class"] == pytest.approx(jaccard_score(true, said, average=None))
-    assert found[0]["miou"] == pytest.approx(jaccard_score(true, said, average="macro"))
-    assert found[0]["fw_iou"] == pytest.approx(jaccard_score(true, said, average="weighted"))
-    assert found[0]["pixel_acc"] == pytest.approx(accuracy_score(true, said))
-    assert found[0]["mean_acc"] == pytest.approx(recall_score(true, said, average="macro"))
+    assert found[0]["confusion"] == confusion_matrix(true, predicted).tolist()
+    assert found[0]["iou_by_class"] == pytest.approx(jaccard_score(true, predicted, average=None))
+    assert found[0]["miou"] == pytest.approx(jaccard_score(true, predicted, average="macro"))
+    assert found[0]["fw_iou"] == pytest.approx(jaccard_score(true, predicted, average="weighted"))
+    assert found[0]["pixel_acc"] == pytest.approx(accuracy_score(true, predicted))
+    assert found[0]["mean_acc"] == pytest.approx(recall_score(true, predicted, average="macro"))
     for other in found[1:]:
         assert other["boundary_f_by_class"] == pytest.approx(found[0]["boundary_f_by_class"])
         assert other["boundary_f"] == pytest.approx(found[0]["boundary_f"])
@@ -78,8 +78,8 @@ def slow_boundary(labels, c):
 
 def slow_f(labels, targets, c):
     labels = labels.where(targets != 255, 255)
-    said, true = slow_boundary(labels, c), slow_boundary(targets, c)
-    if not said and not true:
+    predicted, true = slow_boundary(labels, c), slow_boundary(targets, c)
+    if not predicted and not true:
         return None
     limit = 0.0075 * math.hypot(*labels.shape)
 
@@ -87,7 +87,7 @@ def slow_f(labels, targets, c):
         near = [any(math.dist(p, q) <= limit for q in others) for p in points]
         return sum(near) / len(near) if near else 0.0
 
-    p, r = share(said, true), share(true, said)
+    p, r = share(predicted, true), share(true, predicted)
     return 2 * p * r / (p + r) if p + r else 0.0
 
 

@@ -143,12 +143,12 @@ def test_gradients_are_the_oracles(device, case, memory_format):
     theirs = [t.clone().requires_grad_() for t in (x, *rest)]
     expected = oracle(*theirs, *options(case))
     grad = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)).double()
-    wanted = torch.autograd.grad(expected, theirs, grad)
+    expected_grads = torch.autograd.grad(expected, theirs, grad)
     x = x.to(device).contiguous(memory_format=memory_format)
     ours = [t.detach().requires_grad_() for t in (x, *(t.to(device) for t in rest))]
     out = atrous_separable_conv2d(*ours, *options(case))
     got = torch.autograd.grad(out, ours, grad.to(device))
-    for a, b in zip(got, wanted, strict=True):
+    for a, b in zip(got, expected_grads, strict=True):
         torch.testing.assert_close(a.cpu(), b, rtol=1e-10, atol=1e-10)
 
 
@@ -163,8 +163,8 @@ def test_gradients_in_bands_and_in_every_dtype(device, dtype):
     theirs = [t.detach().cpu().double().requires_grad_() for t in ours]
     arguments = (None, None, 1, 12, 12, "relu")
     got = torch.autograd.grad(atrous_separable_conv2d(*ours, *arguments), ours, grad)
-    wanted = torch.autograd.grad(composed(*theirs, *arguments), theirs, grad.cpu().double())
-    for a, b in zip(got, wanted, strict=True):
+    expected_grads = torch.autograd.grad(composed(*theirs, *arguments), theirs, grad.cpu().double())
+    for a, b in zip(got, expected_grads, strict=True):
         assert a.dtype == dtype
         error = (a.cpu().double() - b).abs().max() / b.abs().max()
         assert error < {torch.float64: 1e-12, torch.float32: 1e-5}.get(dtype, 2e-2)

@@ -162,9 +162,9 @@ def test_gradients_are_the_oracles(device, case, memory_format, dtype):
     theirs = [t.double().requires_grad_() for t in parts]
     expected = oracle(*theirs, *options(case))
     grad = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
-    wanted = torch.autograd.grad(expected, theirs, grad.double())
+    expected_grads = torch.autograd.grad(expected, theirs, grad.double())
     got = torch.autograd.grad(conv_transpose2d(*ours, *options(case)), ours, grad.to(device))
-    for a, b in zip(got, wanted, strict=True):
+    for a, b in zip(got, expected_grads, strict=True):
         close = TOLERANCE[dtype] * max(1, b.abs().max().item())
         torch.testing.assert_close(a.cpu().double(), b, rtol=0, atol=2 * close)
 

@@ -270,15 +270,15 @@ def test_gradcheck(device, memory_format):
     assert torch.autograd.gradcheck(call, (x, *tensors), fast_mode=True)
 
 
-@pytest.mark.parametrize("wanted", [[0], [1], [2], [3], [4], [0, 4], [1, 2]])
-def test_only_some_gradients(device, wanted):
+@pytest.mark.parametrize("indices", [[0], [1], [2], [3], [4], [0, 4], [1, 2]])
+def test_only_some_gradients(device, indices):
     tensors, geometry, grad, _, expected = case("groups", torch.float64)
     tensors = [
-        t.to(device).detach().clone().requires_grad_(i in wanted) for i, t in enumerate(tensors)
+        t.to(device).detach().clone().requires_grad_(i in indices) for i, t in enumerate(tensors)
     ]
     out = deform_conv2d(*tensors[:4], *geometry, tensors[4])
-    grads = torch.autograd.grad(out, [tensors[i] for i in wanted], grad.to(device))
-    for i, got in zip(wanted, grads, strict=True):
+    grads = torch.autograd.grad(out, [tensors[i] for i in indices], grad.to(device))
+    for i, got in zip(indices, grads, strict=True):
         close(got, expected[i], torch.float64)
 
 

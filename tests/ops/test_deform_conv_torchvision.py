@@ -18,8 +18,8 @@ def check(tensors, geometry, tolerance):
         given = [None if t is None else t.clone().requires_grad_() for t in tensors]
         out = op(*given[:4], *geometry, given[4])
         grad = torch.randn(out.shape, generator=torch.Generator().manual_seed(0)).to(out)
-        wanted = [t for t in given if t is not None]
-        results.append([out, *torch.autograd.grad(out, wanted, grad)])
+        expected = [t for t in given if t is not None]
+        results.append([out, *torch.autograd.grad(out, expected, grad)])
     for ours, theirs in zip(*results, strict=True):
         assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
         torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)

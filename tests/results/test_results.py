@@ -208,22 +208,22 @@ def test_what_cannot_be_drawn(found, tmp_path):
 
 
 @pytest.fixture
-def said():
+def predicted():
     return Classification(torch.tensor([0.125, 0.5, 0.375]), CLASSES)
 
 
-def test_classification(said, tmp_path):
-    assert said.top(2) == [("cat", 0.5), ("dog", 0.375)] and len(said.top(9)) == 3
-    assert repr(said) == "Classification(cat 0.50, dog 0.38, background 0.12)"
-    assert said.to_dict()["classes"][0] == {"label": 1, "name": "cat", "score": 0.5}
-    said.save(tmp_path / "a.json")
-    assert json.loads((tmp_path / "a.json").read_text()) == said.to_dict()
+def test_classification(predicted, tmp_path):
+    assert predicted.top(2) == [("cat", 0.5), ("dog", 0.375)] and len(predicted.top(9)) == 3
+    assert repr(predicted) == "Classification(cat 0.50, dog 0.38, background 0.12)"
+    assert predicted.to_dict()["classes"][0] == {"label": 1, "name": "cat", "score": 0.5}
+    predicted.save(tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text()) == predicted.to_dict()
     with pytest.raises(ValueError, match=r"scores must be \[C\], got \[1, 3\]"):
         Classification(torch.zeros(1, 3), CLASSES)
 
 
-def test_bars_are_as_long_as_the_scores(said):
-    drawn = np.asarray(said.draw(np.full((400, 600, 3), 255, np.uint8))).astype(int)
+def test_bars_are_as_long_as_the_scores(predicted):
+    drawn = np.asarray(predicted.draw(np.full((400, 600, 3), 255, np.uint8))).astype(int)
     assert (drawn[:250] == 255).all()
     lengths = []
     for label in (1, 2, 0):

@@ -9,15 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fastcv.classes import class_names
 from fastcv.models._image_model import ImageModel
 from fastcv.results import Classification
-
-
-def default_classes(num_classes: int) -> tuple[str, ...]:
-    """ImageNet's names where there are 1000 classes, ``class 0`` and so on elsewhere."""
-    names = class_names("imagenet")
-    return names if num_classes == len(names) else tuple(f"class {i}" for i in range(num_classes))
 
 
 class Classifier(ImageModel):
@@ -68,12 +61,12 @@ class Classifier(ImageModel):
         return torch.stack([(self._resize_and_crop(image) - mean) / std for image in images])
 
     def _resize_and_crop(self, image: Tensor) -> Tensor:
-        shorter, crop = self.preprocessing["resize"], self.preprocessing["crop"]
-        least = min(image.shape[-2:])
+        resize, crop = self.preprocessing["resize"], self.preprocessing["crop"]
+        shorter = min(image.shape[-2:])
         # Of a very long image the middle is enough; resized whole, it might not fit into memory.
-        top, left = (max(0, side - 16 * least) // 2 for side in image.shape[-2:])
-        image = image[:, top : top + 16 * least, left : left + 16 * least]
-        size = [int(shorter * side / least) for side in image.shape[-2:]]
+        top, left = (max(0, side - 16 * shorter) // 2 for side in image.shape[-2:])
+        image = image[:, top : top + 16 * shorter, left : left + 16 * shorter]
+        size = [int(resize * side / shorter) for side in image.shape[-2:]]
         image = F.interpolate(
             image[None],
             size=size,

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier, default_classes
+from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._published import torchvision_weights
 from fastcv.nn.backbones.alexnet import (
     CHANNELS,
@@ -15,6 +16,7 @@ from fastcv.nn.backbones.alexnet import (
     alexnet_features,
     alexnet_grouped_features,
 )
+from fastcv.nn.init import fill
 
 
 class AlexNet(Classifier):
@@ -57,7 +59,7 @@ class AlexNet(Classifier):
             nn.ReLU(inplace=True),
             nn.Linear(4096, num_classes),
         )
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("imagenet", num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``[B, num_classes]`` of normalised images ``[B, 3, H, W]``, sides from 63.
@@ -103,5 +105,5 @@ def alexnet_grouped(*, num_classes: int = 1000, **config: Any) -> AlexNet:
     layers = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     for layer, bias in zip(layers, (0, 1, 0, 1, 1, 1, 1, 0), strict=True):
         nn.init.normal_(layer.weight, std=0.01)
-        nn.init.constant_(layer.bias, bias)  # type: ignore[arg-type]
+        fill(layer.bias, bias)
     return model

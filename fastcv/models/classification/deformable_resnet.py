@@ -62,7 +62,8 @@ class DeformableResNet(ResNet):
         for block in (block for i in deformable_stages for block in stages[i]):
             if not isinstance(block, Bottleneck):
                 raise ValueError(f"depth must be 50, 101 or 152, got {depth}")
-            block.conv2 = _deformable(block.conv2, mask)  # type: ignore[assignment]
+            # A Bottleneck declares a plain convolution, which this stands for.
+            block.conv2 = _deformable(block.conv2, mask)  # type: ignore[assignment]  # see above
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
@@ -80,13 +81,14 @@ def _deformable(conv: nn.Conv2d, mask: bool) -> DeformConv2dPack:
         conv.out_channels,
         conv.kernel_size,
         conv.stride,
-        conv.padding,  # type: ignore[arg-type]
+        conv.padding,  # type: ignore[arg-type]  # never a string here
         conv.dilation,
         conv.groups,
         bias=False,
         mask=mask,
     )
-    made.weight = conv.weight  # type: ignore[assignment]
+    assert isinstance(conv.weight, nn.Parameter)
+    made.weight = conv.weight
     return made
 
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier, default_classes
+from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._published import torchvision_weights
 
 
@@ -145,7 +146,7 @@ class DenseNet(Classifier):
             self.features.add_module(f"denseblock{i}", block)
         self.features.norm5 = nn.BatchNorm2d(channels)
         self.classifier = nn.Linear(channels, num_classes)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("imagenet", num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
-from fastcv.models.classification._classifier import Classifier, default_classes
+from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._published import torchvision_weights
 from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
 from fastcv.nn.layers.stochastic_depth import StochasticDepth
@@ -78,9 +79,9 @@ def scale_channels(channels: int, width: float) -> int:
         >>> scale_channels(32, 1.1), scale_channels(80, 1.2), scale_channels(11, 1.0)
         (32, 96, 16)
     """
-    wanted = channels * width
-    nearest = max(8, int(wanted + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * wanted else nearest
+    scaled = channels * width
+    nearest = max(8, int(scaled + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * scaled else nearest
 
 
 def scale_blocks(blocks: int, depth: float) -> int:
@@ -190,7 +191,7 @@ class EfficientNet(Classifier):
         self.features.append(conv_norm(inputs, 4 * inputs, 1, norm))
         linear = nn.Linear(4 * inputs, num_classes)
         self.classifier = nn.Sequential(nn.Dropout(dropout, inplace=True), linear)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("imagenet", num_classes)
         self.preprocessing = {
             **self.preprocessing,
             "resize": round(scaling.resolution * 256 / 224),

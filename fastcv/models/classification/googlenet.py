@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
+from fastcv.models._model import ignore_keys
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier, default_classes
+from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._published import torchvision_weights
+from fastcv.nn.init import fill
 from fastcv.nn.layers.local_response_norm import local_response_norm
 
 AUXILIARY_WEIGHT = 0.3  # in the loss
@@ -175,16 +178,16 @@ class GoogLeNet(Classifier):
                 for channels in (512, 528)
             )
         else:
-            self.register_load_state_dict_pre_hook(_leave_out_auxiliary)  # type: ignore[no-untyped-call]
+            ignore_keys(self, "aux1.", "aux2.")  # a checkpoint may have them
         self._initialize(paper)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("imagenet", num_classes)
 
     def _initialize(self, paper: bool) -> None:
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 if paper:
                     nn.init.xavier_uniform_(module.weight)
-                    nn.init.constant_(module.bias, 0.2)  # type: ignore[arg-type]
+                    fill(module.bias, 0.2)
                 else:
                     nn.init.normal_(module.weight, std=0.01)
 
@@ -229,12 +232,6 @@ class GoogLeNet(Classifier):
         for name, logits in (("aux1", output.aux1), ("aux2", output.aux2)):
             terms[name] = AUXILIARY_WEIGHT * super().loss(logits, targets)["cross_entropy"]
         return terms
-
-
-def _leave_out_auxiliary(_: nn.Module, state: dict[str, Any], prefix: str, *_rest: Any) -> None:
-    """A model without auxiliary classifiers takes a checkpoint that has them."""
-    for key in [key for key in state if key.startswith((f"{prefix}aux1.", f"{prefix}aux2."))]:
-        del state[key]
 
 
 @register(

@@ -1,4 +1,4 @@
-"""One linear layer: the least classifier that learns, on pixels or on another model's features."""
+"""One linear layer: the simplest classifier that learns, on pixels or another model's features."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import default_classes
 from fastcv.models.classification._on_features import Features, OnFeatures, pixels
 
 
@@ -41,7 +41,7 @@ class LinearClassifier(OnFeatures):
     ) -> None:
         super().__init__(features, preprocessing)
         self.fc = nn.Linear(in_features, num_classes)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("imagenet", num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``[B, num_classes]`` of images, or of vectors ``[B, D]`` where those are given.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fastcv.models.classification._classifier import default_classes
+from fastcv.classes import default_classes
 from fastcv.models.classification._on_features import Features, OnFeatures
 
 QUERIES, ROWS = 1024, 4096  # distances at a time: 32 MiB
@@ -31,8 +31,8 @@ class NearestNeighbors(OnFeatures):
     """The k nearest images vote; it is not trained, ``remember`` is all there is.
 
     Every distance is worked out, in float64 and a block at a time, so neighbours are exact and
-    memory stays bounded whatever the database's size. Which of equally near ones comes first is
-    not said.
+    memory stays bounded whatever the database's size. The order of equally near ones is not
+    specified.
 
     Args:
         k: neighbours that vote.
@@ -106,7 +106,7 @@ class NearestNeighbors(OnFeatures):
                 f"labels must be int64 [{len(images)}] of one image at least, got {labels.dtype} "
                 f"{list(labels.shape)}"
             )
-        classes = classes or default_classes(int(labels.max()) + 1)
+        classes = classes or default_classes("imagenet", int(labels.max()) + 1)
         if int(labels.min()) < 0 or int(labels.max()) >= len(classes):
             raise ValueError(
                 f"labels must be 0 to {len(classes) - 1}, got {int(labels.min())} to "
@@ -182,4 +182,4 @@ class NearestNeighbors(OnFeatures):
                 setattr(self, name, torch.empty_like(state[f"{prefix}{name}"]))
         super()._load_from_state_dict(state, prefix, *rest)
         if len(self.labels):
-            self.classes = self.classes or default_classes(int(self.labels.max()) + 1)
+            self.classes = self.classes or default_classes("imagenet", int(self.labels.max()) + 1)

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier, default_classes
+from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._published import torchvision_weights
 from fastcv.nn.backbones.resnet import ResNetTrunk
 
@@ -36,9 +37,9 @@ class ResNet(ResNetTrunk, Classifier):
     def __init__(self, depth: int, *, num_classes: int = 1000, **trunk: Any) -> None:
         super().__init__(depth, **trunk)
         self.fc = nn.Linear(self.out_channels[-1], num_classes)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("imagenet", num_classes)
 
-    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]  # a trunk gives maps
         """Logits ``[B, num_classes]`` of normalised images ``[B, 3, H, W]``."""
         return self.fc(self.stages(images)[-1].mean(dim=(2, 3)))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier, default_classes
+from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._published import timm_weights
 from fastcv.nn.backbones.resnet import ResidualBlock, conv
 from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
@@ -115,7 +116,7 @@ class SENet(Classifier):
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.dropout = nn.Dropout(dropout)
         self.last_linear = nn.Linear(inputs, num_classes)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("imagenet", num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -7,8 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier, default_classes
+from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._published import torchvision_weights
 from fastcv.nn.backbones.vgg import VGGTrunk
 
@@ -58,9 +59,9 @@ class VGG(VGGTrunk, Classifier):
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)
                 nn.init.zeros_(layer.bias)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("imagenet", num_classes)
 
-    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]  # a trunk gives maps
         """Logits ``[B, num_classes]`` of normalised images ``[B, 3, H, W]``, sides from 32."""
         maps = F.adaptive_avg_pool2d(self.features(images), 7)
         return self.classifier(maps.flatten(1))

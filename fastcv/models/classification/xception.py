@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier, default_classes
+from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._published import timm_weights
 from fastcv.nn.backbones.xception import XceptionTrunk
 
@@ -31,7 +32,7 @@ class Xception(XceptionTrunk, Classifier):
         super().__init__()
         self.bn4 = nn.BatchNorm2d(2048)
         self.fc = nn.Linear(2048, num_classes)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("imagenet", num_classes)
         # What the paper's input was, and the weights' is.
         self.preprocessing = {
             "resize": 333,
@@ -44,7 +45,7 @@ class Xception(XceptionTrunk, Classifier):
     def rename_key(self, key: str) -> str:
         return key.replace("last_linear.", "fc.")
 
-    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]  # a trunk gives maps
         """Logits ``[B, num_classes]`` of normalised images ``[B, 3, H, W]``."""
         x = self.relu(self.bn4(self.stages(images)[-1]))
         return self.fc(x.mean(dim=(2, 3)))

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier, default_classes
+from fastcv.models.classification._classifier import Classifier
+from fastcv.nn.init import fill
 from fastcv.nn.layers.local_response_norm import local_response_norm
 
 MAP_SIZE = 6  # of the last feature map, in cells
@@ -80,8 +82,8 @@ class ZFNet(Classifier):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.normal_(module.weight, std=0.01)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        self.classes = default_classes(num_classes)
+                fill(module.bias)
+        self.classes = default_classes("imagenet", num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``[B, num_classes]`` of normalised images ``[B, 3, H, W]``, as 224 x 224.

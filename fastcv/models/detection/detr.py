@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.classes import class_names
+from fastcv.classes import class_names, default_classes
 from fastcv.images import ImageInput, read_image
 from fastcv.models._model import evaluating
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._detector import Detector
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.detection.boxes import FoundBoxes
@@ -24,6 +23,7 @@ from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.nn.layers.sine_position import SinePosition
 from fastcv.nn.layers.transformer import Transformer, recorded_attention
 from fastcv.nn.losses.set_loss import SetLoss
+from fastcv.nn.precision import full_precision
 from fastcv.ops import box_convert
 from fastcv.results.attention_maps import AttentionMaps
 
@@ -145,7 +145,7 @@ class DETR(Detector):
         self.class_embed = nn.Linear(channels, num_classes + 1)
         self.bbox_embed = BoxHead(channels)
         self.set_loss = SetLoss()
-        self.classes = detector_classes("coco", num_classes)
+        self.classes = default_classes("coco", num_classes, with_background=True)
 
     def forward(self, images: Sequence[Tensor] | Tensor) -> DETROutput:
         """The network's outputs.
@@ -181,9 +181,7 @@ class DETR(Detector):
             padding,
             self.query_embed.weight,
         )
-        logits, boxes = self.class_embed(answers), self.bbox_embed(answers)
-        dtype = torch.promote_types(logits.dtype, torch.float32)
-        return logits.to(dtype), boxes.to(dtype)
+        return full_precision(self.class_embed(answers)), full_precision(self.bbox_embed(answers))
 
     def loss(self, output: DETROutput, targets: list[dict[str, Any]]) -> dict[str, Tensor]:
         """The paper's three terms for each decoder layer, each with a matching of its own.

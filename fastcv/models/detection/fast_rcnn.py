@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._proposals import (
     PROPOSALS,
     TakesProposals,
@@ -157,7 +157,9 @@ def _build(
         smooth_l1_beta=1.0,
     )
     transform = DetectionTransform(min_size, max_size)
-    return FastRCNN(backbone, roi_heads, transform, detector_classes("voc", num_classes))
+    return FastRCNN(
+        backbone, roi_heads, transform, default_classes("voc", num_classes, with_background=True)
+    )
 
 
 @register("fast_rcnn_vgg16", task="detection")

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from fastcv.classes import class_names
+from fastcv.classes import class_names, default_classes
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._two_stage import TwoStageDetector
 from fastcv.nn.backbones.fpn import LastLevelMaxPool
 from fastcv.nn.backbones.resnet import ResNetTrunk
@@ -177,7 +176,7 @@ def _with_fpn(
             batch_size_per_image=rois_per_image,
         ),
         DetectionTransform(min_size, max_size),
-        detector_classes("coco", num_classes),
+        default_classes("coco", num_classes, with_background=True),
     )
 
 
@@ -300,5 +299,9 @@ def fasterrcnn_vgg16(
     )
     transform = DetectionTransform(min_size, max_size)
     return FasterRCNN(
-        VGGBackbone(VGGTrunk(16)), rpn, roi_heads, transform, detector_classes("voc", num_classes)
+        VGGBackbone(VGGTrunk(16)),
+        rpn,
+        roi_heads,
+        transform,
+        default_classes("voc", num_classes, with_background=True),
     )

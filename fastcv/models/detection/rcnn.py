@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._feature_cache import FeatureCache
 from fastcv.models.detection._proposals import (
     PROPOSALS,
@@ -22,18 +22,11 @@ from fastcv.models.detection._proposals import (
 from fastcv.models.detection._rcnn_fit import DescribedImage, HardNegatives, RegressionPairs
 from fastcv.nn.backbones.alexnet import CHANNELS, MAP_SIZE, alexnet_grouped_features
 from fastcv.nn.detection.box_coder import BoxCoder
-from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.boxes import FoundBoxes, suppressed
 from fastcv.nn.detection.matching import BalancedSampler, Matcher
 from fastcv.nn.detection.targets import check_targets, without_crowds
 from fastcv.nn.detection.transform import IMAGENET_MEAN, IMAGENET_STD, check_images
-from fastcv.ops import (
-    batched_nms,
-    box_iou,
-    clip_boxes_to_image,
-    remove_small_boxes,
-    roi_align,
-    selective_search,
-)
+from fastcv.ops import box_iou, roi_align, selective_search
 
 CROPS = 64  # at a time
 NORM = 20.0  # of features in the mean before the SVMs see them; their C is meant for it
@@ -316,12 +309,15 @@ class RCNN(TakesProposals):
         ):
             scores = margin.sigmoid()
             proposal, row = (scores > score_threshold).nonzero(as_tuple=True)
-            boxes = self.box_coder.decode(offsets[proposal, row], image_proposals[proposal])
-            boxes = clip_boxes_to_image(boxes, (image.shape[1], image.shape[2]))
-            large = remove_small_boxes(boxes, min_size=1e-2)
-            boxes, label, score = boxes[large], row[large] + 1, scores[proposal, row][large]
-            keep = batched_nms(boxes, score, label, iou_threshold)[:max_detections]
-            found.append(FoundBoxes(boxes[keep], score[keep], label[keep]))
+            kept = suppressed(
+                self.box_coder.decode(offsets[proposal, row], image_proposals[proposal]),
+                scores[proposal, row],
+                row + 1,
+                (image.shape[1], image.shape[2]),
+                iou_threshold=iou_threshold,
+                max_detections=max_detections,
+            )
+            found.append(kept)
         return found
 
     def image_sizes(self, output: RCNNOutput) -> list[tuple[int, int]]:
@@ -346,7 +342,7 @@ def rcnn_alexnet(*, num_classes: int = 21) -> RCNN:
         nn.Linear(4096, 4096),
         nn.ReLU(inplace=True),
     )
-    classes = detector_classes("voc", num_classes)
+    classes = default_classes("voc", num_classes, with_background=True)
     return RCNN(alexnet_grouped_features(), classifier, map_numbers, 4096, classes)
 
 
@@ -374,7 +370,7 @@ def rcnn_small(*, num_classes: int = 21, width: int = 32, crop_size: int = 48) -
         classifier,
         map_numbers,
         numbers,
-        detector_classes("voc", num_classes),
+        default_classes("voc", num_classes, with_background=True),
         crop_size=crop_size,
         context=crop_size // 12,
     )

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.classes import class_names
+from fastcv.classes import class_names, default_classes
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._dense_detector import DenseDetector, DenseOutput
 from fastcv.nn.backbones.fpn import LastLevelP6P7
 from fastcv.nn.backbones.resnet import ResNetTrunk
@@ -192,7 +191,7 @@ def _retinanet(
         RetinaNetHead(fpn_channels, anchors.anchors_per_cell(), num_classes, norm_layer),
         anchors,
         DetectionTransform(min_size, max_size),
-        detector_classes("coco", num_classes),
+        default_classes("coco", num_classes, with_background=True),
         box_loss,
     )
 

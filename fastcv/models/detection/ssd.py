@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.classes import class_names
+from fastcv.classes import class_names, default_classes
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._dense_detector import DenseDetector, DenseOutput
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.backbones.ssd_backbone import SSDVGG, SSDResNet, xavier
@@ -222,7 +221,7 @@ def _with_vgg(size: int, dataset: str, num_classes: int | None, trainable_layers
             clip_centres=dataset == "voc",
         ),
         DetectionTransform(mean=VGG_MEAN, std=VGG_STD, size_divisible=1, fixed_size=(size, size)),
-        detector_classes(dataset, count),
+        default_classes(dataset, count, with_background=True),
     )
 
 
@@ -293,5 +292,5 @@ def ssd_resnet18(
         SSDResNet(ResNetTrunk(18, width=width), extra_channels),
         PriorBoxes([(2,), (2, 3), (2, 3), (2, 3), (2,)], scales),
         DetectionTransform(size_divisible=1, fixed_size=(size, size)),
-        detector_classes("coco", num_classes),
+        default_classes("coco", num_classes, with_background=True),
     )

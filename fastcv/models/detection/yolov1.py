@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection._darknet import read_darknet
 from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
@@ -19,6 +19,7 @@ from fastcv.nn.detection.transform import DetectionTransform, ImageBatch
 from fastcv.nn.init import fill
 from fastcv.nn.layers.locally_connected import LocallyConnected2d
 from fastcv.nn.losses.yolo_loss import CellPredictions, YOLOLoss
+from fastcv.nn.precision import full_precision
 from fastcv.ops import batched_nms, box_convert, clip_boxes_to_image
 
 POOL = "pool"
@@ -132,7 +133,7 @@ class YOLOv1(Detector):
         classes, confidence, places = (p.unflatten(1, (self.grid, self.grid, -1)) for p in parts)
         boxed = torch.cat([places.unflatten(3, (boxes, 4)), confidence[..., None]], dim=-1)
         predictions = torch.cat([boxed.flatten(3), classes], dim=-1)
-        return predictions.to(torch.promote_types(predictions.dtype, torch.float32))
+        return full_precision(predictions)
 
     def split(self, predictions: Tensor) -> CellPredictions:
         """The parts of ``predictions``."""
@@ -257,7 +258,7 @@ def yolov1(
 
     Source: Redmon et al. (2016), figure 3.
     """
-    classes = detector_classes("voc", num_classes)
+    classes = default_classes("voc", num_classes, with_background=True)
     channels = 1024 * width // 64
     first = nn.Linear(channels * grid**2, hidden)
     nn.init.kaiming_normal_(first.weight, a=0.1)
@@ -287,7 +288,7 @@ def yolov1_darknet(*, num_classes: int = 21) -> YOLOv1:
 
     Source: darknet, ``cfg/yolov1.cfg``.
     """
-    classes = detector_classes("voc", num_classes)
+    classes = default_classes("voc", num_classes, with_background=True)
     head = nn.Sequential(
         LocallyConnected2d(1024, 256, (7, 7)),
         nn.LeakyReLU(0.1),

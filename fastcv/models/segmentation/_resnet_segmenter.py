@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.models.segmentation._segmenter import Segmenter, SegmenterOutput, default_classes
+from fastcv.classes import default_classes
+from fastcv.models._model import ignore_keys
+from fastcv.models.segmentation._segmenter import Segmenter, SegmenterOutput
 from fastcv.nn.backbones.resnet import ResNetTrunk, conv
 
 
@@ -52,8 +52,8 @@ class ResNetSegmenter(Segmenter):
         if aux_loss:
             self.aux_classifier = FCNHead(backbone.out_channels[2], num_classes)
         else:
-            self.register_load_state_dict_pre_hook(_leave_out_auxiliary)  # type: ignore[no-untyped-call]
-        self.classes = default_classes(num_classes)
+            ignore_keys(self, "aux_classifier.")  # a checkpoint may have it
+        self.classes = default_classes("voc", num_classes)
 
     def forward(self, images: Tensor) -> Tensor | SegmenterOutput:
         """Logits ``[B, num_classes, H, W]`` of normalised images ``[B, 3, H, W]``.
@@ -70,9 +70,3 @@ class ResNetSegmenter(Segmenter):
 def enlarged(scores: Tensor, images: Tensor) -> Tensor:
     """Scores interpolated to the height and width of the images."""
     return F.interpolate(scores, images.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def _leave_out_auxiliary(_: nn.Module, state: dict[str, Any], prefix: str, *_rest: Any) -> None:
-    """A model without an auxiliary head takes a checkpoint that has one."""
-    for key in [key for key in state if key.startswith(f"{prefix}aux_classifier.")]:
-        del state[key]

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fastcv.classes import class_names
 from fastcv.models._image_model import ImageModel
 from fastcv.models.segmentation._tiles import label_tiles
 from fastcv.nn.losses.segmentation_losses import dice_loss, pixel_cross_entropy, pixel_focal_loss
@@ -29,12 +28,6 @@ class SegmenterOutput(NamedTuple):
 
     logits: Tensor
     aux: Tensor
-
-
-def default_classes(num_classes: int) -> tuple[str, ...]:
-    """VOC's names where there are 21 classes, ``class 0`` and so on elsewhere."""
-    names = class_names("voc")
-    return names if num_classes == len(names) else tuple(f"class {i}" for i in range(num_classes))
 
 
 class Segmenter(ImageModel):
@@ -105,8 +98,8 @@ class Segmenter(ImageModel):
                 only a row of tiles is in memory; there are no scores.
             overlap: how many pixels neighbouring tiles share at least; by default a quarter of
                 the tile. The outer quarter of it is context only.
-            scales: factors by which the image, or the tile, is enlarged; what the network says of
-                each is brought back to the image's size, and probabilities are averaged.
+            scales: factors by which the image, or the tile, is enlarged. The logits of each are
+                resized to the image's size, and probabilities are averaged.
             flip: average with the mirrored image too.
             keep_scores: whether results have ``scores``, ``[C, H, W]``.
             progress: show a bar of the tiles.
@@ -151,7 +144,7 @@ class Segmenter(ImageModel):
         return total.div_(len(scales) * (2 if flip else 1))
 
     def logits(self, batch: Tensor) -> Tensor:
-        """What ``predict`` asks of prepared images; for a ``forward`` that leaves out a border."""
+        """Logits of prepared images, for ``predict``; another where ``forward`` cuts a border."""
         return self(batch)
 
     def postprocess(self, output: Tensor) -> list[Segmentation]:

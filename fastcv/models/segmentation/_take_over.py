@@ -26,14 +26,14 @@ def take_over(model: nn.Module, trained: nn.Module, new: tuple[str, ...]) -> Non
     for name, weight in zip(("fc6", "fc7"), linear, strict=False):
         state[f"{name}.weight"] = state[weight]
         state[f"{name}.bias"] = state[weight.replace("weight", "bias")]
-    known = {}
+    shared = {}
     for key, value in model.state_dict().items():
         if key in state and state[key].numel() == value.numel():
-            known[key] = state[key].view_as(value)
+            shared[key] = state[key].view_as(value)
         elif not key.startswith(new):
-            theirs = list(state[key].shape) if key in state else "missing"
+            got = list(state[key].shape) if key in state else "missing"
             raise ValueError(
                 f"trained must have the same layers as {type(model).__name__}: of "
-                f"{type(trained).__name__} {key} is {theirs}, must be {list(value.shape)}"
+                f"{type(trained).__name__} {key} is {got}, must be {list(value.shape)}"
             )
-    model.load_state_dict(known, strict=False)
+    model.load_state_dict(shared, strict=False)

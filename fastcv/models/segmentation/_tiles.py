@@ -20,7 +20,7 @@ class Span(NamedTuple):
     until: int
     """Where the next begins; the end, if there is none."""
     weights: Tensor
-    """``[end - start]``: what the tile counts, from 0 to 1."""
+    """``[end - start]``: the tile's weight in the mean, from 0 to 1."""
 
 
 def label_tiles(
@@ -43,7 +43,7 @@ def label_tiles(
         image: ``[3, H, W]``.
         tile: the tiles' height and width, a multiple of 32, at least 64;
             the last ones are up to 31 larger.
-        overlap: the least number of pixels that neighbours share; a quarter of the tile if None.
+        overlap: the minimum of pixels that neighbours share; a quarter of the tile if None.
         progress: show a bar.
 
     Returns:
@@ -73,7 +73,7 @@ def label_tiles(
                 scores = scores * (row.weights[:, None] * column.weights).to(scores)
                 if left is not None:
                     scores[:, :, : left.shape[2]] += left
-                # To the right of `until` the next tile has its say, below it the next row.
+                # To the right of `until` the next tile counts too, below it the next row.
                 left = scores[:, :, column.until - column.start :]
                 scores = scores[:, :, : column.until - column.start]
                 if above:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.segmentation._segmenter import Segmenter, default_classes
+from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.nn.backbones.vgg import VGGTrunk
+from fastcv.nn.init import fill
 
 STRIDES = (2, 2, 2, 1, 1)  # of the five pools
 
@@ -57,8 +59,8 @@ class DeepLabV1(Segmenter):
         self.dropout = nn.Dropout(dropout)
         for layer in (self.fc6, self.fc7, self.fc8):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        self.classes = default_classes(num_classes)
+            fill(layer.bias)
+        self.classes = default_classes("voc", num_classes)
 
     def scores(self, images: Tensor) -> Tensor:
         """Logits ``[B, num_classes, H / 8, W / 8]``, sizes rounded up."""

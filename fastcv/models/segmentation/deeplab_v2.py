@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.segmentation._segmenter import Segmenter, default_classes
+from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.nn.backbones.resnet import conv
+from fastcv.nn.init import fill
 
 
 class DeepLabV2Output(NamedTuple):
@@ -55,7 +57,7 @@ class ASPPSum(nn.Module):
         for i, rate in enumerate(rates):
             layer = nn.Conv2d(inputs, num_classes, 3, padding=rate, dilation=rate)
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            fill(layer.bias)
             self.add_module(f"c{i}", layer)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,7 +71,7 @@ class DeepLabV2(Segmenter):
     """ResNet-101 at an eighth of the image's size, ASPP, the largest score over three scales.
 
     Its keys are those of kazuto1011's port of the authors' Caffe models; checkpoints of its older
-    forms load too. Those want what Caffe's networks saw, which ``preprocessing`` is: BGR, in
+    forms load too. Their images are those of Caffe, as ``preprocessing`` has it: BGR, in
     [0, 255], the mean taken off.
 
     Args:
@@ -122,7 +124,7 @@ class DeepLabV2(Segmenter):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         self.aspp = ASPPSum(inputs, num_classes, atrous_rates)
         self.extra_scales = tuple(scales)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("voc", num_classes)
         self.preprocessing = {
             "channel_order": "bgr",
             "mean": (104.008 / 255, 116.669 / 255, 122.675 / 255),
@@ -156,7 +158,9 @@ class DeepLabV2(Segmenter):
             return DeepLabV2Output(logits, scales)
         return logits
 
-    def loss(self, output: Tensor | DeepLabV2Output, targets: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+    def loss(  # type: ignore[override]  # the output is of another kind
+        self, output: Tensor | DeepLabV2Output, targets: Tensor
+    ) -> dict[str, Tensor]:
         """The cross-entropy of the fused scores, and of each scale's.
 
         Each is that of ``Segmenter.loss``; scales are compared with as many of the labels as they

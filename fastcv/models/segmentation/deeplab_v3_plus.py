@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.segmentation._segmenter import Segmenter, default_classes
+from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.models.segmentation.deeplab_v3 import DILATED_STAGES, RATES, check_output_stride
 from fastcv.nn.backbones.aligned_xception import AlignedXceptionTrunk
 from fastcv.nn.backbones.resnet import ResNetTrunk, conv
@@ -130,7 +131,7 @@ class DeepLabV3Plus(Segmenter):
         self.backbone = backbone
         low, *_, high = backbone.out_channels
         self.classifier = Decoder(low, high, num_classes, atrous_rates, decoder_channels, separable)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("voc", num_classes)
 
     def rename_key(self, key: str) -> str:
         for pattern, new in RENAMED:

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.segmentation._segmenter import Segmenter, default_classes
+from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.models.segmentation._take_over import take_over
 from fastcv.nn.backbones.vgg import CONVOLUTIONS, VGGTrunk
+from fastcv.nn.init import fill
 from fastcv.nn.layers.transposed_conv import ConvTranspose2d, bilinear_kernel
 
 PADDING = 100  # of the first convolution: an image of one pixel still fills the 7 x 7 of fc6
@@ -56,11 +58,11 @@ class FCN(Segmenter):
         self.fc7 = nn.Conv2d(64 * width, 64 * width, 1)
         for layer in (self.fc6, self.fc7):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            fill(layer.bias)
         self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(dropout)
         self.score_fr = _score(64 * width, num_classes)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("voc", num_classes)
 
     def scores(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The classes' scores at a 32nd of the size, and the maps after the third and fourth pool.
@@ -206,8 +208,8 @@ class FCN8s(FCN):
 def _score(channels: int, num_classes: int) -> nn.Conv2d:
     """Scores by a 1x1 convolution, which start at zero: every class is as likely."""
     layer = nn.Conv2d(channels, num_classes, 1)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    fill(layer.weight)
+    fill(layer.bias)
     return layer
 
 

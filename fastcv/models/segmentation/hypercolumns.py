@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.classes import default_classes
 from fastcv.models._image_model import ImageModel
 from fastcv.models._registry import register
-from fastcv.models.segmentation._segmenter import Segmenter, default_classes
+from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.models.segmentation._take_over import take_over
 from fastcv.nn.backbones.alexnet import alexnet_features
 from fastcv.nn.backbones.vgg import VGGTrunk
 from fastcv.nn.detection.box_heatmaps import expanded, paste_heatmaps
+from fastcv.nn.init import fill
 from fastcv.ops import roi_align
 from fastcv.results import Detections, Instances
 
@@ -31,7 +33,7 @@ VGG16 = {"pool1": 4, "pool2": 9, "pool3": 16, "conv4": 22, "pool4": 23, "conv5":
 class Hypercolumns(ImageModel):
     """A classifier with classifiers of pixels on several of its layers, summed after upsampling.
 
-    A pixel's hypercolumn is what all chosen layers say above it, interpolated and stacked. A linear
+    A pixel's hypercolumn is the chosen layers' maps at it, interpolated and stacked. A linear
     classifier of hypercolumns is a sum of linear classifiers of the layers, and those commute with
     interpolation: so each layer is classified at its own size, and only scores are enlarged. There
     is a classifier for each place of a K x K grid on the box, for a pixel means something else at
@@ -96,11 +98,11 @@ class Hypercolumns(ImageModel):
         self.bias = nn.Parameter(torch.zeros(outputs))
         for layer in (self.fc6, self.fc7):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            fill(layer.bias)
         for classifier in self.classifiers.values():
-            nn.init.zeros_(classifier.weight)  # type: ignore[arg-type]
+            fill(classifier.weight)
         self.register_buffer("grid_weights", grid_weights(grid, heatmap_size), persistent=False)
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("voc", num_classes)
 
     def _widths(self) -> dict[str, int]:
         """Channels of the layers among the convolutions."""
@@ -129,7 +131,7 @@ class Hypercolumns(ImageModel):
     def hypercolumns(self, crops: Tensor) -> Tensor:
         """The hypercolumn of each of a heatmap's pixels, ``[N, channels of all layers, h, w]``.
 
-        For those who want features; ``forward`` needs less, and says the same as classifiers of
+        For those who need features; ``forward`` needs less, and gives the same as classifiers of
         these.
 
         Args:
@@ -172,7 +174,7 @@ class Hypercolumns(ImageModel):
         self.preprocessing = {key: preprocessing[key] for key in ("mean", "std")}
 
     def loss(self, output: Tensor, targets: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """The mean log loss of the pixels of each box's own class's heatmap.
+        """The mean log loss of the pixels of the heatmap of each box's class.
 
         Args:
             output: of ``forward``.
@@ -182,16 +184,16 @@ class Hypercolumns(ImageModel):
         Raises:
             ValueError: targets of another shape or dtype, or a label that no class has.
         """
-        labels, wanted = targets
+        labels, target_heatmaps = targets
         n, classes, *size = output.shape
         if list(labels.shape) != [n] or labels.dtype != torch.int64:
             raise ValueError(f"labels must be int64 [{n}], got {labels.dtype} {list(labels.shape)}")
-        if list(wanted.shape) != [n, *size]:
-            raise ValueError(f"heatmaps must be {[n, *size]}, got {list(wanted.shape)}")
+        if list(target_heatmaps.shape) != [n, *size]:
+            raise ValueError(f"heatmaps must be {[n, *size]}, got {list(target_heatmaps.shape)}")
         if bool(((labels < 0) | (labels >= classes)).any()):
             raise ValueError(f"labels must be 0 to {classes - 1}, got {labels.tolist()}")
-        own = output[torch.arange(n, device=output.device), labels]
-        return {"log_loss": F.binary_cross_entropy(own, wanted.to(own.dtype))}
+        heatmaps = output[torch.arange(n, device=output.device), labels]
+        return {"log_loss": F.binary_cross_entropy(heatmaps, target_heatmaps.to(heatmaps.dtype))}
 
     def crop(self, image: Tensor, boxes: Tensor) -> Tensor:
         """What ``forward`` takes: each box, enlarged by a fifth, as 224 x 224 pixels, normalised.
@@ -249,23 +251,24 @@ class Hypercolumns(ImageModel):
             found = self._as_detections(boxes, labels, (image.shape[1], image.shape[2]))
             image = self.as_float(image)
             parts = torch.split(found.boxes.to(image), AT_A_TIME)
-            heatmaps = torch.cat([self(self.crop(image, some)) for some in parts])
+            heatmaps = torch.cat([self(self.crop(image, part)) for part in parts])
             results += self.postprocess(heatmaps, found, **options)
         return results
 
     def postprocess(
         self, output: Tensor, boxes: Detections, *, threshold: float = 0.5
     ) -> list[Instances]:
-        """One picture's boxes with the masks of their own classes' heatmaps.
+        """One picture's boxes with the masks of their classes' heatmaps.
 
         Args:
             output: of ``forward``.
             boxes: where in the picture, and with what labels.
-            threshold: the least probability of a mask's pixels.
+            threshold: the minimum probability of a mask's pixels.
         """
         boxes = boxes.to(output.device)
-        own = output[torch.arange(len(boxes), device=output.device), boxes.labels]
-        masks = paste_heatmaps(own, expanded(boxes.boxes, EXPANSION), boxes.image_size, threshold)
+        heatmaps = output[torch.arange(len(boxes), device=output.device), boxes.labels]
+        places = expanded(boxes.boxes, EXPANSION)
+        masks = paste_heatmaps(heatmaps, places, boxes.image_size, threshold)
         return [Instances(**vars(boxes), masks=masks)]
 
     def _as_detections(self, boxes: Any, labels: Any, size: tuple[int, int]) -> Detections:
@@ -291,9 +294,9 @@ class Hypercolumns(ImageModel):
 
 
 def grid_weights(grid: int, size: int) -> Tensor:
-    """How much the classifier of each of a grid's places says at each pixel of a heatmap.
+    """The weight of the classifier of each of a grid's places at each pixel of a heatmap.
 
-    Each is the whole truth in the middle of its cell, and in between two or four share it.
+    In the middle of its cell a classifier counts alone; in between two or four share a pixel.
 
     Args:
         grid: K.

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.classes import default_classes
 from fastcv.images import grey
 from fastcv.models._registry import register
-from fastcv.models.segmentation._segmenter import Segmenter, default_classes
+from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.nn.layers.transposed_conv import ConvTranspose2d
 
 LEVELS = 4
@@ -131,7 +132,7 @@ class UNet(Segmenter):
         self.up3 = Up(three, two // factor, bilinear=bilinear, crop=crops[2])
         self.up4 = Up(two, one, bilinear=bilinear, crop=crops[3])
         self.outc = nn.Sequential(OrderedDict(conv=nn.Conv2d(one, num_classes, 1)))
-        self.classes = default_classes(num_classes)
+        self.classes = default_classes("voc", num_classes)
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 # What one output sums: of kernels that do not overlap one value of each channel.

@@ -63,7 +63,7 @@ class UNetPaper(UNet):
             )
         return self.down_and_up(images)
 
-    def loss(  # type: ignore[override]
+    def loss(  # type: ignore[override]  # labels may come with weights
         self, output: Tensor, targets: Tensor | tuple[Tensor, Tensor]
     ) -> dict[str, Tensor]:
         """The mean over pixels of their cross-entropies times their weights, equation 1.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from fastcv.nn.detection.box_coder import BoxCoder
 from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.precision import full_precision
 from fastcv.ops import batched_nms, clip_boxes_to_image
 
 
@@ -20,7 +20,7 @@ def per_anchor(x: Tensor, columns: int) -> Tensor:
         columns: numbers of an anchor.
 
     Returns:
-        ``[B, H * W * A, columns]``, at least float32: boxes and losses lose too much below.
+        ``[B, H * W * A, columns]``, at least float32.
 
     Example:
         >>> import torch
@@ -31,8 +31,7 @@ def per_anchor(x: Tensor, columns: int) -> Tensor:
                  [1., 3.],
                  [5., 7.]]])
     """
-    x = x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, columns)
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return full_precision(x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, columns))
 
 
 class Candidates(NamedTuple):

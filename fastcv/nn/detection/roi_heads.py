@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv.nn.detection.box_coder import BoxCoder
-from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.boxes import FoundBoxes, suppressed
 from fastcv.nn.detection.matching import BETWEEN, BalancedSampler, Matcher
-from fastcv.ops import RoIPool, batched_nms, box_iou, clip_boxes_to_image, remove_small_boxes
+from fastcv.nn.precision import full_precision
+from fastcv.ops import RoIPool, box_iou
 
 
 class SingleLevelRoIPool(nn.Module):
@@ -140,8 +141,7 @@ class RoIHeads(nn.Module):
         """
         pooled = self.box_roi_pool(features, list(proposals), list(image_sizes))
         logits, deltas = self.box_predictor(self.box_head(pooled))
-        dtype = torch.promote_types(logits.dtype, torch.float32)
-        return logits.to(dtype), deltas.to(dtype).unflatten(1, (-1, 4))
+        return full_precision(logits), torch.unflatten(full_precision(deltas), 1, (-1, 4))
 
     def loss(
         self,
@@ -233,10 +233,13 @@ class RoIHeads(nn.Module):
             # Only what can be found is decoded, a few of the proposals times classes.
             proposal, label = (scores[:, 1:] > score_threshold).nonzero(as_tuple=True)
             label = label + 1
-            boxes = self.box_coder.decode(offsets[proposal, label], image_proposals[proposal])
-            boxes = clip_boxes_to_image(boxes, size)
-            large = remove_small_boxes(boxes, min_size=1e-2)
-            boxes, label, score = boxes[large], label[large], scores[proposal, label][large]
-            keep = batched_nms(boxes, score, label, iou_threshold)[:max_detections]
-            found.append(FoundBoxes(boxes[keep], score[keep], label[keep]))
+            kept = suppressed(
+                self.box_coder.decode(offsets[proposal, label], image_proposals[proposal]),
+                scores[proposal, label],
+                label,
+                size,
+                iou_threshold=iou_threshold,
+                max_detections=max_detections,
+            )
+            found.append(kept)
         return found

@@ -13,6 +13,7 @@ from fastcv.nn.detection.anchors import AnchorGenerator
 from fastcv.nn.detection.box_coder import BoxCoder
 from fastcv.nn.detection.matching import BETWEEN, BalancedSampler, Matcher
 from fastcv.nn.init import fill
+from fastcv.nn.precision import full_precision
 from fastcv.ops import batched_nms, box_iou, clip_boxes_to_image, remove_small_boxes
 
 
@@ -62,9 +63,9 @@ class RPNHead(nn.Module):
                 # softmax(background, object) is the sigmoid of the difference.
                 background, thing = logits.chunk(2, dim=1)
                 logits = thing - background
-            objectness.append(_full(logits.permute(0, 2, 3, 1).flatten(1)))
+            objectness.append(full_precision(logits.permute(0, 2, 3, 1).flatten(1)))
             offsets = self.bbox_pred(hidden)  # A * 4 channels, the four of an anchor together
-            deltas.append(_full(offsets.permute(0, 2, 3, 1).reshape(len(offsets), -1, 4)))
+            deltas.append(full_precision(offsets.permute(0, 2, 3, 1).reshape(len(offsets), -1, 4)))
         return objectness, deltas
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
@@ -224,8 +225,3 @@ class RegionProposalNetwork(nn.Module):
 def _crosses_boundary(anchors: Tensor, size: tuple[int, int]) -> Tensor:
     x1, y1, x2, y2 = anchors.unbind(-1)
     return (x1 < 0) | (y1 < 0) | (x2 > size[1]) | (y2 > size[0])
-
-
-def _full(x: Tensor) -> Tensor:
-    """At least float32: boxes and losses lose too much in half precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))

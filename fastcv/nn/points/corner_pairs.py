@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fastcv.nn.points.heads import CornerMaps
 from fastcv.nn.points.heatmaps import Peaks, find_peaks
+from fastcv.nn.precision import full_precision
 
 
 class Pairs(NamedTuple):
@@ -64,8 +65,7 @@ def pair_corners(
 
 def peaks_of(logits: Tensor, k: int) -> Peaks:
     """The ``k`` highest peaks of a heatmap's sigmoid, at least float32."""
-    full = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return find_peaks(full.sigmoid(), k)
+    return find_peaks(full_precision(logits).sigmoid(), k)
 
 
 def central_region(boxes: Tensor, n: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fastcv.nn.precision import full_precision
+
 
 def heatmap_focal_loss(
     logits: Tensor, target: Tensor, alpha: float = 2.0, beta: float = 4.0
@@ -32,7 +34,7 @@ def heatmap_focal_loss(
         >>> heatmap_focal_loss(torch.zeros(3), torch.tensor([1.0, 0.5, 0.0]))  # log 2 / 4 * 33 / 16
         tensor(0.3574)
     """
-    logits = _full(logits)
+    logits = full_precision(logits)
     ones = target == 1
     p = logits.sigmoid()
     hit = (1 - p) ** alpha * F.logsigmoid(logits)
@@ -62,7 +64,7 @@ def pull_push_loss(first: Tensor, second: Tensor, margin: float = 1.0) -> tuple[
         >>> pull_push_loss(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 1.0]))
         (tensor(0.2500), tensor(0.5000))
     """
-    first, second = _full(first), _full(second)
+    first, second = full_precision(first), full_precision(second)
     count = len(first)
     mean = (first + second) / 2
     pull = ((first - mean) ** 2 + (second - mean) ** 2).sum() / max(count, 1)
@@ -83,7 +85,8 @@ def offset_loss(predictions: Tensor, targets: Tensor) -> Tensor:
         >>> offset_loss(torch.tensor([[0.5, 2.0]]), torch.tensor([[0.0, 0.0]]))  # 0.125 + 1.5
         tensor(1.6250)
     """
-    return F.smooth_l1_loss(_full(predictions), targets, reduction="sum") / max(len(targets), 1)
+    total = F.smooth_l1_loss(full_precision(predictions), targets, reduction="sum")
+    return total / max(len(targets), 1)
 
 
 def l1_loss(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -97,9 +100,5 @@ def l1_loss(predictions: Tensor, targets: Tensor) -> Tensor:
         >>> l1_loss(torch.tensor([[0.5, 2.0]]), torch.tensor([[0.0, 0.0]]))
         tensor(2.5000)
     """
-    return F.l1_loss(_full(predictions), targets, reduction="sum") / max(len(targets), 1)
-
-
-def _full(x: Tensor) -> Tensor:
-    """At least float32: sums over maps lose too much in half precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    total = F.l1_loss(full_precision(predictions), targets, reduction="sum")
+    return total / max(len(targets), 1)

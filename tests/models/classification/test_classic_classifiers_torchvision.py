@@ -59,8 +59,8 @@ def initialize(model):
 def test_keys_and_shapes(name):
     with torch.device("meta"):
         ours, peer = create_model(name), getattr(peers, name)()
-    wanted = {k: v.shape for k, v in peer.state_dict().items()}
-    assert {k: v.shape for k, v in ours.state_dict().items()} == wanted
+    expected = {k: v.shape for k, v in peer.state_dict().items()}
+    assert {k: v.shape for k, v in ours.state_dict().items()} == expected
 
 
 def check_gradients(ours, peer):
@@ -91,10 +91,10 @@ def test_same_logits_and_gradients(name, size):
     ours = small(functools.partial(create_model, name), dropout=0)
     ours.load_state_dict(peer.state_dict())
     x, labels = torch.randn(2, 3, *size), torch.tensor([1, 6])
-    logits, wanted = ours(x), peer(x)
-    torch.testing.assert_close(logits, wanted, rtol=1e-4, atol=1e-4)
+    logits, expected = ours(x), peer(x)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
     sum(ours.loss(logits, labels).values()).backward()
-    cross_entropy(wanted, labels).backward()
+    cross_entropy(expected, labels).backward()
     check_gradients(ours, peer)
     ours.eval(), peer.eval()  # with the statistics that this step gathered
     with torch.no_grad():
@@ -112,13 +112,13 @@ def test_googlenet_and_its_auxiliary_classifiers(transform_input):
     # In float64: rounding of the input's transform may turn a maximum or a ReLU over.
     ours.double(), peer.double()
     x, labels = torch.randn(2, 3, 64, 96, dtype=torch.double), torch.tensor([1, 6])
-    output, wanted = ours(x), peer(x)
-    torch.testing.assert_close(output.logits, wanted.logits, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(output.aux1, wanted.aux_logits1, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(output.aux2, wanted.aux_logits2, rtol=1e-4, atol=1e-4)
+    output, expected = ours(x), peer(x)
+    torch.testing.assert_close(output.logits, expected.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(output.aux1, expected.aux_logits1, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(output.aux2, expected.aux_logits2, rtol=1e-4, atol=1e-4)
     sum(ours.loss(output, labels).values()).backward()
-    first, second = (cross_entropy(x, labels) for x in (wanted.aux_logits1, wanted.aux_logits2))
-    (cross_entropy(wanted.logits, labels) + 0.3 * first + 0.3 * second).backward()
+    first, second = (cross_entropy(x, labels) for x in (expected.aux_logits1, expected.aux_logits2))
+    (cross_entropy(expected.logits, labels) + 0.3 * first + 0.3 * second).backward()
     check_gradients(ours, peer)
     ours.eval(), peer.eval()
     with torch.no_grad():

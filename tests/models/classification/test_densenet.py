@@ -41,9 +41,9 @@ def test_memory_efficient_has_the_same_gradients_and_keeps_less():
         size = sum({t.untyped_storage().data_ptr(): t.numel() for t in activations}.values())
         return [p.grad for p in model.parameters()], size
 
-    wanted, all_kept = gradients_and_kept(plain)
+    expected, all_kept = gradients_and_kept(plain)
     got, less_kept = gradients_and_kept(efficient)
-    for a, b in zip(got, wanted, strict=True):
+    for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
     assert less_kept < 0.5 * all_kept
 

@@ -49,8 +49,8 @@ def test_optimized_and_exported_say_the_same(name):
 @pytest.mark.parametrize("shape", [(1, 30, 40), (3, 1, 1), (3, 50, 1), (1, 1, 70)])
 def test_odd_pictures(name, shape):
     model, _ = make(name)
-    (said,) = model.predict(torch.rand(shape))
-    assert said.scores.shape == (5,) and abs(float(said.scores.sum()) - 1) < 1e-5
+    (predicted,) = model.predict(torch.rand(shape))
+    assert predicted.scores.shape == (5,) and abs(float(predicted.scores.sum()) - 1) < 1e-5
 
 
 def test_very_long_pictures_are_seen_in_the_middle():

@@ -99,7 +99,8 @@ def test_reads_digits_of_writers_it_has_not_seen():
             optimizer.step()
     results = model.predict(list(images[1300:]), batch_size=500)
     right = [
-        said.top(1)[0][0] == str(int(y)) for said, y in zip(results, labels[1300:], strict=True)
+        predicted.top(1)[0][0] == str(int(y))
+        for predicted, y in zip(results, labels[1300:], strict=True)
     ]
     assert sum(right) / len(right) > 0.85  # 0.90
 

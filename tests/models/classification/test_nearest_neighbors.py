@@ -61,8 +61,8 @@ def test_features_of_a_model(tmp_path):
     assert not network.training and not any(p.requires_grad for p in network.parameters())
     with torch.no_grad():
         torch.testing.assert_close(model.database, network(batch))
-    said = model.predict(pictures, batch_size=3)
-    assert [s.top(1)[0] for s in said] == [(model.classes[i], 1.0) for i in labels]
+    predicted = model.predict(pictures, batch_size=3)
+    assert [s.top(1)[0] for s in predicted] == [(model.classes[i], 1.0) for i in labels]
     torch.save(model.state_dict(), tmp_path / "database.pth")
     again = NearestNeighbors(k=1, features=create_model("resnet18", width=4, num_classes=8))
     again.load_state_dict(torch.load(tmp_path / "database.pth"))
@@ -72,8 +72,8 @@ def test_features_of_a_model(tmp_path):
 def test_pixels_of_pictures():
     dark, light = torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32)
     model = NearestNeighbors(k=1).remember(torch.cat([dark, light]), torch.tensor([0, 1]))
-    said = model.predict([torch.full((1, 5, 7), 0.2), torch.full((3, 40, 1), 0.9)])
-    assert [s.top(1) for s in said] == [[("class 0", 1.0)], [("class 1", 1.0)]]
+    predicted = model.predict([torch.full((1, 5, 7), 0.2), torch.full((3, 40, 1), 0.9)])
+    assert [s.top(1) for s in predicted] == [[("class 0", 1.0)], [("class 1", 1.0)]]
 
 
 def test_errors():

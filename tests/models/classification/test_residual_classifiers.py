@@ -82,9 +82,9 @@ def test_optimized(model):
     left = sum(isinstance(m, nn.BatchNorm2d) for m in fast.modules())
     assert left == (7 + 2 + 1 if isinstance(model, DenseNet) else 0)
     with torch.no_grad():
-        wanted = model(x)
+        expected = model(x)
         torch.testing.assert_close(
-            fast(x), wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max())
+            fast(x), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max())
         )
 
 
@@ -96,8 +96,8 @@ def test_exported(model):
 
 
 def test_predicts_a_picture(model):
-    (said,) = model.predict(torch.rand(3, 40, 60))
-    assert said.scores.shape == (5,) and abs(float(said.scores.sum()) - 1) < 1e-5
+    (predicted,) = model.predict(torch.rand(3, 40, 60))
+    assert predicted.scores.shape == (5,) and abs(float(predicted.scores.sum()) - 1) < 1e-5
 
 
 def test_loads_its_own_state_dict(model):

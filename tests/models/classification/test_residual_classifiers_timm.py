@@ -16,8 +16,8 @@ LEGACY = ("legacy_seresnet50", "legacy_seresnet101", "legacy_senet154", "legacy_
 def test_keys_and_shapes(name):
     with torch.device("meta"):
         ours, peer = create_model(name), timm.create_model(name)
-    wanted = {k: v.shape for k, v in peer.state_dict().items()}
-    assert {k: v.shape for k, v in ours.state_dict().items()} == wanted
+    expected = {k: v.shape for k, v in peer.state_dict().items()}
+    assert {k: v.shape for k, v in ours.state_dict().items()} == expected
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_same_logits_and_gradients(name, options, monkeypatch):
     torch.manual_seed(1)  # the same dropout
     logits = ours(x)
     torch.manual_seed(1)
-    wanted = peer(x)
-    torch.testing.assert_close(logits, wanted, rtol=1e-4, atol=1e-4)
+    expected = peer(x)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
     ours.loss(logits, labels)["cross_entropy"].backward()
-    F.cross_entropy(wanted, labels).backward()
+    F.cross_entropy(expected, labels).backward()
     for key, parameter in peer.named_parameters():
         difference = (ours.get_parameter(key).grad - parameter.grad).abs().max()
         assert difference <= 1e-4 * parameter.grad.abs().max(), key
@@ -57,8 +57,8 @@ def test_same_logits_and_gradients(name, options, monkeypatch):
 def test_efficientnets_keys_are_renamed(name):
     with torch.device("meta"):
         ours, peer = create_model(name), timm.create_model(name)
-    wanted = {ours.rename_key(k): v.shape for k, v in peer.state_dict().items()}
-    assert {k: v.shape for k, v in ours.state_dict().items()} == wanted
+    expected = {ours.rename_key(k): v.shape for k, v in peer.state_dict().items()}
+    assert {k: v.shape for k, v in ours.state_dict().items()} == expected
 
 
 def test_efficientnet_loads_timms_and_says_the_same():

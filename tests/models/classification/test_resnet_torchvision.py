@@ -16,8 +16,8 @@ DEPTHS = (18, 34, 50, 101, 152)
 def test_keys_and_shapes(depth):
     with torch.device("meta"):
         ours, peer = create_model(f"resnet{depth}"), getattr(peers, f"resnet{depth}")()
-    wanted = {k: v.shape for k, v in peer.state_dict().items()}
-    assert {k: v.shape for k, v in ours.state_dict().items()} == wanted
+    expected = {k: v.shape for k, v in peer.state_dict().items()}
+    assert {k: v.shape for k, v in ours.state_dict().items()} == expected
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ def test_same_logits_and_gradients(depth, options):
     ours = create_model(f"resnet{depth}", num_classes=7, **options)
     ours.load_state_dict(peer.state_dict())
     x = torch.randn(2, 3, 64, 64)
-    logits, wanted = ours(x), peer(x)
-    torch.testing.assert_close(logits, wanted, rtol=1e-4, atol=1e-4)
+    logits, expected = ours(x), peer(x)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
     ours.loss(logits, torch.tensor([1, 6]))["cross_entropy"].backward()
-    torch.nn.functional.cross_entropy(wanted, torch.tensor([1, 6])).backward()
+    torch.nn.functional.cross_entropy(expected, torch.tensor([1, 6])).backward()
     for name, parameter in peer.named_parameters():
         torch.testing.assert_close(
             ours.get_parameter(name).grad,

@@ -210,9 +210,9 @@ def test_auxiliary_terms_are_those_of_a_shorter_decoder():
     short.load_state_dict({key: state[key] for key in short.state_dict()})
     images = [torch.rand(3, 60, 80)]
     targets = [target([5.0, 5, 40, 50], [30.0, 20, 70, 55])]
-    losses, wanted = (model.loss(model(images), targets) for model in (whole, short))
-    assert set(wanted) == TERMS
-    for name, term in wanted.items():
+    losses, expected = (model.loss(model(images), targets) for model in (whole, short))
+    assert set(expected) == TERMS
+    for name, term in expected.items():
         torch.testing.assert_close(losses[f"{name}_0"], term)
         assert losses[name] != term
 
@@ -323,7 +323,7 @@ def test_learns_drawn_digits():
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
         optimizer.step()
     assert evaluate_detector(model, scenes, batch_size=4)["AP50"] > 0.9
-    for found, wanted in zip(
+    for found, expected in zip(
         model.predict(images, score_threshold=0.5, batch_size=4), targets, strict=True
     ):
-        assert sorted(found.labels.tolist()) == sorted(wanted["labels"].tolist())
+        assert sorted(found.labels.tolist()) == sorted(expected["labels"].tolist())

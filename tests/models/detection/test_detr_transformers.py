@@ -118,20 +118,22 @@ def test_outputs_and_attention(pair):
     images, batch = inputs(ours)
     with torch.no_grad():
         output = ours(images)
-        wanted = peer(batch.tensors, pixel_mask=(~padding_of(batch)).long(), output_attentions=True)
-    torch.testing.assert_close(output.logits, wanted.logits, **CLOSE)
-    torch.testing.assert_close(output.boxes, wanted.pred_boxes, **CLOSE)
+        expected = peer(
+            batch.tensors, pixel_mask=(~padding_of(batch)).long(), output_attentions=True
+        )
+    torch.testing.assert_close(output.logits, expected.logits, **CLOSE)
+    torch.testing.assert_close(output.boxes, expected.pred_boxes, **CLOSE)
 
     maps = ours.attention_maps(images[0], points=[(40, 70)], score_threshold=0.0)
     alone = images[0][None]
     alone = (alone - ours.transform.mean) / ours.transform.std
     with torch.no_grad():
-        wanted = peer(alone, output_attentions=True)
-    order = wanted.logits[0].softmax(-1)[:, 1:-1].amax(-1).argsort(descending=True)
-    cross = wanted.cross_attentions[-1][0].mean(0)[order]
+        expected = peer(alone, output_attentions=True)
+    order = expected.logits[0].softmax(-1)[:, 1:-1].amax(-1).argsort(descending=True)
+    cross = expected.cross_attentions[-1][0].mean(0)[order]
     torch.testing.assert_close(maps.of_objects.flatten(1), cross, **CLOSE)
     cell = 70 // 32 * 5 + 40 // 30  # of 3 x 5 cells
-    own = wanted.encoder_attentions[-1][0].mean(0)[cell]
+    own = expected.encoder_attentions[-1][0].mean(0)[cell]
     torch.testing.assert_close(maps.of_points[0].flatten(), own, **CLOSE)
 
 

@@ -94,9 +94,9 @@ def test_crowds_teach_nothing(name):
     output = model([torch.rand(3, 60, 80)])
     one, both = target([5.0, 5, 35, 50]), target([5.0, 5, 35, 50], [50.0, 10, 70, 30])
     losses = []
-    for wanted in (one, {**both, "iscrowd": torch.tensor([False, True])}, both):
+    for expected in (one, {**both, "iscrowd": torch.tensor([False, True])}, both):
         torch.manual_seed(0)  # some sample
-        losses.append(sum(model.loss(output, [wanted]).values()))
+        losses.append(sum(model.loss(output, [expected]).values()))
     assert losses[0] == losses[1] != losses[2]
 
 
@@ -195,8 +195,8 @@ def test_on_a_gpu(name):
     on_gpu = copy.deepcopy(model).cuda()
     images = [torch.rand(3, 60, 80), torch.rand(3, 90, 50)]
     cuda_images = [image.cuda() for image in images]
-    wanted = {key: value.cuda() for key, value in target([5.0, 5, 40, 50]).items()}
-    losses = on_gpu.loss(on_gpu(cuda_images), [wanted] * 2)
+    expected = {key: value.cuda() for key, value in target([5.0, 5, 40, 50]).items()}
+    losses = on_gpu.loss(on_gpu(cuda_images), [expected] * 2)
     sum(losses.values()).backward()
     assert all(loss.isfinite() for loss in losses.values())
     assert all(p.grad.isfinite().all() for p in on_gpu.parameters() if p.grad is not None)

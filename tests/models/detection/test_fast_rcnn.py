@@ -42,8 +42,8 @@ def test_loss_by_hand():
     for layer in (model.roi_heads.box_predictor.cls_score, model.roi_heads.box_predictor.bbox_pred):
         torch.nn.init.zeros_(layer.weight)
     image = torch.rand(3, 32, 32)
-    wanted = target([4.0, 2, 14, 12], proposals=[[3.0, 2, 13, 12]])
-    losses = model.loss(model([image]), [wanted])
+    expected = target([4.0, 2, 14, 12], proposals=[[3.0, 2, 13, 12]])
+    losses = model.loss(model([image]), [expected])
     assert losses["loss_classifier"].item() == pytest.approx(math.log(3))
     # The proposal: 10 * 0.1, smooth L1 of 1 is 0.5; the object's own box: 0; two samples.
     assert losses["loss_box_reg"].item() == pytest.approx(0.25)
@@ -71,15 +71,15 @@ def test_every_parameter_learns():
 
 
 def test_proposals_of_forward_or_of_the_targets():
-    model, image, wanted = tiny(), torch.rand(3, 60, 80), target([5.0, 5, 40, 50])
+    model, image, expected = tiny(), torch.rand(3, 60, 80), target([5.0, 5, 40, 50])
     for m in model.modules():
         if isinstance(m, torch.nn.BatchNorm2d):
             m.eval()
-    of_targets = model.loss(model([image]), [wanted])
-    given = model.loss(model([image], [wanted.pop("proposals")]), [wanted])
+    of_targets = model.loss(model([image]), [expected])
+    given = model.loss(model([image], [expected.pop("proposals")]), [expected])
     assert {k: v.item() for k, v in of_targets.items()} == {k: v.item() for k, v in given.items()}
     with pytest.raises(ValueError, match=r"targets\[0\] must have 'proposals', has \['boxes', 'la"):
-        model.loss(model([image]), [wanted])
+        model.loss(model([image]), [expected])
 
 
 def test_proposals_are_in_the_images_pixels():
@@ -132,10 +132,10 @@ def test_with_proposals():
     digits = DrawnDigits("val", size=(96, 96), length=3)
     data = WithProposals(digits, limit=40, min_side=10)
     assert len(data) == 3 and data.classes == digits.classes
-    image, wanted = data[-1]
+    image, expected = data[-1]
     want = selective_search(image, min_side=10)[:40]
-    assert torch.equal(wanted["proposals"], want) and wanted["image_id"] == 2
-    assert data[2][1]["proposals"] is wanted["proposals"]  # searched once
+    assert torch.equal(expected["proposals"], want) and expected["image_id"] == 2
+    assert data[2][1]["proposals"] is expected["proposals"]  # searched once
     with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
         WithProposals(digits, limit=0)
 
@@ -144,12 +144,12 @@ def test_with_proposals():
 def test_the_papers_form_runs():
     torch.manual_seed(0)
     model = create_model("fast_rcnn_vgg16", num_classes=3, min_size=96, max_size=128)
-    image, wanted = torch.rand(3, 96, 120), target([8.0, 8, 90, 90])
-    losses = model.loss(model([image]), [wanted])
+    image, expected = torch.rand(3, 96, 120), target([8.0, 8, 90, 90])
+    losses = model.loss(model([image]), [expected])
     # What a network that knows nothing says of three classes.
     assert losses["loss_classifier"].item() == pytest.approx(math.log(3), abs=0.3)
     with torch.inference_mode():
-        output = model.eval()([image], [wanted["proposals"]])
+        output = model.eval()([image], [expected["proposals"]])
     assert output.features["0"].shape == (1, 512, 6, 8)  # stride 16
     assert output.class_logits.shape == (1, 3) and output.box_deltas.shape == (1, 3, 4)
 

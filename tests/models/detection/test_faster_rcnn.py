@@ -107,8 +107,8 @@ def trained():
             "labels": torch.tensor([1, 2]),
         },
     ]
-    for image, wanted in zip(images, targets, strict=True):
-        for box, label in zip(wanted["boxes"].int().tolist(), wanted["labels"], strict=True):
+    for image, expected in zip(images, targets, strict=True):
+        for box, label in zip(expected["boxes"].int().tolist(), expected["labels"], strict=True):
             x1, y1, x2, y2 = box
             image[:, y1:y2, x1:x2] = 1.0 if label == 1 else 0.0
     model = tiny(width=16, fpn_channels=32, head_channels=64, min_size=96, max_size=128)
@@ -123,11 +123,11 @@ def trained():
 @pytest.mark.slow
 def test_learns(trained):
     model, images, targets = trained
-    for found, wanted in zip(
+    for found, expected in zip(
         model.predict(images, score_threshold=0.5, batch_size=2), targets, strict=True
     ):
         assert sorted(found.labels.tolist()) == [1, 2]
-        iou = box_iou(found.boxes[found.labels.argsort()], wanted["boxes"]).diagonal()
+        iou = box_iou(found.boxes[found.labels.argsort()], expected["boxes"]).diagonal()
         assert iou.min() > 0.6
 
 

@@ -59,8 +59,8 @@ def photographs():
 def assert_same_detections(ours, peer, images):
     ours.eval(), peer.eval()
     with torch.inference_mode():
-        found, wanted = ours.predict(images, batch_size=len(images)), peer(images)
-    for mine, theirs, image in zip(found, wanted, images, strict=True):
+        found, expected = ours.predict(images, batch_size=len(images)), peer(images)
+    for mine, theirs, image in zip(found, expected, images, strict=True):
         assert len(mine) > 5
         assert mine.image_size == tuple(image.shape[-2:])
         assert torch.equal(mine.labels, theirs["labels"])
@@ -86,8 +86,8 @@ def test_resnet50_has_the_published_keys(frozen_norm):
     with torch.device("meta"):
         ours = create_model("fasterrcnn_resnet50_fpn", frozen_norm=frozen_norm)
         peer = peer_resnet50(frozen_norm)
-    wanted = {key: value.shape for key, value in peer.state_dict().items()}
-    assert {key: value.shape for key, value in ours.state_dict().items()} == wanted
+    expected = {key: value.shape for key, value in peer.state_dict().items()}
+    assert {key: value.shape for key, value in ours.state_dict().items()} == expected
 
 
 @pytest.mark.slow
@@ -140,11 +140,11 @@ def test_losses_and_gradients(small, photographs, monkeypatch, second, sampled):
     losses = ours.loss(ours(photographs), targets)
     sum(losses.values()).backward()
     torch.manual_seed(3)
-    wanted = peer(photographs, targets)
-    sum(wanted.values()).backward()
+    expected = peer(photographs, targets)
+    sum(expected.values()).backward()
 
-    assert set(losses) == set(wanted)
-    for name, loss in wanted.items():
+    assert set(losses) == set(expected)
+    for name, loss in expected.items():
         torch.testing.assert_close(losses[name], loss, **CLOSE, msg=lambda m, n=name: f"{n}: {m}")
         assert loss > 0
     gradients = dict(peer.named_parameters())

@@ -73,9 +73,9 @@ def test_loss_by_hand():
     deltas = torch.tensor([[[0.1, -0.2, 0.3, 0.0], [9.0, 9, 9, 9], [9.0, 9, 9, 9]]])
     losses = tiny().loss(made_up(logits, deltas, anchors), [target([0.0, 0, 10, 10], label=1)])
 
-    def focal(logit, wanted):
+    def focal(logit, expected):
         p = 1 / (1 + math.exp(-logit))
-        return -0.25 * (1 - p) ** 2 * math.log(p) if wanted else -0.75 * p**2 * math.log(1 - p)
+        return -0.25 * (1 - p) ** 2 * math.log(p) if expected else -0.75 * p**2 * math.log(1 - p)
 
     # The first anchor is the object; the second, with IoU 100 / 220, counts for nothing.
     want = focal(-2, 0) + focal(1, 1) + focal(0.5, 0) + focal(-1, 0) + focal(-3, 0) + focal(2, 0)

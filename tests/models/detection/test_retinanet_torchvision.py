@@ -65,8 +65,8 @@ def photographs():
 def assert_same_detections(ours, peer, images):
     ours.eval(), peer.eval()
     with torch.inference_mode():
-        found, wanted = ours.predict(images, batch_size=len(images)), peer(images)
-    for mine, theirs, image in zip(found, wanted, images, strict=True):
+        found, expected = ours.predict(images, batch_size=len(images)), peer(images)
+    for mine, theirs, image in zip(found, expected, images, strict=True):
         assert len(mine) > 5
         assert mine.image_size == tuple(image.shape[-2:])
         assert torch.equal(mine.labels, theirs["labels"])
@@ -107,8 +107,8 @@ def test_resnet50_has_the_published_keys(form):
         else:
             ours = create_model("retinanet_resnet50_fpn", frozen_norm=frozen)
             peer = peer_resnet50(frozen)
-    wanted = {key: value.shape for key, value in peer.state_dict().items()}
-    assert {key: value.shape for key, value in ours.state_dict().items()} == wanted
+    expected = {key: value.shape for key, value in peer.state_dict().items()}
+    assert {key: value.shape for key, value in ours.state_dict().items()} == expected
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_resnet50_v2(photographs):
     # In training mode the norms keep the size of what passes; in eval mode new ones do not.
     boxes = torch.tensor([[5.0, 8.0, 60.0, 90.0], [30.0, 40.0, 110.0, 100.0]])
     targets = [{"boxes": boxes, "labels": torch.tensor([3, 90])}] * 2
-    losses, wanted = ours.loss(ours(photographs), targets), peer(photographs, targets)
-    for name, loss in wanted.items():
+    losses, expected = ours.loss(ours(photographs), targets), peer(photographs, targets)
+    for name, loss in expected.items():
         torch.testing.assert_close(losses[name], loss, **CLOSE)
 
 
@@ -183,11 +183,11 @@ def test_losses_and_gradients(small, photographs, second):
 
     losses = ours.loss(ours(photographs), targets)
     sum(losses.values()).backward()
-    wanted = peer(photographs, targets)
-    sum(wanted.values()).backward()
+    expected = peer(photographs, targets)
+    sum(expected.values()).backward()
 
-    assert set(losses) == set(wanted)
-    for name, loss in wanted.items():
+    assert set(losses) == set(expected)
+    for name, loss in expected.items():
         torch.testing.assert_close(losses[name], loss, **CLOSE, msg=lambda m, n=name: f"{n}: {m}")
         assert loss > 0
     gradients = dict(peer.named_parameters())

@@ -47,8 +47,8 @@ def test_published_keys_and_weights():
     with torch.device("meta"):
         ours = create_model("ssd300_vgg16", **weights.config)
         peer = detection.ssd300_vgg16(weights=None, weights_backbone=None)
-    wanted = {key: value.shape for key, value in peer.state_dict().items()}
-    assert {key: value.shape for key, value in ours.state_dict().items()} == wanted
+    expected = {key: value.shape for key, value in peer.state_dict().items()}
+    assert {key: value.shape for key, value in ours.state_dict().items()} == expected
     assert sum(p.numel() for p in ours.parameters()) == published.meta["num_params"]
 
 
@@ -56,8 +56,8 @@ def test_same_detections(pair, photographs):
     ours, peer = pair
     ours.eval(), peer.eval()
     with torch.inference_mode():
-        found, wanted = ours.predict(photographs, batch_size=2), peer(photographs)
-    for mine, theirs, image in zip(found, wanted, photographs, strict=True):
+        found, expected = ours.predict(photographs, batch_size=2), peer(photographs)
+    for mine, theirs, image in zip(found, expected, photographs, strict=True):
         assert len(mine) > 20 and len(mine.labels.unique()) > 1
         assert mine.image_size == tuple(image.shape[-2:])
         assert torch.equal(mine.labels, theirs["labels"])
@@ -85,11 +85,11 @@ def test_losses_and_gradients(pair, photographs, second):
         model.train().zero_grad()
     losses = ours.loss(ours(photographs), targets)
     sum(losses.values()).backward()
-    wanted = peer(photographs, targets)
-    sum(wanted.values()).backward()
+    expected = peer(photographs, targets)
+    sum(expected.values()).backward()
 
-    assert set(losses) == set(wanted)
-    for name, loss in wanted.items():
+    assert set(losses) == set(expected)
+    for name, loss in expected.items():
         torch.testing.assert_close(losses[name], loss, **CLOSE, msg=lambda m, n=name: f"{n}: {m}")
         assert loss > 0
     gradients = dict(peer.named_parameters())

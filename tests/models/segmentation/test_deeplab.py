@@ -132,9 +132,9 @@ def test_optimized_and_exported_say_the_same(name):
 @pytest.mark.parametrize("size", [(1, 1), (33, 50), (64, 31)])
 def test_any_size_gives_its_own_size_back(name, size):
     model = small(name)
-    (said,) = model.predict(torch.rand(3, *size))
-    assert said.labels.shape == size and said.scores.shape == (3, *size)
-    torch.testing.assert_close(said.scores.sum(0), torch.ones(size))
+    (predicted,) = model.predict(torch.rand(3, *size))
+    assert predicted.labels.shape == size and predicted.scores.shape == (3, *size)
+    torch.testing.assert_close(predicted.scores.sum(0), torch.ones(size))
 
 
 @pytest.mark.parametrize(
@@ -236,8 +236,8 @@ def test_v2_layer_by_layer_and_scale_by_scale():
             scales.append(F.interpolate(plain_v2(state, smaller), (9, 11), mode="bilinear"))
         fused = torch.stack(scales).amax(0)
         torch.testing.assert_close(model.scores(x), scales[0], rtol=1e-4, atol=1e-5)
-        wanted = F.interpolate(fused, (65, 81), mode="bilinear")
-        torch.testing.assert_close(model(x), wanted, rtol=1e-4, atol=1e-5)
+        expected = F.interpolate(fused, (65, 81), mode="bilinear")
+        torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
         model.extra_scales = ()
         plain = F.interpolate(scales[0], (65, 81), mode="bilinear")
         torch.testing.assert_close(model(x), plain, rtol=1e-4, atol=1e-5)
@@ -265,8 +265,8 @@ def test_v2_loads_the_published_names():
 def test_v2_sees_what_caffe_saw():
     image = torch.rand(3, 4, 5)
     (seen,) = small("deeplabv2_resnet101").prepare([image])
-    wanted = image.flip(0) * 255 - torch.tensor([104.008, 116.669, 122.675])[:, None, None]
-    torch.testing.assert_close(seen, wanted, rtol=1e-5, atol=1e-4)
+    expected = image.flip(0) * 255 - torch.tensor([104.008, 116.669, 122.675])[:, None, None]
+    torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-4)
 
 
 def test_v2_loss_of_every_scale():
@@ -281,8 +281,8 @@ def test_v2_loss_of_every_scale():
     )
     rows = torch.arange(5) * 65 // 5  # 32 pixels make 5 rows of scores
     labels = targets[:, rows][:, :, rows]
-    wanted = F.cross_entropy(output.scales[1], labels, ignore_index=255)
-    torch.testing.assert_close(losses["scale 0.5"], wanted)
+    expected = F.cross_entropy(output.scales[1], labels, ignore_index=255)
+    torch.testing.assert_close(losses["scale 0.5"], expected)
     with pytest.raises(ValueError, match=r"targets must be int64 \[2, 65, 65\]"):
         model.loss(output, targets[:, :64])
 

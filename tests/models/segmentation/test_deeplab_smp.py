@@ -23,8 +23,8 @@ def test_keys_are_renamed(name):
     with torch.device("meta"):
         ours = create_model(name, separable=True)
         peer = make_peer(name, classes=21)
-    wanted = {ours.rename_key(key): value.shape for key, value in peer.state_dict().items()}
-    assert {key: value.shape for key, value in ours.state_dict().items()} == wanted
+    expected = {ours.rename_key(key): value.shape for key, value in peer.state_dict().items()}
+    assert {key: value.shape for key, value in ours.state_dict().items()} == expected
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_same_outputs_and_gradients(name, output_stride):
     torch.manual_seed(1)  # the same dropout
     logits = ours(x)
     torch.manual_seed(1)
-    wanted = peer(x)
-    torch.testing.assert_close(logits, wanted, rtol=1e-4, atol=1e-4)
+    expected = peer(x)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
     ours.loss(logits, targets)["cross_entropy"].backward()
-    F.cross_entropy(wanted, targets).backward()
+    F.cross_entropy(expected, targets).backward()
     for key, parameter in peer.named_parameters():
         mine = ours.get_parameter(ours.rename_key(key)).grad
         difference = (mine - parameter.grad).abs().max()

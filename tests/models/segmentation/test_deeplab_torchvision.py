@@ -27,8 +27,8 @@ def test_v3_keys_and_shapes(depth, aux):
     with torch.device("meta"):
         ours = create_model(f"deeplabv3_resnet{depth}", aux_loss=aux)
         peer = peer_v3(depth, aux)
-    wanted = {key: value.shape for key, value in peer.state_dict().items()}
-    assert {key: value.shape for key, value in ours.state_dict().items()} == wanted
+    expected = {key: value.shape for key, value in peer.state_dict().items()}
+    assert {key: value.shape for key, value in ours.state_dict().items()} == expected
 
 
 def assert_same(ours, peer, logits_of, loss_of_peer):
@@ -38,10 +38,10 @@ def assert_same(ours, peer, logits_of, loss_of_peer):
     torch.manual_seed(2)
     output = ours.train()(x)
     torch.manual_seed(2)
-    wanted = peer.train()(x)
-    torch.testing.assert_close(getattr(output, "logits", output), logits_of(wanted), **CLOSE)
+    expected = peer.train()(x)
+    torch.testing.assert_close(getattr(output, "logits", output), logits_of(expected), **CLOSE)
     sum(ours.loss(output, targets).values()).backward()
-    loss_of_peer(wanted, targets).backward()
+    loss_of_peer(expected, targets).backward()
     for key, parameter in peer.named_parameters():
         difference = (ours.get_parameter(key).grad - parameter.grad).abs().max()
         assert difference <= 1e-4 * parameter.grad.abs().max() + 1e-7, key

@@ -18,8 +18,8 @@ def test_keys_and_counts(depth):
     with torch.device("meta"):
         ours = create_model(f"fcn_resnet{depth}")
         peer = getattr(peers, f"fcn_resnet{depth}")(weights_backbone=None, aux_loss=True)
-    wanted = {k: v.shape for k, v in peer.state_dict().items()}
-    assert {k: v.shape for k, v in ours.state_dict().items()} == wanted
+    expected = {k: v.shape for k, v in peer.state_dict().items()}
+    assert {k: v.shape for k, v in ours.state_dict().items()} == expected
     assert sum(p.numel() for p in ours.parameters()) == DEPTHS[depth]
 
 

@@ -120,16 +120,18 @@ def test_layers():
 def test_loss_by_hand():
     model = make()
     output = torch.rand(2, 3, 4, 4)
-    labels, wanted = torch.tensor([2, 0]), torch.randint(2, (2, 4, 4)).float()
+    labels, expected = torch.tensor([2, 0]), torch.randint(2, (2, 4, 4)).float()
     total = 0.0
     for i, label in enumerate(labels.tolist()):
-        for p, t in zip(output[i, label].flatten(), wanted[i].flatten(), strict=True):
+        for p, t in zip(output[i, label].flatten(), expected[i].flatten(), strict=True):
             total -= float((p if t else 1 - p).log()) / 32
-    assert float(model.loss(output, (labels, wanted))["log_loss"]) == pytest.approx(total, rel=1e-4)
+    assert float(model.loss(output, (labels, expected))["log_loss"]) == pytest.approx(
+        total, rel=1e-4
+    )
     for bad, told in (
-        ((labels[:1], wanted), r"labels must be int64 \[2\], got torch.int64 \[1\]"),
-        ((labels, wanted[:, :3]), r"heatmaps must be \[2, 4, 4\], got \[2, 3, 4\]"),
-        ((labels + 1, wanted), r"labels must be 0 to 2, got \[3, 1\]"),
+        ((labels[:1], expected), r"labels must be int64 \[2\], got torch.int64 \[1\]"),
+        ((labels, expected[:, :3]), r"heatmaps must be \[2, 4, 4\], got \[2, 3, 4\]"),
+        ((labels + 1, expected), r"labels must be 0 to 2, got \[3, 1\]"),
     ):
         with pytest.raises(ValueError, match=told):
             model.loss(output, bad)
@@ -224,11 +226,11 @@ def test_its_classifiers_learn_a_mask():
     picture[:, 20:80, 40:60] = 0.8  # an upright bar
     mask = picture[:1] > 0.5
     boxes = torch.tensor([[20.0, 20.0, 80.0, 80.0]])
-    crops, wanted = model.crop(picture, boxes), model.crop_masks(mask, boxes)
+    crops, expected = model.crop(picture, boxes), model.crop_masks(mask, boxes)
     optimizer = torch.optim.Adam([*model.classifiers.parameters(), model.bias], lr=0.02)
     for _ in range(30):
         optimizer.zero_grad()
-        model.loss(model(crops), (torch.tensor([1]), wanted))["log_loss"].backward()
+        model.loss(model(crops), (torch.tensor([1]), expected))["log_loss"].backward()
         optimizer.step()
     (found,) = model.predict(picture, boxes=boxes, labels=[1])
     assert (found.masks & mask).sum() / (found.masks | mask).sum() > 0.8

@@ -19,10 +19,10 @@ def test_same_maps_from_the_same_weights():
     x = {
         str(i): torch.randn(2, c, *s) for i, (c, s) in enumerate(zip(channels, sizes, strict=True))
     }
-    wanted = peer(dict(x))
+    expected = peer(dict(x))
     out = ours(x)
-    assert list(out) == list(wanted)
-    for name, want in wanted.items():
+    assert list(out) == list(expected)
+    for name, want in expected.items():
         torch.testing.assert_close(out[name], want, rtol=1e-5, atol=1e-5)
 
 

@@ -18,6 +18,6 @@ from fastcv.nn.detection.anchors import AnchorGenerator
 def test_equal(sizes, ratios):
     features = [torch.zeros(2, 4, *size) for size in [(25, 34), (13, 17), (7, 9)]]
     images = ImageList(torch.zeros(2, 3, 200, 272), [(200, 250), (180, 272)])
-    wanted = Peer(sizes, (ratios,) * 3)(images, features)
+    expected = Peer(sizes, (ratios,) * 3)(images, features)
     anchors = torch.cat(AnchorGenerator(sizes, ratios)((200, 272), features))
-    assert torch.equal(anchors, wanted[0]) and torch.equal(anchors, wanted[1])
+    assert torch.equal(anchors, expected[0]) and torch.equal(anchors, expected[1])

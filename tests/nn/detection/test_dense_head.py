@@ -30,9 +30,9 @@ def test_best_pairs_are_those_of_sorting_all(count):
     logits = torch.randn(3, 40, 7, generator=torch.Generator().manual_seed(0))
     logits[1] *= torch.linspace(0.1, 1, 40)[:, None]  # few anchors have most of the best
     values, anchors, labels = best_pairs(logits, count)
-    wanted, index = logits.flatten(1).sort(dim=1, descending=True)
+    expected, index = logits.flatten(1).sort(dim=1, descending=True)
     count = min(count, 280)
-    assert torch.equal(values, wanted[:, :count])
+    assert torch.equal(values, expected[:, :count])
     assert torch.equal(anchors * 7 + labels, index[:, :count])
 
 

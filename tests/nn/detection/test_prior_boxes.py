@@ -40,8 +40,8 @@ def test_the_boxes_of_a_cell():
 
 def test_sides_end_at_the_images():
     (boxes,) = PriorBoxes([(4,)], [0.9, 1.6])((100, 100), [torch.zeros(1, 1, 1, 1)])
-    wanted = [[5, 5, 95, 95], [0, 0, 100, 100], [0, 27.5, 100, 72.5], [27.5, 0, 72.5, 100]]
-    torch.testing.assert_close(boxes, torch.tensor(wanted), rtol=1e-5, atol=1e-4)
+    expected = [[5, 5, 95, 95], [0, 0, 100, 100], [0, 27.5, 100, 72.5], [27.5, 0, 72.5, 100]]
+    torch.testing.assert_close(boxes, torch.tensor(expected), rtol=1e-5, atol=1e-4)
 
 
 def test_steps_move_centres_and_clipping_brings_them_back():

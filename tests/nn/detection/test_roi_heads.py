@@ -48,8 +48,8 @@ def test_loss_by_hand(beta):
     entropy = 2 * (total - LOGITS[1]) + (total - LOGITS[0])
     assert losses["loss_classifier"].item() == pytest.approx(entropy / 3, rel=1e-5)
     # Offsets of class 1 alone, in units of (1/10, 1/10, 1/5, 1/5); the object is 2 lower, 4 higher.
-    wanted = [[0.0, 10 * 2 / 20, 0.0, 5 * math.log(24 / 20)], [0.0] * 4]
-    errors = [abs(d - w) for row in wanted for d, w in zip(DELTAS[4:8], row, strict=True)]
+    expected = [[0.0, 10 * 2 / 20, 0.0, 5 * math.log(24 / 20)], [0.0] * 4]
+    errors = [abs(d - w) for row in expected for d, w in zip(DELTAS[4:8], row, strict=True)]
     smooth = [e * e / 2 / beta if e < beta else e - beta / 2 for e in errors]
     assert losses["loss_box_reg"].item() == pytest.approx(sum(smooth) / 3, rel=1e-5)
 

@@ -32,8 +32,8 @@ def test_loss_by_hand():
     entropy = math.log(1 + math.exp(-2.0)) + math.log(1 + math.exp(-1.0))
     assert losses["loss_objectness"].item() == pytest.approx(entropy / 2, rel=1e-5)
     # Centre 22 instead of 20, 24 high instead of 20: equation 2.
-    wanted = [0.0, 2 / 20, 0.0, math.log(24 / 20)]
-    errors = [abs(d - w) for d, w in zip([0.1, 0.0, 0.05, 0.0], wanted, strict=True)]
+    expected = [0.0, 2 / 20, 0.0, math.log(24 / 20)]
+    errors = [abs(d - w) for d, w in zip([0.1, 0.0, 0.05, 0.0], expected, strict=True)]
     smooth = [e * e / 2 * 9 if e < 1 / 9 else e - 1 / 18 for e in errors]
     assert losses["loss_rpn_box_reg"].item() == pytest.approx(sum(smooth) / 2, rel=1e-5)
 

@@ -11,7 +11,7 @@ def test_same_batch():
     sizes = [(90, 120), (131, 97), (60, 200), (128, 128)]
     images = [torch.rand(3, *size, generator=g) for size in sizes]
     peer = GeneralizedRCNNTransform(128, 213, list(IMAGENET_MEAN), list(IMAGENET_STD)).eval()
-    wanted, _ = peer(images)
+    expected, _ = peer(images)
     batch = DetectionTransform(128, 213)(images)
-    assert batch.sizes == wanted.image_sizes and batch.original_sizes == sizes
-    torch.testing.assert_close(batch.tensors, wanted.tensors, rtol=1e-6, atol=1e-6)
+    assert batch.sizes == expected.image_sizes and batch.original_sizes == sizes
+    torch.testing.assert_close(batch.tensors, expected.tensors, rtol=1e-6, atol=1e-6)

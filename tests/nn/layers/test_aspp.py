@@ -27,8 +27,8 @@ def test_is_its_five_branches(separable):
             branches.append(normed(y))
         mean = normed(F.conv2d(x.mean((2, 3), keepdim=True), aspp.convs[4][1].weight))
         branches.append(mean.expand(-1, -1, 9, 7))
-        wanted = normed(F.conv2d(torch.cat(branches, 1), aspp.project[0].weight))
-        torch.testing.assert_close(aspp(x), wanted, rtol=1e-5, atol=1e-6)
+        expected = normed(F.conv2d(torch.cat(branches, 1), aspp.project[0].weight))
+        torch.testing.assert_close(aspp(x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_optimized_it_concatenates_in_channels_last():

@@ -59,10 +59,10 @@ def test_without_relus():
 
 def test_separable_is_the_op():
     layer, x = SeparableConv2d(6, 9, dilation=2), torch.randn(2, 6, 11, 8)
-    wanted = atrous_separable_conv2d(
+    expected = atrous_separable_conv2d(
         x, layer.conv1.weight, layer.pointwise.weight, padding=2, dilation=2
     )
-    torch.testing.assert_close(layer(x), wanted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_folded_layer_still_has_gradients_of_its_input():

@@ -20,16 +20,16 @@ def some_boxes(*shape, generator):
 def test_matching_is_the_cheapest(seed):
     g = torch.Generator().manual_seed(seed)
     logits, boxes = torch.randn(1, 5, 4, generator=g), some_boxes(1, 5, generator=g)
-    labels, wanted = torch.tensor([2, 0, 2]), some_boxes(3, generator=g)
-    ((rows, columns),) = SetLoss().match(logits, boxes, [(labels, wanted)])
+    labels, expected = torch.tensor([2, 0, 2]), some_boxes(3, generator=g)
+    ((rows, columns),) = SetLoss().match(logits, boxes, [(labels, expected)])
 
     probability = logits[0].softmax(-1)
-    giou = generalized_box_iou(*(box_convert(b, "cxcywh", "xyxy") for b in (boxes[0], wanted)))
+    giou = generalized_box_iou(*(box_convert(b, "cxcywh", "xyxy") for b in (boxes[0], expected)))
 
     def cost(assignment):  # of each object's prediction
         total = 0.0
         for column, row in enumerate(assignment):
-            l1 = (boxes[0, row] - wanted[column]).abs().sum()
+            l1 = (boxes[0, row] - expected[column]).abs().sum()
             total += 5 * l1 - 2 * giou[row, column] - probability[row, labels[column]]
         return float(total)
 

@@ -19,15 +19,15 @@ def blank(images=1):
 
 def test_by_hand():
     """One object at the centre: in cell (1, 1), at (0.5, 0.5) of it, sides 0.36 and 0.16."""
-    said = blank()
-    said.boxes[0, 1, 1, 0] = torch.tensor([0.5, 0.5, 0.6, 0.2])  # sides 0.36 and 0.04: IoU 1/4
-    said.boxes[0, 1, 1, 1] = torch.tensor([0.8, 0.4, 0.5, 0.5])  # sides 0.25 and 0.25
-    said.confidence[0, 1, 1] = torch.tensor([0.3, 0.7])
-    said.confidence[0, 2, 0, 1] = 0.4
-    said.classes[0, 1, 1] = torch.tensor([0.1, 0.8, 0.0, 0.2])
-    said.classes[0, 0, 0] = 9.0  # a cell without an object may say any class
+    predicted = blank()
+    predicted.boxes[0, 1, 1, 0] = torch.tensor([0.5, 0.5, 0.6, 0.2])  # sides 0.36 and 0.04: IoU 1/4
+    predicted.boxes[0, 1, 1, 1] = torch.tensor([0.8, 0.4, 0.5, 0.5])  # sides 0.25 and 0.25
+    predicted.confidence[0, 1, 1] = torch.tensor([0.3, 0.7])
+    predicted.confidence[0, 2, 0, 1] = 0.4
+    predicted.classes[0, 1, 1] = torch.tensor([0.1, 0.8, 0.0, 0.2])
+    predicted.classes[0, 0, 0] = 9.0  # a cell without an object may say any class
     objects = [(torch.tensor([1]), torch.tensor([[0.5, 0.5, 0.36, 0.16]]))]
-    losses = YOLOLoss()(said, objects)
+    losses = YOLOLoss()(predicted, objects)
     # The second box: centre (1.8 / 3, 1.4 / 3) = (0.6, 0.46667), from 0.475 to 0.725 and from
     # 0.34167 to 0.59167; the object from 0.32 to 0.68 and from 0.42 to 0.58.
     inter = (0.68 - 0.475) * (0.58 - 0.42)
@@ -43,7 +43,7 @@ def test_by_hand():
     assert {name: term.item() for name, term in losses.items()} == pytest.approx(want, rel=1e-5)
 
 
-def by_the_papers_sum(said, objects):
+def by_the_papers_sum(predicted, objects):
     """Equation 3 as it stands: over all cells and boxes, with its indicators."""
     terms = dict.fromkeys(
         ("loss_xy", "loss_wh", "loss_object", "loss_no_object", "loss_class"), 0.0
@@ -57,13 +57,13 @@ def by_the_papers_sum(said, objects):
                     if int(y * S) == row and int(x * S) == column
                 ]
                 truth = boxes[here[0]].tolist() if here else None
-                ious, found = [], said.boxes[n, row, column].tolist()
+                ious, found = [], predicted.boxes[n, row, column].tolist()
                 for x, y, w, h in found if here else []:
                     box = ((column + x) / S, (row + y) / S, w * w, h * h)
                     ious.append(iou_of(box, truth))
                 best = max(range(B), key=lambda j: ious[j]) if here else None
                 for j in range(B):
-                    confidence = said.confidence[n, row, column, j].item()
+                    confidence = predicted.confidence[n, row, column, j].item()
                     if j != best:
                         terms["loss_no_object"] += 0.5 * confidence**2
                         continue
@@ -75,8 +75,10 @@ def by_the_papers_sum(said, objects):
                     terms["loss_wh"] += 5 * (h - math.sqrt(truth[3])) ** 2
                     terms["loss_object"] += (confidence - ious[j]) ** 2
                 for c in range(C) if here else ():
-                    wanted = float(labels[here[0]] == c)
-                    terms["loss_class"] += (said.classes[n, row, column, c].item() - wanted) ** 2
+                    expected = float(labels[here[0]] == c)
+                    terms["loss_class"] += (
+                        predicted.classes[n, row, column, c].item() - expected
+                    ) ** 2
     return {name: term / len(objects) for name, term in terms.items()}
 
 
@@ -91,7 +93,7 @@ def iou_of(a, b):
 
 def test_is_the_papers_sum():
     g = torch.Generator().manual_seed(0)
-    said = CellPredictions(
+    predicted = CellPredictions(
         torch.rand(3, S, S, B, 4, generator=g) * 0.5 + 0.25,
         torch.rand(3, S, S, B, generator=g),
         torch.rand(3, S, S, C, generator=g),
@@ -105,16 +107,18 @@ def test_is_the_papers_sum():
         NONE,
         (torch.tensor([1]), torch.tensor([[0.5, 0.1, 0.6, 0.2]])),
     ]
-    losses = YOLOLoss()(said, objects)
-    want = by_the_papers_sum(said, objects)
+    losses = YOLOLoss()(predicted, objects)
+    want = by_the_papers_sum(predicted, objects)
     assert {name: term.item() for name, term in losses.items()} == pytest.approx(want, rel=1e-5)
 
 
 def test_where_nothing_overlaps_the_nearest_answers():
-    said = blank()
-    said.boxes[0, 0, 0, 1, 2:] = 0.1  # a small box at the cell's corner, and one without a size
+    predicted = blank()
+    predicted.boxes[0, 0, 0, 1, 2:] = (
+        0.1  # a small box at the cell's corner, and one without a size
+    )
     objects = [(torch.tensor([0]), torch.tensor([[0.3, 0.3, 0.04, 0.04]]))]
-    found = YOLOLoss().responsible(said, objects)
+    found = YOLOLoss().responsible(predicted, objects)
     assert (found.row.item(), found.column.item(), found.box.item()) == (0, 0, 1)
     assert found.iou.item() == 0
 
@@ -127,10 +131,10 @@ def test_the_last_row_and_column():
 
 
 def test_the_confidences_target_has_no_gradient():
-    said = blank()
-    said.boxes[..., 2:] = 0.5
-    said.boxes.requires_grad_()
-    loss = YOLOLoss()(said, [(torch.tensor([0]), torch.tensor([[0.5, 0.5, 0.2, 0.2]]))])
+    predicted = blank()
+    predicted.boxes[..., 2:] = 0.5
+    predicted.boxes.requires_grad_()
+    loss = YOLOLoss()(predicted, [(torch.tensor([0]), torch.tensor([[0.5, 0.5, 0.2, 0.2]]))])
     assert not loss["loss_object"].requires_grad
 
 

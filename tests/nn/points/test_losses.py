@@ -13,11 +13,11 @@ def test_heatmap_focal_loss_by_hand():
     p, y = [0.8, 0.3, 0.6, 0.1], [1.0, 1.0, 0.5, 0.0]
     logits = torch.tensor(p, dtype=torch.float64).logit()
     want = 0.0
-    for said, wanted in zip(p, y, strict=True):
-        if wanted == 1:
-            want -= (1 - said) ** 2 * math.log(said)
+    for predicted, expected in zip(p, y, strict=True):
+        if expected == 1:
+            want -= (1 - predicted) ** 2 * math.log(predicted)
         else:
-            want -= (1 - wanted) ** 4 * said**2 * math.log(1 - said)
+            want -= (1 - expected) ** 4 * predicted**2 * math.log(1 - predicted)
     got = heatmap_focal_loss(logits, torch.tensor(y, dtype=torch.float64))
     assert got.item() == pytest.approx(want / 2)  # two ones
 
@@ -50,7 +50,9 @@ def test_nothing_to_push_apart(count):
 
 
 def test_offsets_by_hand():
-    found, wanted = torch.tensor([[0.5, -2.0], [0.0, 1.0]]), torch.zeros(2, 2)
-    assert offset_loss(found, wanted).item() == pytest.approx((0.125 + 1.5 + 0 + 0.5) / 2)
-    assert l1_loss(found, wanted).item() == pytest.approx((0.5 + 2 + 0 + 1) / 2)
-    assert offset_loss(found[:0], wanted[:0]).item() == l1_loss(found[:0], wanted[:0]).item() == 0
+    found, expected = torch.tensor([[0.5, -2.0], [0.0, 1.0]]), torch.zeros(2, 2)
+    assert offset_loss(found, expected).item() == pytest.approx((0.125 + 1.5 + 0 + 0.5) / 2)
+    assert l1_loss(found, expected).item() == pytest.approx((0.5 + 2 + 0 + 1) / 2)
+    assert (
+        offset_loss(found[:0], expected[:0]).item() == l1_loss(found[:0], expected[:0]).item() == 0
+    )

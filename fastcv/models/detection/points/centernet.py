@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection.points._detector import (
     PointDetector,
     PointOutput,
@@ -142,7 +142,7 @@ class CenterNet(PointDetector[PointMaps]):
 def _centernet(
     backbone: StackedHourglass | DLAUp | ResNetDCN, num_classes: int, hidden: int, size: int
 ) -> CenterNet:
-    classes = detector_classes("coco", num_classes)
+    classes = default_classes("coco", num_classes, with_background=True)
     channels = len(used_labels(classes))
     return CenterNet(
         backbone,

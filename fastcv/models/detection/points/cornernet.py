@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from fastcv.classes import default_classes
 from fastcv.models._registry import register
-from fastcv.models.detection._classes import detector_classes
 from fastcv.models.detection.points._corners import CornerDetector
 from fastcv.models.detection.points._detector import PointOutput, used_labels
 from fastcv.nn.backbones.hourglass import DIMS, MODULES, StackedHourglass
@@ -96,7 +96,7 @@ def cornernet_hourglass104(
     """
     width = dims[0]
     backbone = StackedHourglass(stacks, dims, modules, out_channels=width)
-    classes = detector_classes("coco", num_classes)
+    classes = default_classes("coco", num_classes, with_background=True)
     channels = len(used_labels(classes))
     return CornerNet(
         backbone,
