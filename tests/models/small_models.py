@@ -65,7 +65,8 @@ DETR = {
     "num_queries": 5,
 }
 FIRST_QUERIES = {
-    "decoder.layers.0.self_attn.in_proj": "the queries begin equal, whatever looks at which"
+    "decoder.layers.0.self_attn.in_proj": "the first layer's queries begin at zero, so that it "
+    "does not matter which looks at which"
 }
 
 SMALL: dict[str, Small] = {
@@ -89,17 +90,16 @@ SMALL: dict[str, Small] = {
         "densenet121 densenet161 densenet169 densenet201",
         Small({**NARROW, "growth": 4, "bottleneck": 2}),
     ),
-    "se_resnet50": Small(CLASSES, heavy=True),
+    **family("se_resnet50 legacy_seresnet50", Small(CLASSES, heavy=True)),
     **family(
-        "legacy_seresnet50 se_resnet101 legacy_seresnet101 senet154 legacy_senet154",
+        "se_resnet101 legacy_seresnet101 senet154 legacy_senet154",
         Small(CLASSES, None, like="se_resnet50"),
     ),
     "efficientnet": Small({**CLASSES, "phi": -6.0}),
     **family(
         " ".join(f"efficientnet_b{i}" for i in range(8)), Small(CLASSES, None, like="efficientnet")
     ),
-    "xception": Small(CLASSES, (3, 96, 96), heavy=True),
-    "legacy_xception": Small(CLASSES, None, like="xception"),
+    **family("xception legacy_xception", Small(CLASSES, (3, 96, 96), heavy=True)),
     # Detection.
     "fasterrcnn_resnet18_fpn": Small(
         {**SIZES, "width": 8, "fpn_channels": 16, "head_channels": 32}, options=ANY_SCORE

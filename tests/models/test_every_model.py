@@ -17,14 +17,17 @@ from small_models import SMALL, make_small
 import fastcv
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
+from fastcv.results import Detections
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.name: path.read_text() for path in (ROOT / "docs/models").glob("*.md")}
 NAMES = fastcv.list_models()
 TASK_OF = {task.name: task for task in TASKS}
-RUN = [name for name in NAMES if name in SMALL and not SMALL[name].like]
+ONCE = {find_model(name).build: name for name in NAMES if name in SMALL}.values()  # of a builder
+RUN = [name for name in ONCE if not SMALL[name].like]
 LIGHT = [name for name in RUN if not SMALL[name].heavy]
-STAND_IN = {name: SMALL[name].like for name in NAMES if name in SMALL and SMALL[name].like}
+LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
+STAND_IN = {name: SMALL[name].like for name in ONCE if SMALL[name].like}
 every_model = pytest.mark.parametrize("name", NAMES)
 
 
@@ -133,7 +136,8 @@ def instance(model, shape):
 TRAINED_ON = {f.__name__: f for f in (classification, detection, segmentation, instance)}
 
 
-def trained_on(model):
+@pytest.fixture(scope="module")
+def example(model):
     """Inputs of ``forward`` and targets of ``loss``."""
     task = find_model(model.model_name).task
     assert task in TRAINED_ON, f"TRAINED_ON in {__file__} needs a function for task {task!r}"
@@ -141,31 +145,70 @@ def trained_on(model):
     return TRAINED_ON[task](model, SMALL[model.model_name].shape)
 
 
+@pytest.fixture(scope="module")
+def output(model, example):
+    return model.train()(example[0])
+
+
+@pytest.fixture(scope="module")
+def targets(example):
+    return example[1]
+
+
+def with_labels(change, targets):
+    """The targets with other labels, whatever else they have."""
+    if isinstance(targets, torch.Tensor):
+        return change(targets)
+    if isinstance(targets, tuple):
+        return change(targets[0]), *targets[1:]
+    return [{**target, "labels": change(target["labels"])} for target in targets]
+
+
+def assert_a_sentence(error, *words):
+    text = str(error.value)
+    assert all(word in text for word in words)
+    assert "\n" not in text and not text.endswith(".") and len(text) < 200
+
+
 def test_is_of_its_tasks_base(model):
     assert TASK_OF[find_model(model.model_name).task].has_model(model)
     assert isinstance(model, fastcv.models.Model)
 
 
-def test_every_parameter_learns(model):
-    small = SMALL[model.model_name]
-    if small.trained_by != "loss":
-        assert not hasattr(model, "loss") and callable(getattr(model, small.trained_by))
-        return
-    inputs, targets = trained_on(model)
-    losses = model.train().loss(model(inputs), targets)
+@pytest.mark.parametrize("model", LEARN, indirect=True)
+def test_every_parameter_learns(model, output, targets):
+    losses = model.loss(output, targets)
     assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
-    model.zero_grad()
     sum(losses.values()).backward()
-    idle = dict.fromkeys(small.idle, 0)
+    idle = SMALL[model.model_name].idle
+    met = set()
     for key, parameter in model.named_parameters():
-        part = next((part for part in small.idle if part in key), None)
-        if part is not None:
-            idle[part] += 1
-        elif parameter.requires_grad:
+        parts = {part for part in idle if part in key}
+        met |= parts
+        if parameter.requires_grad and not parts:
             assert parameter.grad is not None, f"nothing of the loss reaches {key}"
             assert parameter.grad.isfinite().all(), key
             assert parameter.grad.any(), f"{key} has a gradient of zeros"
-    assert all(idle.values()), f"{small.idle} names parameters that are not there"
+    assert met == set(idle), "parameters of these names are not there"
+
+
+@pytest.mark.parametrize("model", [name for name in RUN if name not in LEARN], indirect=True)
+def test_is_trained_by_a_method_of_its_own(model):
+    assert not hasattr(model, "loss")
+    assert callable(getattr(model, SMALL[model.model_name].trained_by))
+
+
+@pytest.mark.parametrize("model", LEARN, indirect=True)
+def test_wrong_targets(model, output, targets):
+    for wrong in (
+        lambda labels: labels[:1],
+        lambda labels: labels.flatten()[:0],
+        lambda labels: labels.float(),
+        lambda labels: labels + 50,
+    ):
+        with pytest.raises(ValueError, match=r"targets|labels") as error:
+            model.loss(output, with_labels(wrong, targets))
+        assert_a_sentence(error)
 
 
 def test_predict_draws(model, picture, tmp_path):
@@ -173,6 +216,7 @@ def test_predict_draws(model, picture, tmp_path):
     task = TASK_OF[find_model(model.model_name).task]
     (found,) = model.predict(picture, **options)
     assert task.has_result(found) and found.source == str(picture)
+    assert not isinstance(found, Detections) or len(found) > 0
     assert found.draw().width % 64 == 0
     for name in ("found.png", "found.json"):
         found.save(tmp_path / name)
@@ -182,12 +226,6 @@ def test_predict_draws(model, picture, tmp_path):
     assert told == json.loads(json.dumps(found.to_dict()))
     ((source, again),) = model.predict_iter([picture], **options)
     assert source == picture and again.to_dict() == found.to_dict()
-
-
-def assert_a_sentence(error, *words):
-    text = str(error.value)
-    assert all(word in text for word in words)
-    assert "\n" not in text and not text.endswith(".") and len(text) < 200
 
 
 def test_bad_inputs(model):
