@@ -11,13 +11,14 @@ import argparse
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from types import ModuleType
 
 import fastcv
 from fastcv.cli import bench, demo, doctor, evaluate, explain, models, predict, train
 from fastcv.cli._errors import UserError, sentence_for
-from fastcv.models._tasks import TASKS
+from fastcv.models import _tasks
 
 __all__ = ["UserError", "main"]
 
@@ -55,13 +56,13 @@ def make_parser() -> argparse.ArgumentParser:
     chapters: dict[str, list[ModuleType]] = {}
     for command in COMMANDS:
         chapters.setdefault(command.CHAPTER, []).append(command)
-    for task in TASKS:
+    for task in _tasks.TASKS:
         if task.verbs:
             chapters[task.title] = [importlib.import_module(verb) for verb in task.verbs]
     parser = argparse.ArgumentParser(
         prog="fastcv",
         usage="fastcv COMMAND ...",
-        description=(fastcv.__doc__ or "").split("\n")[0],
+        description=textwrap.fill((fastcv.__doc__ or "").split("\n")[0], 80),
         epilog="\n\n".join(_listed(title, verbs) for title, verbs in chapters.items())
         + "\n\n`fastcv COMMAND --help` tells more of one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastcv.cli._errors import UserError
-from fastcv.models._tasks import TASKS
+from fastcv.models import _tasks
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from fastcv.models import Model
 
 
-DEFAULT_OF_TASK = {task.name: task.default_model for task in TASKS if task.default_model}
+def default_models() -> dict[str, str]:
+    """The tasks that ``--task`` takes, and the model of each."""
+    return {task.name: task.default_model for task in _tasks.TASKS if task.default_model}
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,7 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_task_argument(parser: argparse.ArgumentParser) -> None:
-    choices = ", ".join(f"{task} ({model})" for task, model in DEFAULT_OF_TASK.items())
+    choices = ", ".join(f"{task} ({model})" for task, model in default_models().items())
     parser.add_argument(
         "--task", metavar="T", help=f"a task's model where none is named: {choices}"
     )
@@ -48,10 +50,11 @@ def load(model: str | None, weights: str | None, device: str, task: str | None =
         UserError: neither a model nor weights nor a task, a model of another task, or a device
             that is not there.
     """
-    if task is not None and task not in DEFAULT_OF_TASK:
-        raise UserError(f"--task must be one of {', '.join(DEFAULT_OF_TASK)}, got {task!r}")
+    defaults = default_models()
+    if task is not None and task not in defaults:
+        raise UserError(f"--task must be one of {', '.join(defaults)}, got {task!r}")
     if task is not None and model is None and weights is None:
-        model = DEFAULT_OF_TASK[task]
+        model = defaults[task]
     loaded = _load(model, weights, device)
     if task is not None:
         from fastcv.models._registry import find_model

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fastcv.cli._errors import UserError
-from fastcv.models._tasks import TASKS, Option, Task
+from fastcv.models import _tasks
+from fastcv.models._tasks import Option, Task
 
 if TYPE_CHECKING:
     from fastcv.models import Model
@@ -20,7 +21,7 @@ def add_option(parser: Any, option: Option) -> None:
 def add_task_options(parser: argparse.ArgumentParser, options_of: str) -> None:
     """A group for each task, of its ``predict_options`` and files, or its ``evaluate_options``."""
     there: set[str] = set()
-    for task in TASKS:
+    for task in _tasks.TASKS:
         options: list[Option] = list(getattr(task, options_of))
         if options_of == "predict_options":
             options += [files.option for files in task.files]
@@ -39,7 +40,7 @@ def given(args: argparse.Namespace, options: Iterable[Option]) -> dict[str, Any]
 
 def given_to_predict(args: argparse.Namespace) -> dict[str, Any]:
     """The options of ``predict`` among the arguments, those that were given."""
-    return given(args, (option for task in TASKS for option in task.predict_options))
+    return given(args, (option for task in _tasks.TASKS for option in task.predict_options))
 
 
 def options_for(model: Model, given: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +51,9 @@ def options_for(model: Model, given: dict[str, Any]) -> dict[str, Any]:
     """
     takes = model.predict_options()
     check_options(model, given)
-    defaults = {name: value for task in TASKS for name, value in task.predict_defaults.items()}
+    defaults = {
+        name: value for task in _tasks.TASKS for name, value in task.predict_defaults.items()
+    }
     options = {name: value for name, value in defaults.items() if name in takes}
     options |= {"progress": True} if "tile" in given else {}
     return options | given
@@ -63,7 +66,7 @@ def check_options(model: Model, given: dict[str, Any]) -> None:
         UserError: the first such option.
     """
     takes = model.predict_options() if given else []
-    known = {option.name: option for task in TASKS for option in task.predict_options}
+    known = {option.name: option for task in _tasks.TASKS for option in task.predict_options}
     for name in given:
         if name not in takes:
             option = known[name]
@@ -89,5 +92,5 @@ def in_words(options: Iterable[Option]) -> str:
 
 def task_that_takes(flag: str, model: Any) -> Task:
     """The task that a model is evaluated for on the annotated pictures of ``flag``."""
-    takes = [task for task in TASKS if task.takes(flag)]
+    takes = [task for task in _tasks.TASKS if task.takes(flag)]
     return next((task for task in takes if task.has_model(model)), takes[0])

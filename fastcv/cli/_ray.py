@@ -17,13 +17,12 @@ from fastcv._files import replacing
 from fastcv.cli._errors import UserError
 from fastcv.cli._model import find_device, load
 from fastcv.cli._options import given_to_predict, options_for
-from fastcv.models._tasks import TASKS, task_of_result
+from fastcv.models import _tasks
+from fastcv.models._tasks import task_of_result
 
 if TYPE_CHECKING:
     from fastcv.models import Model
 
-COLUMNS = {name: kind for task in TASKS for name, kind in task.columns.items()}
-NONE_FOUND: dict[str, Any] = {name: [] for name in COLUMNS if COLUMNS[name].startswith("list")}
 CHUNK = 64  # images in a Parquet file, and what is lost when a run is stopped
 
 
@@ -170,7 +169,7 @@ class _Worker:
         height, width = result.image_size
         row = task_of_result(result).row(result)
         missing: dict[str, Any] = {
-            name: [] for name, kind in COLUMNS.items() if kind.startswith("list")
+            name: [] for name, kind in _columns().items() if kind.startswith("list")
         }
         return {"path": str(path), "height": height, "width": width, **missing, **row}
 
@@ -181,7 +180,7 @@ class _Worker:
             "path": "string",
             "height": "int32",
             "width": "int32",
-            **COLUMNS,
+            **_columns(),
             "error": "string",
         }
         schema = pa.schema(
@@ -190,6 +189,11 @@ class _Worker:
         )
         with replacing(path) as temporary:
             parquet.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+
+
+def _columns() -> dict[str, str]:
+    """Those of every task: the files have them all, whichever task wrote them."""
+    return {name: kind for task in _tasks.TASKS for name, kind in task.columns.items()}
 
 
 def _arrow_type(pa: Any, text: str) -> Any:

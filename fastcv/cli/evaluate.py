@@ -17,12 +17,11 @@ from fastcv.cli._options import (
     in_words,
     task_that_takes,
 )
-from fastcv.models._tasks import TASKS
+from fastcv.models import _tasks
+from fastcv.models._tasks import Option
 
 HELP = "how good a model is on annotated pictures"
 CHAPTER = "Models"
-
-DATA = {data.option.flag: data.option for task in TASKS for data in task.data}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--recipe", metavar="NAME", help="a recipe's data; its weights unless --weights is given"
     )
-    for option in DATA.values():
+    for option in _data_options().values():
         add_option(data, option)
     add_model_arguments(parser)
     add_device_argument(parser)
@@ -43,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    flag = next((f for f, option in DATA.items() if getattr(args, option.name) is not None), None)
-    for task in TASKS:
+    options = _data_options()
+    flag = next((f for f in options if getattr(args, options[f].name) is not None), None)
+    for task in _tasks.TASKS:
         if given(args, task.evaluate_options) and not (flag and task.takes(flag)):
             flags = " or ".join(data.option.flag for data in task.data)
             raise UserError(f"{in_words(task.evaluate_options)} are of {task.models}: {flags}")
@@ -53,6 +53,11 @@ def run(args: argparse.Namespace) -> int:
     print_metrics(metrics)
     write_json(args.json, metrics)
     return 0
+
+
+def _data_options() -> dict[str, Option]:
+    """By flag; two tasks may share one, as ``--voc``."""
+    return {data.option.flag: data.option for task in _tasks.TASKS for data in task.data}
 
 
 def _evaluate_recipe(args: argparse.Namespace) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from fastcv.cli._arguments import add_inputs_argument, add_json_argument, check_
 from fastcv.cli._errors import UserError
 from fastcv.cli._model import add_device_argument, add_model_arguments, add_task_argument, load
 from fastcv.cli._options import add_task_options, given_to_predict, options_for
-from fastcv.models._tasks import TASKS, positive
+from fastcv.models import _tasks
+from fastcv.models._tasks import positive
 
 HELP = "what a model finds in pictures"
 CHAPTER = "Models"
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     drawings = plan_files(pictures, "--out", args.out)
     others = [
         (task, files, plan_files(pictures, files.option.flag, path, suffix=files.suffix))
-        for task in TASKS
+        for task in _tasks.TASKS
         for files in task.files
         if (path := getattr(args, files.option.name)) is not None
     ]

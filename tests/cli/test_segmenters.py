@@ -119,14 +119,14 @@ def test_tiles_lift_pillows_limit(folder, monkeypatch, capsys):
 
 
 def test_the_model_of_a_task(folder, monkeypatch, capsys):
-    monkeypatch.setitem(_model.DEFAULT_OF_TASK, "segmentation", "halves_net")
+    monkeypatch.setattr(_model, "default_models", lambda: {"segmentation": "halves_net"})
     monkeypatch.setattr("fastcv.models.create_model", lambda name, weights: create_model(name))
     assert main(["predict", "photos/a.jpg", "--task", "segmentation"]) == 0
     assert "Segmentation(100x80: dark 60.0 %" in capsys.readouterr().out
 
 
 def test_the_models_of_tasks_have_weights():
-    for task, name in _model.DEFAULT_OF_TASK.items():
+    for task, name in _model.default_models().items():
         entry = _registry.find_model(name)
         assert entry.task == task and entry.weights
 

@@ -122,7 +122,7 @@ def _mirrored(size: int, before: int, after: int, device: torch.device) -> Tenso
 def _middle(x: Tensor, output: Tensor) -> Tensor:
     """What of targets as large as the images belongs to the output."""
     height, width = output.shape[-2:]
-    if x.shape[-2:] == output.shape[-2:]:
+    if x.ndim < 2 or x.shape[-2:] == output.shape[-2:]:
         return x
     return x[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width]
 

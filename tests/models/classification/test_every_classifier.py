@@ -2,36 +2,35 @@
 
 import pytest
 import torch
+from small_models import SMALL
 
 import fastcv
 from fastcv.models import create_model
 
-# name: (config, a small input)
-SMALL = {
-    "alexnet": ({}, (2, 3, 64, 80)),
-    "alexnet_grouped": ({}, (2, 3, 64, 80)),
-    "vgg11": ({}, (2, 3, 32, 48)),
-    "vgg11_bn": ({}, (2, 3, 32, 48)),
-    "googlenet": ({"transform_input": True}, (2, 3, 64, 80)),
-    "googlenet_paper": ({}, (2, 3, 64, 80)),
-    "lenet5": ({}, (2, 1, 32, 32)),
-    "linear": ({"image_size": 8}, (2, 3, 8, 8)),
-    "zfnet": ({}, (1, 3, 224, 224)),
-}
+NAMES = (
+    "alexnet",
+    "alexnet_grouped",
+    "vgg11",
+    "vgg11_bn",
+    "googlenet",
+    "googlenet_paper",
+    "lenet5",
+    "linear",
+    "zfnet",
+)
 
 
 def make(name):
     torch.manual_seed(0)
-    config, shape = SMALL[name]
-    model = create_model(name, num_classes=5, **config)
+    model = create_model(name, **{**SMALL[name].config, "num_classes": 5})
     for m in model.modules():  # statistics as after training
         if isinstance(m, torch.nn.BatchNorm2d):
             m.running_mean.normal_(std=0.1)
             m.running_var.uniform_(0.5, 1.5)
-    return model.eval(), torch.randn(shape)
+    return model.eval(), torch.randn(2, *SMALL[name].shape)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", NAMES)
 def test_optimized_and_exported_say_the_same(name):
     model, x = make(name)
     exported = torch.export.export(model, (x,)).module()

@@ -4,41 +4,25 @@ import copy
 
 import pytest
 import torch
+from small_models import SMALL
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
 import fastcv
 from fastcv.models import create_model
 
-HOURGLASS = {"dims": (8, 8, 12), "modules": (1, 1, 1)}
-SMALL = {
-    "fasterrcnn_resnet18_fpn": {
-        "width": 8,
-        "fpn_channels": 16,
-        "head_channels": 32,
-        "min_size": 64,
-        "max_size": 96,
-    },
-    "retinanet_resnet18_fpn": {"width": 8, "fpn_channels": 16, "min_size": 64, "max_size": 96},
-    "ssd_resnet18": {"width": 8, "extra_channels": 16, "size": 96},
-    "yolov1": {"grid": 2, "width": 8, "hidden": 16, "batch_norm": True},
-    "detr_resnet18": {
-        "width": 8,
-        "channels": 16,
-        "heads": 2,
-        "encoder_layers": 1,
-        "decoder_layers": 2,
-        "feedforward": 32,
-        "num_queries": 5,
-        "min_size": 64,
-        "max_size": 96,
-    },
-    "centernet_resdcn18": {"width": 8, "size": 96},
-    "centernet_dla34": {"channels": (4, 4, 8, 8, 16, 16), "head_channels": 8, "size": 96},
-    "centernet_hourglass104": {**HOURGLASS, "size": 96},
-    "cornernet_hourglass104": {**HOURGLASS, "size": 95},
-    "centernet_triplet_hourglass104": {**HOURGLASS, "size": 95},
-}
+NAMES = (
+    "fasterrcnn_resnet18_fpn",
+    "retinanet_resnet18_fpn",
+    "ssd_resnet18",
+    "yolov1",
+    "detr_resnet18",
+    "centernet_resdcn18",
+    "centernet_dla34",
+    "centernet_hourglass104",
+    "cornernet_hourglass104",
+    "centernet_triplet_hourglass104",
+)
 POINTS = {"loss_heatmap", "loss_offset"}
 CORNERS = {*POINTS, "loss_pull", "loss_push"}
 LOSSES = {
@@ -57,12 +41,12 @@ LOSSES = {
     "centernet_triplet": CORNERS,
 }
 UNREAD = ".project."  # layers of DLA's checkpoints that nothing reads
-every_detector = pytest.mark.parametrize("name", SMALL)
+every_detector = pytest.mark.parametrize("name", NAMES)
 
 
 def make(name, **options):
     torch.manual_seed(0)
-    return create_model(name, **{"num_classes": 3, **SMALL[name], **options})
+    return create_model(name, **{**SMALL[name].config, **options})
 
 
 def target(*boxes, label=1):

@@ -2,24 +2,24 @@
 
 import pytest
 import torch
+from small_models import SMALL
 
 from fastcv.data import DrawnDigits
 from fastcv.metrics import evaluate_detector
 from fastcv.models import create_model
 
-HOURGLASS = {"dims": (8, 8, 12), "modules": (1, 1, 1)}
-SMALL = {
-    "centernet_resdcn18": {"width": 8},
-    "centernet_dla34": {"channels": (4, 4, 8, 8, 16, 16), "head_channels": 8},
-    "centernet_hourglass104": HOURGLASS,
-    "cornernet_hourglass104": {**HOURGLASS, "size": 95},
-    "centernet_triplet_hourglass104": {**HOURGLASS, "size": 95},
-}
+NAMES = (
+    "centernet_resdcn18",
+    "centernet_dla34",
+    "centernet_hourglass104",
+    "cornernet_hourglass104",
+    "centernet_triplet_hourglass104",
+)
 
 
 def make(name, **options):
     torch.manual_seed(0)
-    return create_model(name, **{"num_classes": 3, "size": 96, **SMALL[name], **options})
+    return create_model(name, **{**SMALL[name].config, **options})
 
 
 def target(*boxes, label=1):
@@ -49,7 +49,7 @@ def test_parameters(name, count):
     assert len(model.labels) == 80 and model.labels[[0, 11, 79]].tolist() == [1, 13, 90]
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", NAMES)
 def test_images_without_objects(name):
     model = make(name)
     losses = model.loss(model([torch.rand(3, 60, 80)]), [target()])
@@ -65,7 +65,7 @@ def test_labels_of_cocos_gaps():
     assert losses["loss_heatmap"].isfinite()
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", NAMES)
 def test_predict_draws(name):
     model = make(name)
     torch.nn.init.normal_(model.heads[-1].get_parameter(heatmap_weight(model)), std=3)

@@ -1,0 +1,261 @@
+"""Walks the list of models: each must have what docs and users expect of a model.
+
+The small forms are in ``small_models.py``. A model that cannot be small (``like`` there) is built
+without memory, and a smaller one of its class runs in its stead.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_models import SMALL, make_small
+
+import fastcv
+from fastcv.models._registry import find_model
+from fastcv.models._tasks import TASKS
+from fastcv.results import Detections
+
+ROOT = Path(__file__).parents[2]
+PAGES = {path.name: path.read_text() for path in (ROOT / "docs/models").glob("*.md")}
+NAMES = fastcv.list_models()
+TASK_OF = {task.name: task for task in TASKS}
+ONCE = {find_model(name).build: name for name in NAMES if name in SMALL}.values()  # of a builder
+RUN = [name for name in ONCE if not SMALL[name].like]
+LIGHT = [name for name in RUN if not SMALL[name].heavy]
+LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
+STAND_IN = {name: SMALL[name].like for name in ONCE if SMALL[name].like}
+every_model = pytest.mark.parametrize("name", NAMES)
+
+
+# Docs.
+
+
+def pages_with(name: str) -> list[str]:
+    """The pages that name a model, itself and not a longer name that it is part of.
+
+    ``vgg11`` and "with `_bn`" name ``vgg11_bn``.
+    """
+    plain = name.removesuffix("_bn")
+    pages = [page for page in PAGES if re.search(rf"(?<!\w){plain}(?!\w)", PAGES[page])]
+    return [p for p in pages if p != "index.md" and (name == plain or "`_bn`" in PAGES[p])]
+
+
+@every_model
+def test_has_a_page(name):
+    assert pages_with(name), f"no page in docs/models names {name}"
+
+
+@every_model
+def test_has_a_place_in_the_navigation(name):
+    listed = (ROOT / "mkdocs.yml").read_text()
+    assert any(f" models/{page}\n" in listed for page in pages_with(name))
+
+
+# The list.
+
+
+@every_model
+def test_has_a_task(name):
+    assert find_model(name).task in TASK_OF, f"TASKS has no entry {find_model(name).task!r}"
+
+
+@every_model
+def test_has_a_small_form(name):
+    assert name in SMALL, f"SMALL in tests/models/small_models.py needs a row for {name}"
+
+
+def test_small_forms_are_of_models():
+    assert set(SMALL) <= set(NAMES)
+    assert {SMALL[like].like for like in STAND_IN.values()} == {""}
+
+
+@pytest.mark.parametrize("name", STAND_IN)
+def test_is_built_as_its_stand_in(name):
+    entry, like = find_model(name), STAND_IN[name]
+    with torch.device("meta"):
+        model = fastcv.create_model(name, **SMALL[name].config)
+        stand_in = fastcv.create_model(like, **SMALL[like].config)
+    assert type(model) is type(stand_in) and entry.task == find_model(like).task
+    assert model.classes == stand_in.classes
+    assert model.predict_options() == stand_in.predict_options()
+    if entry.task == "classification" and SMALL[name].shape is not None:
+        # What it computes depends on no value: shapes will do.
+        with torch.device("meta"):
+            output = model(torch.rand(2, *SMALL[name].shape))
+            sum(model.loss(output, torch.rand(2, 3)).values()).backward()
+        assert all(p.grad is not None for p in model.parameters())
+
+
+# What is run, of each model once, so that it is made once.
+
+
+@pytest.fixture(scope="module", params=RUN)
+def model(request):
+    return make_small(request.param)
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pictures") / "a.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def boxes_of(*boxes, label=1):
+    boxes = torch.tensor(boxes)
+    return {"boxes": boxes, "labels": torch.full((len(boxes),), label), "proposals": boxes - 1}
+
+
+def classification(model, shape):
+    return torch.rand(2, *shape), torch.tensor([0, 2])
+
+
+def detection(model, shape):
+    # Several of a class, for CornerNet to have something to push apart; of all sizes, for each
+    # level of a pyramid to have something to find.
+    large, medium = ([5.0, 5, 40, 50], [30.0, 2, 70, 40]), [20.0, 15, 49, 37]
+    small = [50.0, 40, 64, 50], [8.0, 8, 14, 13]
+    images = [torch.rand(3, 60, 80), torch.rand(3, 90, 50)]
+    return images, [boxes_of(*large, medium, *small), boxes_of([1.0, 1, 40, 60], label=2)]
+
+
+def segmentation(model, shape):
+    return torch.rand(2, *shape), torch.randint(3, (2, *shape[1:]))
+
+
+def instance(model, shape):
+    masks = torch.rand(2, model.heatmap_size, model.heatmap_size).round()
+    return torch.rand(2, 3, 224, 224), (torch.tensor([1, 2]), masks)
+
+
+TRAINED_ON = {f.__name__: f for f in (classification, detection, segmentation, instance)}
+
+
+@pytest.fixture(scope="module")
+def example(model):
+    """Inputs of ``forward`` and targets of ``loss``."""
+    task = find_model(model.model_name).task
+    assert task in TRAINED_ON, f"TRAINED_ON in {__file__} needs a function for task {task!r}"
+    torch.manual_seed(1)
+    return TRAINED_ON[task](model, SMALL[model.model_name].shape)
+
+
+@pytest.fixture(scope="module")
+def output(model, example):
+    return model.train()(example[0])
+
+
+@pytest.fixture(scope="module")
+def targets(example):
+    return example[1]
+
+
+def with_labels(change, targets):
+    """The targets with other labels, whatever else they have."""
+    if isinstance(targets, torch.Tensor):
+        return change(targets)
+    if isinstance(targets, tuple):
+        return change(targets[0]), *targets[1:]
+    return [{**target, "labels": change(target["labels"])} for target in targets]
+
+
+def assert_a_sentence(error, *words):
+    text = str(error.value)
+    assert all(word in text for word in words)
+    assert "\n" not in text and not text.endswith(".") and len(text) < 200
+
+
+def test_is_of_its_tasks_base(model):
+    assert TASK_OF[find_model(model.model_name).task].has_model(model)
+    assert isinstance(model, fastcv.models.Model)
+
+
+@pytest.mark.parametrize("model", LEARN, indirect=True)
+def test_every_parameter_learns(model, output, targets):
+    losses = model.loss(output, targets)
+    assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    idle = SMALL[model.model_name].idle
+    met = set()
+    for key, parameter in model.named_parameters():
+        parts = {part for part in idle if part in key}
+        met |= parts
+        if parameter.requires_grad and not parts:
+            assert parameter.grad is not None, f"nothing of the loss reaches {key}"
+            assert parameter.grad.isfinite().all(), key
+            assert parameter.grad.any(), f"{key} has a gradient of zeros"
+    assert met == set(idle), "parameters of these names are not there"
+
+
+@pytest.mark.parametrize("model", [name for name in RUN if name not in LEARN], indirect=True)
+def test_is_trained_by_a_method_of_its_own(model):
+    assert not hasattr(model, "loss")
+    assert callable(getattr(model, SMALL[model.model_name].trained_by))
+
+
+@pytest.mark.parametrize("model", LEARN, indirect=True)
+def test_wrong_targets(model, output, targets):
+    for wrong in (
+        lambda labels: labels[:1],
+        lambda labels: labels.flatten()[:0],
+        lambda labels: labels.float(),
+        lambda labels: labels + 50,
+    ):
+        with pytest.raises(ValueError, match=r"targets|labels") as error:
+            model.loss(output, with_labels(wrong, targets))
+        assert_a_sentence(error)
+
+
+def test_predict_draws(model, picture, tmp_path):
+    options = SMALL[model.model_name].options
+    task = TASK_OF[find_model(model.model_name).task]
+    (found,) = model.predict(picture, **options)
+    assert task.has_result(found) and found.source == str(picture)
+    assert not isinstance(found, Detections) or len(found) > 0
+    assert found.draw().width % 64 == 0
+    for name in ("found.png", "found.json"):
+        found.save(tmp_path / name)
+    with Image.open(tmp_path / "found.png") as drawing:
+        assert drawing.size == found.draw().size
+    told = json.loads((tmp_path / "found.json").read_text())
+    assert told == json.loads(json.dumps(found.to_dict()))
+    ((source, again),) = model.predict_iter([picture], **options)
+    assert source == picture and again.to_dict() == found.to_dict()
+
+
+def test_bad_inputs(model):
+    for wrong, kind, words in (
+        (3, TypeError, ("an image must be", "got builtins.int")),
+        (torch.zeros(3, 4, 4, dtype=torch.int64), TypeError, ("an image", "got torch.int64")),
+        (torch.rand(2, 5, 5), ValueError, ("an image", "[3, H, W], got [2, 5, 5]")),
+        (torch.rand(5, 5), ValueError, ("an image", "[3, H, W], got [5, 5]")),
+        (torch.empty(3, 0, 5), ValueError, ("an image", "[3, H, W], got [3, 0, 5]")),
+        ("no_such_file.jpg", FileNotFoundError, ("there is no image no_such_file.jpg",)),
+    ):
+        for call in (model.predict, lambda x: list(model.predict_iter(x))):
+            with pytest.raises(kind) as error:
+                call(wrong)
+            assert_a_sentence(error, *words)
+
+
+def test_a_wrong_option(model):
+    with pytest.raises(TypeError) as error:
+        model.predict([], no_such_option=1)
+    assert_a_sentence(error, "does not take 'no_such_option'", *model.predict_options())
+
+
+@pytest.mark.parametrize("model", LIGHT, indirect=True)
+def test_saves_and_loads(model, tmp_path):
+    fastcv.save_model(tmp_path / "m.safetensors", model)
+    loaded = fastcv.load_model(tmp_path / "m.safetensors")
+    assert type(loaded) is type(model) and loaded.model_name == model.model_name
+    assert loaded.classes == model.classes
+    assert json.dumps(loaded.preprocessing) == json.dumps(model.preprocessing)
+    ours, theirs = model.state_dict(), loaded.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
