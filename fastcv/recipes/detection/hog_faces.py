@@ -80,8 +80,8 @@ def rounds_of_hard_negatives(recipe: Recipe, run: Run) -> dict[str, Any]:
     model = recipe.build().to(run.device)
     assert isinstance(model, HogSVM)
     options = recipe.schedule(model, run.device)
-    photographs = recipe.data["photographs"]()
-    model.fit(both_ways, face.repeat(2), photographs, rounds=run.epochs, seed=run.seed, **options)
+    scenes = recipe.data["photographs"]()
+    model.fit(both_ways, face.repeat(2), scenes, rounds=run.epochs, seed=run.seed, **options)
     weights = run.out / WEIGHTS
     save_model(weights, model)
     return recipe.evaluate(weights, device=run.device)
