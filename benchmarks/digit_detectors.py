@@ -22,7 +22,6 @@ from fastcv import recipes
 from fastcv._files import replacing
 from fastcv.data import DrawnDigits
 from fastcv.models import load_model
-from fastcv.recipes.detection.digits_detector.recipe import WEIGHTS as SHIPS
 
 RESULTS = ROOT / "benchmarks" / "results" / "digit_detectors.json"
 TITLES = {  # as the lecture tells of them
@@ -42,11 +41,12 @@ SCENES = 50  # that are timed
 
 def weights_of(name: str, runs: Path) -> Path:
     """What ships, or what the recipe left in ``runs``, trained now if need be."""
-    if name == "digits_detector":
-        return SHIPS
+    recipe = recipes.get(name)
+    if recipe.ships is not None:
+        return recipe.ships
     weights = runs / name / f"{name}.safetensors"
     if not weights.exists():
-        recipes.get(name).train(weights.parent, device="cpu")
+        recipe.train(weights.parent, device="cpu")
     return weights
 
 

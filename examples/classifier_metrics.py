@@ -14,7 +14,7 @@ import torch
 from fastcv.draw import draw_confusion, draw_reliability
 from fastcv.learn import fit
 from fastcv.metrics import evaluate_classifier
-from fastcv.recipes.learn._small import SmallResNet, fit_options, scanned_digits
+from fastcv.recipes.learn._small import classifier_of_scans, scanned_digits, small_classifier
 
 
 def main() -> None:
@@ -23,10 +23,10 @@ def main() -> None:
     folder = parser.parse_args().out
     torch.manual_seed(0)
     data, test = scanned_digits("train"), scanned_digits("test")
-    model = SmallResNet(data, width=4)
+    model = classifier_of_scans(width=4)
+    schedule = small_classifier(model, "cpu", lr=1e-2, batch_size=32)
     with tempfile.TemporaryDirectory() as run:
-        options = fit_options(model, 1e-2, None, "cpu", 0)
-        fit(model, data, epochs=4, batch_size=32, out=run, progress=False, **options)
+        fit(model, data, epochs=4, out=run, devices="cpu", progress=False, **schedule)
     metrics = evaluate_classifier(model, test)
     draw_confusion(metrics["confusion"], test.classes, folder / "confusion.png")
     draw_reliability(metrics, folder / "reliability.png")

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from fastcv.metrics import SegmentationMetrics
-from fastcv.recipes import few_pixels
+from fastcv.recipes.segmentation import few_pixels
 from fastcv.results import Segmentation
 
 GAP = 12
@@ -33,10 +33,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", default="docs/images/few_pixels.png")
     out = parser.parse_args().out
+    photograph = few_pixels.photograph()
     with tempfile.TemporaryDirectory() as folder:
         few_pixels.train(folder, device="cpu")
-        coarse, refined = few_pixels.segment(Path(folder, few_pixels.WEIGHTS), device="cpu")
-    photograph = few_pixels.photograph()
+        model = few_pixels.RECIPE.load(Path(folder, "model.safetensors"), device="cpu")
+    coarse, refined = few_pixels.segment(model, photograph)
     strokes, truth = (
         Segmentation(labels, few_pixels.CLASSES)
         for labels in (few_pixels.strokes(), few_pixels.truth())

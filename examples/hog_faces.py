@@ -24,7 +24,7 @@ from torch import Tensor
 
 from fastcv.models.detection.hog_svm import HogSVM
 from fastcv.ops import hog
-from fastcv.recipes import hog_faces
+from fastcv.recipes.detection import hog_faces
 
 FACES = (50, 250)  # pixels along a side of the box, in a portrait of 512 x 512
 
@@ -76,8 +76,9 @@ def main() -> None:
     windows, face = hog_faces.patches("train")
     model = hog_faces.build()
     both_ways = torch.cat([windows, windows.flip(3)])
-    model.fit(both_ways, face.repeat(2), hog_faces.photographs(), rounds=hog_faces.ROUNDS)
-    right = hog_faces.accuracy(model)
+    rounds = hog_faces.RECIPE.epochs
+    model.fit(both_ways, face.repeat(2), hog_faces.photographs(), rounds=rounds)
+    right = hog_faces.accuracy(model, hog_faces.patches("test"))["accuracy"]
 
     held_out = hog_faces.patches("test")[0][:1]
     cells = hog(held_out, block_size=1, cell_size=5)[0, :, :, 0, 0]

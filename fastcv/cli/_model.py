@@ -86,15 +86,9 @@ def find_device(name: str) -> torch.device:
     Raises:
         UserError: no such kind, or it is not there.
     """
-    import torch
+    from fastcv import _device
 
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        return torch.device("cuda" if gpus else "cpu")
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
-        raise UserError(f"--device must be cpu, cuda or cuda:N, got {name!r}")
-    if kind == "cuda" and int(number or 0) >= gpus:
-        here = f"has {gpus} of them" if gpus else "has none that torch can use (`fastcv doctor`)"
-        raise UserError(f"--device {name}: this machine {here}")
-    return torch.device(name)
+    try:
+        return _device.find_device(name)
+    except ValueError as error:
+        raise UserError(f"--{error}") from None

@@ -1,11 +1,10 @@
 """Recipes: data, model, schedule and the level it reaches, one module for each trained result,
 in a folder for each chapter.
 
-``fastcv train NAME`` runs one. A recipe is a module of this package with
+``fastcv train`` lists them, ``fastcv train NAME`` runs one. A recipe's module has
 
-- ``train(out, *, seed, epochs, device, workers)``: trains, and returns what ``evaluate`` found,
-- ``evaluate(weights=None, *, device)``: the metrics of some weights, or of those that ship,
-- ``demo(out)``, where it has something to show.
+- ``RECIPE``: what ``get`` returns, a ``Recipe``,
+- ``build``, ``train`` and ``evaluate``: those of ``RECIPE``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,10 @@ import difflib
 import importlib
 import os
 import pkgutil
-from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastcv.recipes._recipe import Recipe
 
 
 def list_recipes() -> list[str]:
@@ -28,7 +30,7 @@ def list_recipes() -> list[str]:
     return sorted(_modules())
 
 
-def get(name: str) -> ModuleType:
+def get(name: str) -> Recipe:
     """A recipe by name.
 
     Raises:
@@ -39,15 +41,32 @@ def get(name: str) -> ModuleType:
         near = difflib.get_close_matches(name, modules, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(modules))}"
         raise ValueError(f"no recipe {name!r}: {hint}")
-    return importlib.import_module(modules[name])
+    recipe: Recipe = importlib.import_module(modules[name]).RECIPE
+    return recipe
+
+
+def by_chapter() -> dict[str, list[str]]:
+    """The recipes' names, by the folder that they lie in.
+
+    Example:
+        >>> from fastcv import recipes
+        >>> recipes.by_chapter()["learn"]
+        ['distill', 'self_train', 'transfer']
+    """
+    chapters = [m.name for m in pkgutil.iter_modules(__path__) if m.ispkg]
+    return {
+        chapter: [
+            m.name
+            for m in pkgutil.iter_modules([os.path.join(__path__[0], chapter)])
+            if not m.name.startswith("_")
+        ]
+        for chapter in chapters
+    }
 
 
 def _modules() -> dict[str, str]:
-    """Each recipe's module: they lie a folder a chapter."""
-    chapters = [m.name for m in pkgutil.iter_modules(__path__) if m.ispkg]
     return {
-        m.name: f"{__name__}.{chapter}.{m.name}"
-        for chapter in chapters
-        for m in pkgutil.iter_modules([os.path.join(__path__[0], chapter)])
-        if not m.name.startswith("_")
+        name: f"{__name__}.{chapter}.{name}"
+        for chapter, names in by_chapter().items()
+        for name in names
     }

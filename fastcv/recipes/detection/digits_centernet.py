@@ -1,58 +1,22 @@
-"""A small CenterNet that finds handwritten digits on photographs.
-
-Data: ``DrawnDigits``, 4000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: DLA-34 of a
-quarter of the channels, with deformable convolutions on the way up to stride 4. Schedule: AdamW,
-one cycle, six passes. Level: AP 0.782, AP50 0.960 on 500 scenes whose digits and photographs it
-never saw (seed 0, one run).
-"""
+"""A small CenterNet of points that finds handwritten digits on photographs."""
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from functools import partial
 
-from fastcv.data import DrawnDigits
-from fastcv.models import Model, create_model
-from fastcv.recipes.detection._digits import evaluate_on_digits, train_on_digits
+from fastcv.recipes.detection._digits import digits_model, digits_recipe, reached
 
-EPOCHS = 6
-
-
-def build() -> Model:
-    """The model with random weights."""
-    model = create_model(
+RECIPE = digits_recipe(
+    name="digits_centernet",
+    summary="CenterNet of points on a DLA-34 of a quarter of the channels",
+    build=partial(
+        digits_model,
         "centernet_dla34",
-        num_classes=len(DrawnDigits.classes),
         channels=(16, 16, 32, 64, 96, 128),
         head_channels=64,
         size=192,
-    )
-    model.classes = DrawnDigits.classes
-    return model
-
-
-def train(
-    out: str | os.PathLike[str],
-    *,
-    seed: int = 0,
-    epochs: int | None = None,
-    device: str = "auto",
-    workers: int = 0,
-) -> dict[str, Any]:
-    """Train from nothing; see ``train_on_digits``. ``epochs``: by default 6."""
-    return train_on_digits(
-        build,
-        "digits_centernet",
-        out,
-        seed=seed,
-        epochs=epochs or EPOCHS,
-        device=device,
-        workers=workers,
-    )
-
-
-def evaluate(
-    weights: str | os.PathLike[str] | None = None, *, device: str = "auto"
-) -> dict[str, Any]:
-    """COCO metrics on the test scenes; see ``evaluate_on_digits``."""
-    return evaluate_on_digits(weights, device=device)
+    ),
+    epochs=6,
+    level=reached(ap=0.782, ap50=0.960),
+)
+build, train, evaluate = RECIPE.build, RECIPE.train, RECIPE.evaluate

@@ -1,58 +1,19 @@
-"""A small CornerNet that finds handwritten digits on photographs.
-
-Data: ``DrawnDigits``, 4000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: one hourglass of
-four sizes and at most 96 channels. Schedule: AdamW, one cycle, six passes. Level: AP 0.616, AP50
-0.738 on 500 scenes whose digits and photographs it never saw (seed 0, one run).
-"""
+"""A small CornerNet that finds handwritten digits on photographs."""
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from functools import partial
 
-from fastcv.data import DrawnDigits
-from fastcv.models import Model, create_model
-from fastcv.recipes.detection._digits import evaluate_on_digits, train_on_digits
+from fastcv.recipes.detection._digits import digits_model, digits_recipe, reached
 
-EPOCHS = 6
+# One module at each of four sizes, at most 96 channels; digits_centernet_triplet has it too.
+HOURGLASS = {"dims": (48, 48, 64, 96), "modules": (1, 1, 1, 1), "size": 191}
 
-
-def build() -> Model:
-    """The model with random weights."""
-    model = create_model(
-        "cornernet_hourglass104",
-        num_classes=len(DrawnDigits.classes),
-        stacks=1,
-        dims=(48, 48, 64, 96),
-        modules=(1, 1, 1, 1),
-        size=191,
-    )
-    model.classes = DrawnDigits.classes
-    return model
-
-
-def train(
-    out: str | os.PathLike[str],
-    *,
-    seed: int = 0,
-    epochs: int | None = None,
-    device: str = "auto",
-    workers: int = 0,
-) -> dict[str, Any]:
-    """Train from nothing; see ``train_on_digits``. ``epochs``: by default 6."""
-    return train_on_digits(
-        build,
-        "digits_cornernet",
-        out,
-        seed=seed,
-        epochs=epochs or EPOCHS,
-        device=device,
-        workers=workers,
-    )
-
-
-def evaluate(
-    weights: str | os.PathLike[str] | None = None, *, device: str = "auto"
-) -> dict[str, Any]:
-    """COCO metrics on the test scenes; see ``evaluate_on_digits``."""
-    return evaluate_on_digits(weights, device=device)
+RECIPE = digits_recipe(
+    name="digits_cornernet",
+    summary="CornerNet on one hourglass of four sizes and at most 96 channels",
+    build=partial(digits_model, "cornernet_hourglass104", stacks=1, **HOURGLASS),
+    epochs=6,
+    level=reached(ap=0.616, ap50=0.738),
+)
+build, train, evaluate = RECIPE.build, RECIPE.train, RECIPE.evaluate

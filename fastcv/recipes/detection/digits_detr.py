@@ -1,32 +1,34 @@
 """A small DETR that finds handwritten digits on photographs.
 
-Data: ``DrawnDigits``, 8000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: ResNet-18 of half
-the width with its last stage dilated (12 x 12 cells), two encoder and three decoder layers of 128
-channels, 20 queries. As in the paper the trunk learns to classify first, here on 96000 pictures of
-one digit, and its norms stay as they are then. Schedule: AdamW, one cycle, nine passes. Level: AP
-0.361, AP50 0.773 on 500 scenes whose digits and photographs it never saw (seed 0, one run).
+The ResNet's last stage is dilated (12 x 12 cells). There are two encoder and three decoder layers
+of 128 channels, and 20 queries. As in the paper the trunk learns to classify first, here on 96000
+pictures of one digit, and its norms stay as they are then. 8000 scenes train all.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fastcv.data import DrawnDigits
-from fastcv.models import Model, create_model
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.detection.transform import DetectionTransform
-from fastcv.recipes.detection._digits import evaluate_on_digits, train_on_digits
-from fastcv.recipes.detection._one_digit import learn_to_classify
-from fastcv.recipes.learn._small import adamw
+from fastcv.recipes._recipe import Recipe, Run
+from fastcv.recipes._schedules import adamw
+from fastcv.recipes.detection._digits import (
+    DIGITS,
+    digits_model,
+    digits_recipe,
+    reached,
+    small_detector,
+)
+from fastcv.recipes.detection._trunk_first import OneDigit, learn_to_classify
 
-PICTURES = 96000
-SCENES, EPOCHS = 8000, 9
 LR, LR_TRUNK = 2e-4, 1e-4  # 5e-4 diverged
+BODY = "backbone.0.body"
 
 
 class Trunk(nn.Module):
@@ -41,13 +43,40 @@ class Trunk(nn.Module):
         return self.body(self.transform(images).tensors)[-1]
 
 
-def build() -> Model:
-    """The model with random weights."""
-    model = create_model(
+def schedule(model: nn.Module, device: str) -> dict[str, Any]:
+    """That of the other detectors, at the paper's two rates and its norm of the gradient."""
+    groups = [
+        {"params": [p for n, p in model.named_parameters() if "backbone" not in n], "lr": LR},
+        {"params": list(model.get_submodule(BODY).parameters()), "lr": LR_TRUNK},
+    ]
+    return {**small_detector(model, device), "optimizer": lambda _: adamw(groups), "clip_norm": 0.1}
+
+
+def trunk_first(recipe: Recipe, run: Run) -> dict[str, Any]:
+    """Train the trunk as a classifier, then all."""
+    torch.manual_seed(run.seed)
+    trunk, model = Trunk(), recipe.build()
+    learn_to_classify(
+        trunk, trunk.body.out_channels[-1], recipe.data["pictures"](), run, part="trunk"
+    )
+    model.get_submodule(BODY).load_state_dict(trunk.body.state_dict())
+    recipe.fit(model, run)
+    return recipe.keep(model, run)
+
+
+RECIPE = digits_recipe(
+    name="digits_detr",
+    summary="DETR on a ResNet-18 of half the width that learned to classify first",
+    data={
+        **DIGITS,
+        "pictures": partial(OneDigit, 96000, enlarge=1),
+        "train": partial(DrawnDigits, "train", length=8000),
+    },
+    build=partial(
+        digits_model,
         "detr_resnet18",
         dilated=True,
         frozen_norm=True,
-        num_classes=len(DrawnDigits.classes),
         num_queries=20,
         width=32,
         channels=128,
@@ -57,68 +86,10 @@ def build() -> Model:
         dropout=0.0,
         min_size=192,
         max_size=320,
-    )
-    model.classes = DrawnDigits.classes
-    return model
-
-
-def train(
-    out: str | os.PathLike[str],
-    *,
-    seed: int = 0,
-    epochs: int | None = None,
-    device: str = "auto",
-    workers: int = 0,
-) -> dict[str, Any]:
-    """Train the trunk as a classifier, then all; a run that was stopped goes on.
-
-    Args:
-        out: folder for both runs; ``digits_detr.safetensors`` in it is the result.
-        seed: of weights and order.
-        epochs: passes over the scenes; by default 9.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        workers: processes that draw.
-
-    Returns:
-        what ``evaluate`` found on the test scenes.
-    """
-    torch.manual_seed(seed)
-    trunk, model = Trunk(), build()
-    learn_to_classify(
-        trunk,
-        trunk.body.out_channels[-1],
-        Path(out, "trunk"),
-        pictures=PICTURES,
-        enlarge=1,
-        seed=seed,
-        device=device,
-        workers=workers,
-    )
-    body = model.get_submodule("backbone.0.body")
-    body.load_state_dict(trunk.body.state_dict())
-    of_trunk = list(body.parameters())
-    others = [p for name, p in model.named_parameters() if "backbone" not in name]
-    return train_on_digits(
-        lambda: model,
-        "digits_detr",
-        out,
-        seed=seed,
-        epochs=epochs or EPOCHS,
-        device=device,
-        workers=workers,
-        data=DrawnDigits("train", length=SCENES),
-        optimizer=lambda _: adamw(
-            [
-                {"params": others, "lr": LR},
-                {"params": of_trunk, "lr": LR_TRUNK},
-            ]
-        ),
-        clip_norm=0.1,
-    )
-
-
-def evaluate(
-    weights: str | os.PathLike[str] | None = None, *, device: str = "auto"
-) -> dict[str, Any]:
-    """COCO metrics on the test scenes; see ``evaluate_on_digits``."""
-    return evaluate_on_digits(weights, device=device)
+    ),
+    epochs=9,
+    schedule=schedule,
+    level=reached(ap=0.361, ap50=0.773),
+    stages=trunk_first,
+)
+build, train, evaluate = RECIPE.build, RECIPE.train, RECIPE.evaluate

@@ -1,14 +1,13 @@
 """HOG and a linear SVM that finds faces.
 
-Data: scikit-image's 100 faces and 100 other patches of 25 x 25 pixels, of which 140 and their
-mirror images train; hard negatives from eleven photographs without people. Level: at least 0.93 of
-the 60 held-out patches right.
+scikit-image's 100 faces and 100 other patches of 25 x 25 pixels: 140 and their mirror images train,
+60 are held out. Hard negatives are from eleven photographs without people. Descriptors are made on
+the run's device; the SVM is solved on the CPU.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastcv._extras import need
-from fastcv.models import Model, create_model, load_model, save_model
+from fastcv.models import Model, create_model, save_model
 from fastcv.models.detection.hog_svm import HogSVM
-from fastcv.recipes._device import device_named
+from fastcv.recipes._recipe import Level, Recipe, Run
 
 WEIGHTS = "hog_faces.safetensors"
-ROUNDS = 3
 SKIMAGE = (
     "coffee",
     "rocket",
@@ -75,57 +73,48 @@ def _resized(pixels: np.ndarray[Any, Any]) -> Tensor:
     return F.interpolate(image[None], size, mode="bilinear", antialias=True)[0].expand(3, -1, -1)
 
 
-def train(
-    out: str | os.PathLike[str],
-    *,
-    seed: int = 0,
-    epochs: int | None = None,
-    device: str = "auto",
-    workers: int = 0,
-) -> dict[str, float]:
-    """Train from nothing.
-
-    Args:
-        out: folder; ``hog_faces.safetensors`` in it is the result.
-        seed: of the solver.
-        epochs: rounds of hard negatives; by default 3.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``: where descriptors are made; the SVM is solved
-            on the CPU.
-        workers: for the recipes' common signature; there is nothing to load.
-
-    Returns:
-        what ``evaluate`` found.
-    """
-    windows, face = patches("train")
+def rounds_of_hard_negatives(recipe: Recipe, run: Run) -> dict[str, Any]:
+    """Solve the SVM, and again after each round: an epoch is a round."""
+    windows, face = recipe.data["train"]()
     both_ways = torch.cat([windows, windows.flip(3)])
-    model = build().to(device_named(device))
-    model.fit(both_ways, face.repeat(2), photographs(), rounds=epochs or ROUNDS, seed=seed)
-    weights = Path(out) / WEIGHTS
-    save_model(weights, model)
-    return evaluate(weights, device=device)
-
-
-def evaluate(
-    weights: str | os.PathLike[str] | None = None, *, device: str = "auto"
-) -> dict[str, Any]:
-    """The share of held-out patches that are told right.
-
-    Args:
-        weights: a file that ``train`` wrote.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-
-    Raises:
-        ValueError: no weights; none ship.
-    """
-    if weights is None:
-        raise ValueError("weights must be a file that train() wrote: none ship with this recipe")
-    return {"accuracy": accuracy(load_model(weights).to(device_named(device)))}
-
-
-@torch.no_grad()
-def accuracy(model: Model) -> float:
-    """Of the 60 held-out patches."""
+    model = recipe.build().to(run.device)
     assert isinstance(model, HogSVM)
-    windows, face = patches("test")
-    margin = model.svm(model.describe(windows.to(model.svm.weight)))[:, 0]
-    return ((margin.cpu() > 0) == face).float().mean().item()
+    options = recipe.schedule(model, run.device)
+    scenes = recipe.data["photographs"]()
+    model.fit(both_ways, face.repeat(2), scenes, rounds=run.epochs, seed=run.seed, **options)
+    weights = run.out / WEIGHTS
+    save_model(weights, model)
+    return recipe.evaluate(weights, device=run.device)
+
+
+def accuracy(model: Model, patches: tuple[Tensor, Tensor]) -> dict[str, float]:
+    """The share of patches that are told right."""
+    assert isinstance(model, HogSVM)
+    windows, face = patches
+    with torch.no_grad():
+        margin = model.svm(model.describe(windows.to(model.svm.weight)))[:, 0]
+    return {"accuracy": ((margin.cpu() > 0) == face).float().mean().item()}
+
+
+RECIPE = Recipe(
+    name="hog_faces",
+    summary="HOG and a linear SVM on scikit-image's faces",
+    data={
+        "train": partial(patches, "train"),
+        "photographs": photographs,
+        "test": partial(patches, "test"),
+    },
+    build=build,
+    epochs=3,
+    schedule=lambda model, device: {"c": 0.1},
+    metrics=accuracy,
+    level=Level(
+        {"accuracy": 57 / 60},
+        on="60 patches it never saw",
+        runs="seed 0, one run",
+        date="2026-11-26",
+    ),
+    stages=rounds_of_hard_negatives,
+    no_weights="weights must be a file that train() wrote: none ship with this recipe",
+)
+train, evaluate = RECIPE.train, RECIPE.evaluate

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from fastcv.learn import History
-from fastcv.recipes import _small, distill, self_train, transfer
+from fastcv.recipes.learn import _small, distill, self_train, transfer
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +37,7 @@ def test_distill(tmp_path, monkeypatch):
     monkeypatch.setattr(distill, "TEACHER_EPOCHS", 2)
     found = distill.train(tmp_path, epochs=20, device="cpu")
     assert list(found) == ["teacher acc@1", "alone acc@1", "distilled acc@1"]
+    assert list(found) == list(distill.RECIPE.level.metrics)
     assert found["teacher acc@1"] > 0.7
     assert min(found.values()) > 0.3  # of ten classes
     weights = tmp_path / "distilled" / "student.safetensors"
@@ -53,6 +54,7 @@ def test_self_train(tmp_path, monkeypatch):
     monkeypatch.setattr(self_train, "TEACHER_EPOCHS", 30)
     found = self_train.train(tmp_path, epochs=2, device="cpu")
     assert list(found) == ["labels only acc@1", "round 1 acc@1"]
+    assert set(found) < set(self_train.RECIPE.level.metrics)  # of both rounds
     assert min(found.values()) > 0.5
     again = self_train.evaluate(tmp_path / "student.safetensors", device="cpu")
     assert again["acc@1"] == found["round 1 acc@1"]
@@ -65,6 +67,7 @@ def test_transfer(tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "WIDTH", 4)
     found = transfer.train(tmp_path, epochs=1, device="cpu")
     assert list(found) == ["from nothing acc@1", "new head only acc@1", "fine-tuned acc@1"]
+    assert list(found) == list(transfer.RECIPE.level.metrics)
     weights = tmp_path / "fine-tuned" / "model.safetensors"
     assert transfer.evaluate(weights, device="cpu")["acc@1"] == found["fine-tuned acc@1"]
     # The body came from the source: after few steps it is near to it, and not what it was at first.

@@ -5,7 +5,7 @@ import torch
 
 from fastcv.data import DrawnDigits
 from fastcv.learn import History
-from fastcv.recipes import digits_segmenter, few_pixels
+from fastcv.recipes.segmentation import digits_segmenter, few_pixels
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,8 @@ def test_few_pixels(tmp_path):
     assert found["CRF miou"] > 0.8 and found["CRF boundary_f"] > 0.7
     assert found["CRF boundary_f"] > found["network boundary_f"] + 0.2
     assert few_pixels.evaluate(tmp_path / "model.safetensors", device="cpu") == found
+    for name, value in few_pixels.RECIPE.level.metrics.items():
+        assert found[name] == pytest.approx(value, abs=0.05)  # another processor, other roundings
 
 
 @pytest.mark.slow
@@ -49,6 +51,7 @@ def test_digits_segmenter(tmp_path, monkeypatch):
     monkeypatch.setattr(digits_segmenter, "LENGTHS", {"train": 200, "val": 4, "test": 20})
     found = digits_segmenter.train(tmp_path, epochs=3, device="cpu")
     assert len(found["iou_by_class"]) == len(DrawnDigits.classes)
+    assert set(digits_segmenter.RECIPE.level.metrics) <= set(found)
     assert found["acc_by_class"][0] > 0.5
     weights = tmp_path / "model.safetensors"
     again = digits_segmenter.evaluate(weights, device="cpu")

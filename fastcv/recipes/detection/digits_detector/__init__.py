@@ -1,9 +1,10 @@
 """A small Faster R-CNN that finds handwritten digits on photographs; its weights ship.
 
-``recipe.py`` trains and evaluates it, ``_demo.py`` shows it at work.
+``recipe.py`` is the recipe, ``_demo.py`` shows where its time goes.
 """
 
-from fastcv.recipes.detection.digits_detector._demo import demo
-from fastcv.recipes.detection.digits_detector.recipe import build, evaluate, train
+from fastcv.recipes.detection.digits_detector.recipe import RECIPE
 
-__all__ = ["build", "demo", "evaluate", "train"]
+__all__ = ["RECIPE", "build", "demo", "evaluate", "train"]
+
+build, train, evaluate, demo = RECIPE.build, RECIPE.train, RECIPE.evaluate, RECIPE.demo

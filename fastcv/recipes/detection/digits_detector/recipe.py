@@ -1,31 +1,24 @@
-"""A small Faster R-CNN that finds handwritten digits on photographs.
-
-Data: ``DrawnDigits``, 4000 scenes of 192 x 192 pixels with 1 to 6 digits. Model: ResNet-18-FPN of
-half the width. Schedule: AdamW, one cycle, four passes. Level: mAP@0.5 of at least 0.90 on 500
-scenes whose digits and photographs the training never saw.
-"""
+"""The recipe, and what other recipes take of the weights that ship."""
 
 from __future__ import annotations
 
-import os
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from fastcv.data import DrawnDigits
-from fastcv.models import Model, create_model, load_model
-from fastcv.recipes.detection._digits import evaluate_on_digits, train_on_digits
+from fastcv.models import load_model
+from fastcv.recipes.detection._digits import digits_model, digits_recipe, reached
+from fastcv.recipes.detection.digits_detector._demo import demo
 
 WEIGHTS = Path(__file__).parent / "digits_detector.safetensors"
-EPOCHS = 4
 
-
-def build() -> Model:
-    """The model with random weights."""
-    model = create_model(
+RECIPE = digits_recipe(
+    name="digits_detector",
+    summary="Faster R-CNN on a ResNet-18-FPN of half the width; its weights ship",
+    build=partial(
+        digits_model,
         "fasterrcnn_resnet18_fpn",
-        num_classes=len(DrawnDigits.classes),
         width=32,
         fpn_channels=64,
         head_channels=256,
@@ -33,9 +26,12 @@ def build() -> Model:
         anchor_sizes=((16,), (24,), (32,), (48,), (64,)),
         min_size=192,
         max_size=320,
-    )
-    model.classes = DrawnDigits.classes
-    return model
+    ),
+    epochs=4,
+    level=reached(ap=0.748, ap50=0.956),
+    ships=WEIGHTS,
+    show=demo,
+)
 
 
 def trained_body() -> dict[str, Tensor]:
@@ -44,46 +40,3 @@ def trained_body() -> dict[str, Tensor]:
     Other recipes start from them, where the papers start from a classifier of ImageNet.
     """
     return load_model(WEIGHTS).get_submodule("backbone.body").state_dict()
-
-
-def train(
-    out: str | os.PathLike[str],
-    *,
-    seed: int = 0,
-    epochs: int | None = None,
-    device: str = "auto",
-    workers: int = 0,
-) -> dict[str, float]:
-    """Train from nothing; a run that was stopped goes on.
-
-    Args:
-        out: folder for the run; ``digits_detector.safetensors`` in it is the result.
-        seed: of weights, order and sampling.
-        epochs: passes over the 4000 scenes; by default 4.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        workers: processes that draw scenes.
-
-    Returns:
-        what ``evaluate`` found on the test scenes.
-    """
-    return train_on_digits(
-        build,
-        "digits_detector",
-        out,
-        seed=seed,
-        epochs=epochs or EPOCHS,
-        device=device,
-        workers=workers,
-    )
-
-
-def evaluate(
-    weights: str | os.PathLike[str] | None = None, *, device: str = "auto"
-) -> dict[str, Any]:
-    """COCO metrics on the test scenes.
-
-    Args:
-        weights: a file that ``train`` wrote; None: the one that ships.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-    """
-    return evaluate_on_digits(weights or WEIGHTS, device=device)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from fastcv.data import DrawnDigits
-from fastcv.learn import fit
-from fastcv.recipes._device import precision_on
-from fastcv.recipes.learn._small import adamw, one_cycle
+from fastcv.recipes._recipe import Run
+from fastcv.recipes._schedules import adamw, fastest_precision, one_cycle
 
 
 class OneDigit(Dataset[tuple[Tensor, int]]):
-    """One digit on a photograph of 64 x 64 pixels, enlarged, and which it is."""
+    """One digit on a photograph of 64 x 64 pixels, enlarged, and which it is.
+
+    Args:
+        length: pictures.
+        enlarge: their pixels so many times.
+    """
 
     def __init__(self, length: int, enlarge: int) -> None:
         self.enlarge = enlarge
@@ -59,37 +62,24 @@ class OneDigitClassifier(nn.Module):
 
 
 def learn_to_classify(
-    features: nn.Module,
-    channels: int,
-    out: str | os.PathLike[str],
-    *,
-    pictures: int,
-    enlarge: int,
-    seed: int,
-    device: str,
-    workers: int,
+    features: nn.Module, channels: int, pictures: OneDigit, run: Run, part: str
 ) -> None:
     """Train ``features`` in place on pictures of one digit; a run that was stopped goes on.
 
     Args:
         features: a trunk, of ``[N, 3, H, W]`` in [0, 1].
         channels: of its map.
-        out: folder for the run.
-        pictures: how many.
-        enlarge: their 64 x 64 pixels so many times, to digits as large as the detector will see.
-        seed, device, workers: as for ``train_on_digits``.
+        pictures: of digits as large as the detector will see.
+        run: of the recipe.
+        part: folder of this stage in the run's.
     """
-    model: Any = OneDigitClassifier(features, channels)
-    fit(
-        model,
-        OneDigit(pictures, enlarge),
+    run.fit(
+        OneDigitClassifier(features, channels),
+        pictures,
+        part,
         epochs=1,
         batch_size=32,
-        optimizer=lambda parameters: adamw(parameters, 2e-3),
-        scheduler=one_cycle,
-        precision=precision_on(device),
-        out=out,
-        seed=seed,
-        devices=device,
-        workers=workers,
+        optimizer=partial(adamw, lr=2e-3),
+        scheduler=one_cycle(0.2),
+        precision=fastest_precision(run.device),
     )
