@@ -9,14 +9,14 @@
 
 #include "atrous_separable_conv2d/atrous_separable_conv2d.h"
 #include "atrous_separable_conv2d/separable_tile.h"
-#include "common/cpu_bfloat16.h"
-#include "common/dispatch.h"
-#include "common/fill_with_bias.h"
-#include "common/huge_pages.h"
-#include "common/widened.h"
+#include "common/cpu/cpu_bfloat16.h"
+#include "common/cpu/huge_pages.h"
+#include "common/cpu/widened.h"
+#include "common/host/dispatch.h"
+#include "common/host/fill_with_bias.h"
 
 #define FASTCV_CPU_KERNEL "atrous_separable_conv2d/atrous_separable_conv2d_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

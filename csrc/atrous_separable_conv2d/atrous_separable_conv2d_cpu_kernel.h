@@ -1,7 +1,7 @@
 // A job is a tile of output pixels of one image: its depthwise output, all channels, is made in the
 // cache and goes through the matrix product at once.
-#include "common/bfloat16_pairs.h"
-#include "common/matmul_tile.h"
+#include "common/cpu/bfloat16_pairs.h"
+#include "common/cpu/matmul_tile.h"
 
 namespace fastcv::FASTCV_ISA {
 

@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "atrous_separable_conv2d/atrous_separable_conv2d_kernel.h"
-#include "common/convert.cuh"
-#include "common/half_product.cuh"
-#include "common/launch.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/half_product.cuh"
+#include "common/cuda/launch.cuh"
 
 namespace fastcv::cuda {
 

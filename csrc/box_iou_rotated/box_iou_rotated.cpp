@@ -2,7 +2,7 @@
 
 #include <torch/library.h>
 
-#include "common/checks.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 

@@ -8,12 +8,12 @@
 #include <type_traits>
 
 #include "box_iou_rotated/box_iou_rotated.h"
-#include "box_iou_rotated/gather_rotated.h"
-#include "common/dispatch.h"
-#include "common/order.h"
+#include "common/cpu/order.h"
+#include "common/host/dispatch.h"
+#include "common/rotated/gather_rotated.h"
 
 #define FASTCV_CPU_KERNEL "box_iou_rotated/box_iou_rotated_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "box_iou_rotated/box_iou_rotated_kernel.h"
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/rotated.h"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/rotated/rotated.h"
 
 namespace fastcv::cuda {
 

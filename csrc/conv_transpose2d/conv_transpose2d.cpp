@@ -4,9 +4,9 @@
 
 #include <torch/library.h>
 
-#include "common/autocast.h"
-#include "common/call_op.h"
-#include "common/checks.h"
+#include "common/host/autocast.h"
+#include "common/host/call_op.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 namespace {

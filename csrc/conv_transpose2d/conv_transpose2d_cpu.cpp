@@ -8,17 +8,17 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/call_op.h"
-#include "common/cpu_bfloat16.h"
-#include "common/dispatch.h"
-#include "common/fill_with_bias.h"
-#include "common/huge_pages.h"
-#include "common/widened.h"
+#include "common/cpu/cpu_bfloat16.h"
+#include "common/cpu/huge_pages.h"
+#include "common/cpu/widened.h"
+#include "common/host/call_op.h"
+#include "common/host/dispatch.h"
+#include "common/host/fill_with_bias.h"
 #include "conv_transpose2d/conv_transpose2d.h"
 #include "conv_transpose2d/no_overlap_plan.h"
 
 #define FASTCV_CPU_KERNEL "conv_transpose2d/conv_transpose2d_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

@@ -1,5 +1,5 @@
 // Kernels of the two ways that are our own.
-#include "common/matmul_tile.h"
+#include "common/cpu/matmul_tile.h"
 
 namespace fastcv::FASTCV_ISA {
 

@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
-#include "common/convert.cuh"
-#include "common/half_product.cuh"
-#include "common/launch.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/half_product.cuh"
+#include "common/cuda/launch.cuh"
 #include "conv_transpose2d/conv_transpose2d_kernel.h"
 
 namespace fastcv::cuda {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "common/geometry.h"
+#include "common/nms/geometry.h"
 
 namespace fastcv {
 

@@ -4,8 +4,8 @@
 
 #include <torch/library.h>
 
-#include "common/checks.h"
-#include "common/memory_format.h"
+#include "common/host/checks.h"
+#include "common/host/memory_format.h"
 
 namespace fastcv {
 

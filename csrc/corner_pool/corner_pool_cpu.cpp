@@ -7,13 +7,13 @@
 #include <limits>
 #include <vector>
 
-#include "common/accumulate.h"
-#include "common/dispatch.h"
-#include "common/huge_pages.h"
+#include "common/cpu/huge_pages.h"
+#include "common/host/accumulate.h"
+#include "common/host/dispatch.h"
 #include "corner_pool/corner_pool.h"
 
 #define FASTCV_CPU_KERNEL "corner_pool/corner_pool_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

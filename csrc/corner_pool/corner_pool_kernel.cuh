@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
 #include "corner_pool/corner_pool_kernel.h"
 
 namespace fastcv::cuda {

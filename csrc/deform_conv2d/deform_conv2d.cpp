@@ -7,8 +7,8 @@
 
 #include <limits>
 
-#include "common/call_op.h"
-#include "common/checks.h"
+#include "common/host/call_op.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 namespace {

@@ -3,14 +3,14 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "common/cpu_bfloat16.h"
-#include "common/dispatch.h"
-#include "common/huge_pages.h"
+#include "common/cpu/cpu_bfloat16.h"
+#include "common/cpu/huge_pages.h"
+#include "common/host/dispatch.h"
 #include "deform_conv2d/deform_conv2d.h"
 #include "deform_conv2d/deform_conv2d_cpu.h"
 
 #define FASTCV_CPU_KERNEL "deform_conv2d/deform_conv2d_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 #include "deform_conv2d/deform_images_cpu.h"
 
 namespace fastcv {

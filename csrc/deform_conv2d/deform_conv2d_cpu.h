@@ -1,5 +1,5 @@
 // What the CPU's forward and backward share: the image as pixels of channels, tiles of output
-// pixels, pieces of channels. Included after common/foreach_isa.h where `laid_out` is used.
+// pixels, pieces of channels. Included after common/cpu/foreach_isa.h where `laid_out` is used.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -11,15 +11,15 @@
 #include <optional>
 #include <vector>
 
-#include "common/accumulate.h"
-#include "common/memory_format.h"
-#include "common/order.h"
+#include "common/cpu/order.h"
+#include "common/host/accumulate.h"
+#include "common/host/memory_format.h"
 #include "deform_conv2d/deform_sampling.h"
 #include "deform_conv2d/deform_shape.h"
 
 namespace fastcv {
 
-// The largest tile of the matrix product on any instruction set (common/matmul_tile.h).
+// The largest tile of the matrix product on any instruction set (common/cpu/matmul_tile.h).
 inline constexpr int64_t most_tile_rows = 12, most_tile_columns = 32;
 // Output pixels at a time, a multiple of every tile's rows; with 256 columns they are in the L2
 // cache.

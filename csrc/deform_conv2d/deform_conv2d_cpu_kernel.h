@@ -1,7 +1,7 @@
 // Reads and writes what the samples of one tap say, for channels of one offset group; and the
 // tiles of the matrix products. Compiled once per instruction set.
-#include "common/bfloat16_pairs.h"
-#include "common/matmul_tile.h"
+#include "common/cpu/bfloat16_pairs.h"
+#include "common/cpu/matmul_tile.h"
 
 namespace fastcv::FASTCV_ISA {
 

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-#include "common/accumulate.h"
-#include "common/cuda_types.h"
-#include "common/roi_cuda.h"
+#include "common/cuda/cuda_types.h"
+#include "common/host/accumulate.h"
+#include "common/roi/roi_cuda.h"
 #include "deform_conv2d/deform_sampling.h"
 #include "deform_conv2d/deform_shape.h"
 

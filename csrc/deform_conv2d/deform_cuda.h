@@ -12,8 +12,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "common/cuda_launcher.h"
-#include "common/roi_launcher.h"
+#include "common/cuda/cuda_launcher.h"
+#include "common/roi/roi_launcher.h"
 #include "deform_conv2d/deform_conv2d_kernel.h"
 
 namespace fastcv {

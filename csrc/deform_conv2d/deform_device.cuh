@@ -1,9 +1,9 @@
 // What the kernels share: a sample of the image, and who works on it.
 #pragma once
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/pack.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/cuda/pack.cuh"
 #include "deform_conv2d/deform_conv2d_kernel.h"
 
 namespace fastcv::cuda {

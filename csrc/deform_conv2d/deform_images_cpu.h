@@ -1,5 +1,5 @@
 // The images with their channels side by side, so that a sample reads whole vectors. Included after
-// common/foreach_isa.h.
+// common/cpu/foreach_isa.h.
 #pragma once
 
 #include "deform_conv2d/deform_conv2d_cpu.h"

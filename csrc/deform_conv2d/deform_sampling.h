@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "common/geometry.h"
+#include "common/nms/geometry.h"
 
 namespace fastcv {
 

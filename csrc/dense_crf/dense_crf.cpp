@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "common/checks.h"
+#include "common/host/checks.h"
 #include "dense_crf/lattice_point.h"
 
 namespace fastcv {

@@ -11,13 +11,13 @@
 #include <memory>
 #include <vector>
 
-#include "common/accumulate.h"
-#include "common/dispatch.h"
+#include "common/host/accumulate.h"
+#include "common/host/dispatch.h"
 #include "dense_crf/dense_crf.h"
 #include "dense_crf/lattice_cpu.h"
 
 #define FASTCV_CPU_KERNEL "dense_crf/dense_crf_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 #include "dense_crf/dense_crf.h"
 #include "dense_crf/dense_crf_kernel.h"
 

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "common/launch.cuh"
-#include "common/pack.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/cuda/pack.cuh"
 #include "dense_crf/dense_crf_kernel.h"
 #include "dense_crf/lattice_point.h"
 

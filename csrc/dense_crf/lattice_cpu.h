@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "common/huge_pages.h"
+#include "common/cpu/huge_pages.h"
 #include "dense_crf/lattice_point.h"
 
 namespace fastcv {

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "common/geometry.h"
+#include "common/nms/geometry.h"
 
 namespace fastcv {
 

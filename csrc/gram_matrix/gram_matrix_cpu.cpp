@@ -10,12 +10,12 @@
 #include <memory>
 #include <vector>
 
-#include "common/cpu_bfloat16.h"
-#include "common/dispatch.h"
+#include "common/cpu/cpu_bfloat16.h"
+#include "common/host/dispatch.h"
 #include "gram_matrix/gram_matrix.h"
 
 #define FASTCV_CPU_KERNEL "gram_matrix/gram_matrix_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

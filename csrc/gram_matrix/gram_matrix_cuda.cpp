@@ -1,7 +1,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 #include "gram_matrix/gram_matrix.h"
 #include "gram_matrix/gram_matrix_kernel.h"
 

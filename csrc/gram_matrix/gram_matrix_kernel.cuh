@@ -4,11 +4,11 @@
 
 #include <cstdint>
 
-#include "common/async_copy.cuh"
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/mma.cuh"
-#include "common/pack.cuh"
+#include "common/cuda/async_copy.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/cuda/mma.cuh"
+#include "common/cuda/pack.cuh"
 #include "gram_matrix/gram_matrix_kernel.h"
 
 namespace fastcv::cuda {

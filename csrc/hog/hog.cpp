@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "common/checks.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 

@@ -7,12 +7,12 @@
 #include <cmath>
 #include <vector>
 
-#include "common/accumulate.h"
-#include "common/dispatch.h"
+#include "common/host/accumulate.h"
+#include "common/host/dispatch.h"
 #include "hog/hog.h"
 
 #define FASTCV_CPU_KERNEL "hog/hog_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

@@ -2,7 +2,7 @@
 #include <ATen/ops/tensor.h>
 #include <torch/library.h>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 #include "hog/hog.h"
 #include "hog/hog_kernel.h"
 

@@ -4,8 +4,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include "common/call_op.h"
-#include "common/checks.h"
+#include "common/host/call_op.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 

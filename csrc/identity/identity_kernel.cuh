@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "common/launch.cuh"
+#include "common/cuda/launch.cuh"
 #include "identity/identity_kernel.h"
 
 namespace fastcv::cuda {

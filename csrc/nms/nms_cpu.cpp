@@ -8,12 +8,12 @@
 #include <limits>
 #include <type_traits>
 
-#include "common/dispatch.h"
-#include "common/grouped.h"
+#include "common/host/dispatch.h"
+#include "common/nms/grouped.h"
 #include "nms/nms.h"
 
 #define FASTCV_CPU_KERNEL "nms/nms_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

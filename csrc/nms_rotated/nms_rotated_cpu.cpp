@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "box_iou_rotated/gather_rotated.h"
-#include "common/dispatch.h"
-#include "common/grouped.h"
+#include "common/host/dispatch.h"
+#include "common/nms/grouped.h"
+#include "common/rotated/gather_rotated.h"
 #include "nms_rotated/nms_rotated.h"
 
 #define FASTCV_CPU_KERNEL "nms_rotated/nms_rotated_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

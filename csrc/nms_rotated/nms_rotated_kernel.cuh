@@ -1,7 +1,7 @@
 #pragma once
 
-#include "common/rotated.h"
-#include "nms/greedy_nms.cuh"
+#include "common/nms/greedy_nms.cuh"
+#include "common/rotated/rotated.h"
 #include "nms_rotated/nms_rotated_kernel.h"
 
 namespace fastcv::cuda {

@@ -1,15 +1,15 @@
-// CPU launcher: taps worked out ahead, then the drivers of common/roi_cpu.h.
+// CPU launcher: taps worked out ahead, then the drivers of common/roi/roi_cpu.h.
 #include <torch/library.h>
 
-#include "common/dispatch.h"
-#include "roi_align/aligned_roi.h"
+#include "common/host/dispatch.h"
+#include "common/roi/aligned_roi.h"
 #include "roi_align/roi_align.h"
 
-#include "common/roi_plan.h"
+#include "common/roi/roi_plan.h"
 
 #define FASTCV_CPU_KERNEL "roi_align/roi_align_cpu_kernel.h"
-#include "common/foreach_isa.h"
-#include "common/roi_cpu.h"
+#include "common/cpu/foreach_isa.h"
+#include "common/roi/roi_cpu.h"
 
 namespace fastcv {
 namespace {

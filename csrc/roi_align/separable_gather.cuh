@@ -3,10 +3,10 @@
 // in shared memory, and all its pixels and channels use them.
 #pragma once
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/roi_gather.cuh"
-#include "common/roi_sampling.h"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/roi/roi_gather.cuh"
+#include "common/roi/roi_sampling.h"
 
 namespace fastcv::cuda::gather {
 

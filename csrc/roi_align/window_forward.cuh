@@ -7,10 +7,10 @@
 #include <climits>
 #include <cstdint>
 
-#include "common/async_copy.cuh"
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/roi_sampling.h"
+#include "common/cuda/async_copy.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/roi/roi_sampling.h"
 
 namespace fastcv::cuda::window {
 

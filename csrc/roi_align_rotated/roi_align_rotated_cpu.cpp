@@ -1,18 +1,18 @@
-// CPU launcher: the drivers of common/roi_cpu.h with the rotated kernel.
+// CPU launcher: the drivers of common/roi/roi_cpu.h with the rotated kernel.
 #include <torch/library.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "common/dispatch.h"
+#include "common/host/dispatch.h"
 #include "roi_align_rotated/pixel_tap.h"
 #include "roi_align_rotated/roi_align_rotated.h"
 #include "roi_align_rotated/rotated_roi.h"
 
 #define FASTCV_CPU_KERNEL "roi_align_rotated/roi_align_rotated_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
-#include "common/roi_cpu.h"
+#include "common/roi/roi_cpu.h"
 
 namespace fastcv {
 namespace {

@@ -1,18 +1,19 @@
-// CPU launcher, after the pattern of common/roi_cpu.h: channels_last a RoI a job, NCHW 16 channels.
+// CPU launcher, after the pattern of common/roi/roi_cpu.h: channels_last a RoI a job, NCHW 16
+// channels.
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include <limits>
 #include <vector>
 
-#include "common/dispatch.h"
+#include "common/host/dispatch.h"
 #include "roi_pool/pooled_roi.h"
 #include "roi_pool/roi_pool.h"
 
 #define FASTCV_CPU_KERNEL "roi_pool/roi_pool_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
-#include "common/roi_cpu.h"
+#include "common/roi/roi_cpu.h"
 
 namespace fastcv {
 namespace {

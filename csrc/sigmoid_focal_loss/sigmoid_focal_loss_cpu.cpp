@@ -7,14 +7,14 @@
 #include <limits>
 #include <vector>
 
-#include "common/dispatch.h"
-#include "common/huge_pages.h"
-#include "common/memory_order.h"
+#include "common/cpu/huge_pages.h"
+#include "common/host/dispatch.h"
+#include "sigmoid_focal_loss/memory_order.h"
 #include "sigmoid_focal_loss/sigmoid_focal_loss.h"
 
 #define FASTCV_CPU_KERNEL "sigmoid_focal_loss/sigmoid_focal_loss_cpu_kernel.h"
-#include "common/foreach_isa.h"
-#include "common/read_blocks.h"
+#include "common/cpu/foreach_isa.h"
+#include "sigmoid_focal_loss/read_blocks.h"
 
 namespace fastcv {
 namespace {

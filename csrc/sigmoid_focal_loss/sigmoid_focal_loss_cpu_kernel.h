@@ -1,5 +1,5 @@
 // The loss and its derivative for a block of elements that are in cache.
-#include "common/focal_cpu_kernel.h"
+#include "common/focal/focal_cpu_kernel.h"
 
 namespace fastcv::FASTCV_ISA {
 

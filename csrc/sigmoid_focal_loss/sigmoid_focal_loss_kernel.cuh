@@ -3,10 +3,10 @@
 
 #include <cstdint>
 
-#include "common/block_sum.cuh"
-#include "common/convert.cuh"
-#include "common/focal.cuh"
-#include "common/pack.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/pack.cuh"
+#include "common/focal/block_sum.cuh"
+#include "common/focal/focal.cuh"
 #include "sigmoid_focal_loss/sigmoid_focal_loss_kernel.h"
 
 namespace fastcv::cuda {

@@ -2,7 +2,7 @@
 
 #include <torch/library.h>
 
-#include "nms/nms_checks.h"
+#include "common/nms/nms_checks.h"
 
 namespace fastcv {
 

@@ -9,13 +9,13 @@
 #include <tuple>
 #include <type_traits>
 
-#include "common/dispatch.h"
-#include "common/grouped.h"
+#include "common/host/dispatch.h"
+#include "common/nms/grouped.h"
 #include "soft_nms/decay.h"
 #include "soft_nms/soft_nms.h"
 
 #define FASTCV_CPU_KERNEL "soft_nms/soft_nms_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

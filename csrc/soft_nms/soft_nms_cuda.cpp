@@ -8,7 +8,7 @@
 #include <tuple>
 #include <type_traits>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 #include "soft_nms/decay.h"
 #include "soft_nms/soft_nms.h"
 #include "soft_nms/soft_nms_kernel.h"

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "common/convert.cuh"
-#include "common/geometry.h"
-#include "common/launch.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/nms/geometry.h"
 #include "soft_nms/decay.h"
 #include "soft_nms/soft_nms_kernel.h"
 

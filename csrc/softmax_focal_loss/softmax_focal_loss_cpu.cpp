@@ -8,13 +8,13 @@
 #include <limits>
 #include <vector>
 
-#include "common/dispatch.h"
-#include "common/huge_pages.h"
+#include "common/cpu/huge_pages.h"
+#include "common/host/dispatch.h"
 #include "softmax_focal_loss/softmax_focal_loss.h"
 #include "softmax_focal_loss/softmax_rows.h"
 
 #define FASTCV_CPU_KERNEL "softmax_focal_loss/softmax_focal_loss_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

@@ -1,6 +1,6 @@
 // 16 rows at a time, side by side in vectors: the classes are loops. Rows of contiguous classes are
-// interleaved in cache (common/interleave.h), [C, N] memory is read as it lies.
-#include "common/focal_cpu_kernel.h"
+// interleaved in cache (common/cpu/interleave.h), [C, N] memory is read as it lies.
+#include "common/focal/focal_cpu_kernel.h"
 
 namespace fastcv::FASTCV_ISA {
 

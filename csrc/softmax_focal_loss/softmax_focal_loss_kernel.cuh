@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "common/block_sum.cuh"
-#include "common/convert.cuh"
-#include "common/focal.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/focal/block_sum.cuh"
+#include "common/focal/focal.cuh"
 #include "softmax_focal_loss/softmax_focal_loss_kernel.h"
 
 namespace fastcv::cuda {

@@ -2,7 +2,7 @@
 // find.
 #include <cstdint>
 
-#include "common/launch.cuh"
+#include "common/cuda/launch.cuh"
 
 using namespace fastcv;
 
