@@ -34,8 +34,8 @@ __device__ __forceinline__ void gradient_at(const HogArguments& a, const T* imag
 
 template <typename T>
 __global__ void __launch_bounds__(256)
-    hog_cells_kernel(HogArguments a, const T* __restrict__ images,
-                     const acc_t<T>* __restrict__ borders, acc_t<T>* __restrict__ cells) {
+    hog_cells_kernel(HogArguments a, const T* __restrict__ images, HogBorders<acc_t<T>> borders,
+                     acc_t<T>* __restrict__ cells) {
   using Acc = acc_t<T>;
   const int64_t cell = int64_t{blockIdx.x} * 8 + threadIdx.x / 32;
   if (cell >= a.batch * a.cells_y * a.cells_x) return;  // whole warps
@@ -53,7 +53,8 @@ __global__ void __launch_bounds__(256)
       const Acc sign = dy < 0 || (dy == 0 && dx < 0) ? Acc(-1) : Acc(1);
       bin = 0;
       for (int k = 0; k < a.orientations - 1; ++k) {
-        bin += sign * (borders[2 * k] * dy - borders[2 * k + 1] * dx) >= 0 ? 1 : 0;
+        const Acc cosine = borders.values[2 * k], sine = borders.values[2 * k + 1];
+        bin += sign * (cosine * dy - sine * dx) >= 0 ? 1 : 0;
       }
       length = sqrt(squared);
     }
@@ -95,8 +96,8 @@ __global__ void __launch_bounds__(256)
 }
 
 template <typename T>
-void launch_hog(const HogArguments& a, const T* images, const acc_t<T>* borders, acc_t<T>* cells,
-                T* descriptors, cudaStream_t stream) {
+void launch_hog(const HogArguments& a, const T* images, const HogBorders<acc_t<T>>& borders,
+                acc_t<T>* cells, T* descriptors, cudaStream_t stream) {
   const auto warps = [](int64_t count) { return dim3(static_cast<unsigned>((count + 7) / 8)); };
   launch(hog_cells_kernel<T>, warps(a.batch * a.cells_y * a.cells_x), dim3(256), 0, stream, a,
          images, borders, cells);
