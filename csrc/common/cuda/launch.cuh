@@ -14,6 +14,8 @@
 
 #include <cstddef>
 
+#include "common/cuda/dynamic_shared.h"
+
 #define FASTCV_SHARED(T, name, ...) __shared__ T name __VA_ARGS__
 #define FASTCV_DYN_SHARED(T, name)                                   \
   extern __shared__ __align__(16) unsigned char fastcv_dyn_shared[]; \
@@ -26,9 +28,7 @@ void launch(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared_byte
             cudaStream_t stream, Args... args) {
   // A block gets more than 48 KiB of shared memory only on request, and static memory counts too.
   if (shared_bytes > 16 * 1024) {
-    cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                         cudaFuncAttributeMaxDynamicSharedMemorySize,
-                         static_cast<int>(shared_bytes));
+    allow_dynamic_shared(reinterpret_cast<const void*>(kernel), shared_bytes);
   }
   // clang-format off
   kernel<<<grid, block, shared_bytes, stream>>>(static_cast<Params>(args)...);
