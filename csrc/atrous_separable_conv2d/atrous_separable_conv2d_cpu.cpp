@@ -80,9 +80,8 @@ at::Tensor atrous_separable_conv2d_cpu(const at::Tensor& input, const at::Tensor
                                     pointwise_bias, stride, padding, dilation, activation);
   const auto format = input.suggest_memory_format();
   const at::Tensor output =
-      at::empty({s.batch, s.out_channels, s.out_height, s.out_width}, input.options(), format);
+      empty_on_huge_pages(input, {s.batch, s.out_channels, s.out_height, s.out_width});
   if (output.numel() == 0) return output;
-  advise_huge_pages(output);
   if (input.numel() == 0) return fill_with_bias(output, pointwise_bias);
   const bool channels_last = format == at::MemoryFormat::ChannelsLast;
   const at::Tensor x = input.contiguous(format);

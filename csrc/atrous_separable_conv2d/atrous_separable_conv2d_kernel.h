@@ -5,7 +5,7 @@
 
 #include "atrous_separable_conv2d/separable_shape.h"
 #include "common/cuda/cuda_types.h"
-#include "common/roi/roi_cuda.h"
+#include "common/cuda/strided.h"
 
 namespace fastcv::cuda {
 

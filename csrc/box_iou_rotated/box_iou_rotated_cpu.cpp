@@ -8,7 +8,8 @@
 #include <type_traits>
 
 #include "box_iou_rotated/box_iou_rotated.h"
-#include "common/cpu/order.h"
+#include "common/cpu/buffer.h"
+#include "common/host/accumulate.h"
 #include "common/host/dispatch.h"
 #include "common/rotated/gather_rotated.h"
 
@@ -20,7 +21,7 @@ namespace {
 
 template <typename T>
 void fill(const at::Tensor& boxes1, const at::Tensor& boxes2, at::Tensor& iou) {
-  using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+  using Acc = acc_t<T>;
   const int64_t n = boxes1.size(0), m = boxes2.size(0);
   const auto same = [](int64_t i) { return i; };
   const auto first = make_buffer<RotatedBox<Acc>>(n);

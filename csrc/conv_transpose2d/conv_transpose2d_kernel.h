@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "common/cuda/cuda_types.h"
-#include "common/roi/roi_cuda.h"
+#include "common/cuda/strided.h"
 #include "conv_transpose2d/transposed_shape.h"
 
 namespace fastcv::cuda {

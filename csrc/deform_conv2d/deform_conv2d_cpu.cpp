@@ -161,10 +161,9 @@ at::Tensor deform_conv2d_cpu(const at::Tensor& input, const at::Tensor& offset,
                              at::IntArrayRef dilation, const std::optional<at::Tensor>& mask) {
   const DeformShape s =
       check_deform_conv2d(input, offset, weight, bias, stride, padding, dilation, mask);
-  const at::Tensor output = at::empty({s.batch, s.out_channels, s.out_height, s.out_width},
-                                      input.options(), input.suggest_memory_format());
+  const at::Tensor output =
+      empty_on_huge_pages(input, {s.batch, s.out_channels, s.out_height, s.out_width});
   if (output.numel() == 0) return output;
-  advise_huge_pages(output);
   dispatch_floating(input.scalar_type(), "deform_conv2d", "input", [&]<typename T>() {
     Forward<T>(s, offset, weight, bias, mask, output).run(input);
   });

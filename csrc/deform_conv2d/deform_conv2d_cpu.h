@@ -11,7 +11,7 @@
 #include <optional>
 #include <vector>
 
-#include "common/cpu/order.h"
+#include "common/cpu/buffer.h"
 #include "common/host/accumulate.h"
 #include "common/host/memory_format.h"
 #include "deform_conv2d/deform_sampling.h"

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "common/cuda/cuda_types.h"
+#include "common/cuda/strided.h"
 #include "common/host/accumulate.h"
-#include "common/roi/roi_cuda.h"
 #include "deform_conv2d/deform_sampling.h"
 #include "deform_conv2d/deform_shape.h"
 

@@ -13,7 +13,7 @@
 #include <optional>
 
 #include "common/cuda/cuda_launcher.h"
-#include "common/roi/roi_launcher.h"
+#include "common/host/memory_format.h"
 #include "deform_conv2d/deform_conv2d_kernel.h"
 
 namespace fastcv {

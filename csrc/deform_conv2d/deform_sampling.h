@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "common/nms/geometry.h"
+#include "common/host/host_device.h"
 
 namespace fastcv {
 

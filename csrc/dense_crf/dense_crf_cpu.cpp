@@ -32,8 +32,8 @@ class LatticeFilter {
  public:
   LatticeFilter(const LatticeCpu<Acc>& lattice, int blocks) : lattice_(lattice), blocks_(blocks) {
     const int64_t size = (lattice.vertices + 1) * blocks * side_by_side;  // the last row stays 0
-    values_ = make_buffer<Acc>(size);
-    other_ = make_buffer<Acc>(size);
+    values_ = make_buffer_on_huge_pages<Acc>(size);
+    other_ = make_buffer_on_huge_pages<Acc>(size);
     std::fill_n(values_.get(), size, Acc(0));
     std::fill_n(other_.get(), size, Acc(0));
   }
@@ -132,7 +132,7 @@ class MeanField {
   }
 
   int64_t size() const { return blocks_ * stride(); }
-  Buffer<Acc> make_labels() const { return make_buffer<Acc>(size()); }
+  Buffer<Acc> make_labels() const { return make_buffer_on_huge_pages<Acc>(size()); }
 
   // q = softmax(-unary), and with `before` the messages of that in it; q may be `before`.
   void step(const Acc* before, Acc* q) {

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "common/nms/geometry.h"
+#include "common/host/host_device.h"
 
 namespace fastcv {
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/cpu/cpu_bfloat16.h"
+#include "common/host/accumulate.h"
 #include "common/host/dispatch.h"
 #include "gram_matrix/gram_matrix.h"
 
@@ -141,7 +142,7 @@ at::Tensor gram_matrix_cpu(const at::Tensor& features, bool normalize) {
   if (gram.numel() == 0) return gram;
   const at::Tensor source = as_channels_and_pixels(features);
   dispatch_floating(features.scalar_type(), "gram_matrix", "features", [&]<typename T>() {
-    using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+    using Acc = acc_t<T>;
     const Split split(batch, channels, source.size(2), sizeof(Acc));
     const Acc scale = static_cast<Acc>(gram_scale(features, normalize));
     T* out = gram.mutable_data_ptr<T>();

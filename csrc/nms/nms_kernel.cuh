@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common/nms/geometry.h"
+#include "common/nms/box.h"
 #include "common/nms/greedy_nms.cuh"
 #include "nms/nms_kernel.h"
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "common/nms/box.h"
 #include "common/nms/greedy_nms.cuh"
 #include "common/rotated/rotated.h"
 #include "nms_rotated/nms_rotated_kernel.h"

@@ -132,7 +132,7 @@ std::tuple<at::Tensor, at::Tensor> roi_pool_cpu(const at::Tensor& input, const a
   check_roi_pool(input, rois, spatial_scale, pooled_height, pooled_width);
   const RoiShape s(input.sizes(), pooled_height, pooled_width);
   const at::Tensor output =
-      empty_in_format_of(input, {rois.size(0), s.channels, pooled_height, pooled_width});
+      empty_on_huge_pages(input, {rois.size(0), s.channels, pooled_height, pooled_width});
   const at::Tensor argmax = at::empty_like(output, output.options().dtype(at::kInt));
   advise_huge_pages(argmax.const_data_ptr(), argmax.nbytes());
   dispatch_floating(input.scalar_type(), "roi_pool", "input", [&]<typename T>() {

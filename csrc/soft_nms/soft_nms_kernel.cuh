@@ -6,7 +6,7 @@
 
 #include "common/cuda/convert.cuh"
 #include "common/cuda/launch.cuh"
-#include "common/nms/geometry.h"
+#include "common/nms/box.h"
 #include "soft_nms/decay.h"
 #include "soft_nms/soft_nms_kernel.h"
 

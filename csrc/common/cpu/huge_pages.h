@@ -5,6 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/cpu/buffer.h"
+#include "common/host/memory_format.h"
+
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -22,9 +25,23 @@ inline void advise_huge_pages(const void* p, size_t bytes) {
 #endif
 }
 
-template <typename Tensor>
-void advise_huge_pages(const Tensor& t) {
+// For much memory, read in no order.
+template <typename T>
+Buffer<T> make_buffer_on_huge_pages(int64_t n) {
+  Buffer<T> buffer = make_buffer<T>(n);
+  advise_huge_pages(buffer.get(), n * sizeof(T));
+  return buffer;
+}
+
+inline void advise_huge_pages(const at::Tensor& t) {
   advise_huge_pages(t.const_data_ptr(), t.nbytes());
+}
+
+// empty_in_format_of(), for an output that is about to be written whole.
+inline at::Tensor empty_on_huge_pages(const at::Tensor& like, at::IntArrayRef shape) {
+  at::Tensor t = empty_in_format_of(like, shape);
+  advise_huge_pages(t);
+  return t;
 }
 
 }  // namespace fastcv

@@ -10,15 +10,9 @@
 #include <type_traits>
 #include <utility>
 
-namespace fastcv {
+#include "common/cpu/buffer.h"
 
-// Uninitialised memory: what is written anyway need not be zeroed first.
-template <typename T>
-using Buffer = std::unique_ptr<T[]>;
-template <typename T>
-Buffer<T> make_buffer(int64_t n) {
-  return std::make_unique_for_overwrite<T[]>(static_cast<size_t>(n));
-}
+namespace fastcv {
 
 // Keys whose ascending order is torch.sort(descending=True)'s: NaN first, -0 equal to +0.
 inline uint32_t descending_key(float score) {

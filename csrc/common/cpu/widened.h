@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "common/cpu/order.h"
+#include "common/cpu/buffer.h"
 #include "common/host/accumulate.h"
 
 namespace fastcv {

@@ -1,5 +1,5 @@
-// What every CUDA launcher needs: the current stream, a guard for the tensors' device, and torch's
-// dtypes as CUDA's.
+// What every CUDA launcher needs: the current stream, a guard for the tensors' device, torch's
+// dtypes as CUDA's, and tensors as the kernels take them.
 #pragma once
 
 #include <c10/cuda/CUDAException.h>
@@ -7,6 +7,8 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "common/cuda/cuda_types.h"
+#include "common/cuda/strided.h"
+#include "common/host/accumulate.h"
 #include "common/host/dispatch.h"
 
 namespace fastcv {
@@ -26,6 +28,9 @@ struct DeviceType<c10::BFloat16> {
 };
 template <typename T>
 using device_t = typename DeviceType<T>::type;
+// What it is computed in on the device.
+template <typename T>
+using device_acc_t = acc_t<device_t<T>>;
 
 template <typename T>
 const device_t<T>* device_ptr(const at::Tensor& t) {
@@ -34,6 +39,16 @@ const device_t<T>* device_ptr(const at::Tensor& t) {
 template <typename T>
 device_t<T>* mutable_device_ptr(const at::Tensor& t) {
   return reinterpret_cast<device_t<T>*>(t.mutable_data_ptr<T>());
+}
+
+// [N, C, H, W] of any strides.
+template <typename T>
+cuda::Strided<const device_t<T>> strided(const at::Tensor& t) {
+  return {device_ptr<T>(t), t.stride(0), t.stride(1), t.stride(2), t.stride(3)};
+}
+template <typename T>
+cuda::Strided<device_t<T>> mutable_strided(const at::Tensor& t) {
+  return {mutable_device_ptr<T>(t), t.stride(0), t.stride(1), t.stride(2), t.stride(3)};
 }
 
 }  // namespace fastcv

@@ -16,7 +16,6 @@
 #include "common/cuda/async_copy.cuh"
 #include "common/cuda/launch.cuh"
 #include "common/cuda/warp_multiply.cuh"
-#include "common/roi/roi_bins.cuh"
 
 namespace fastcv::cuda {
 

@@ -8,8 +8,4 @@ namespace fastcv {
 template <typename T>
 using acc_t = std::conditional_t<sizeof(T) == 8, double, float>;
 
-namespace cuda {
-using fastcv::acc_t;
-}
-
 }  // namespace fastcv

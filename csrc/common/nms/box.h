@@ -5,11 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#if defined(__CUDACC__)
-#define FASTCV_HD __host__ __device__ __forceinline__
-#else
-#define FASTCV_HD inline __attribute__((always_inline))
-#endif
+#include "common/host/host_device.h"
 
 namespace fastcv {
 

@@ -10,14 +10,15 @@
 #include <vector>
 
 #include "common/cpu/order.h"
-#include "common/nms/geometry.h"
+#include "common/host/accumulate.h"
+#include "common/nms/box.h"
 
 namespace fastcv {
 
 // Indices by falling score; equal scores by index, NaN first.
 template <typename T>
 Buffer<uint32_t> order_by_score(const at::Tensor& scores) {
-  using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+  using Acc = acc_t<T>;
   const T* data = scores.const_data_ptr<T>();
   const int64_t stride = scores.stride(0);
   return stable_order(scores.size(0), [=](int64_t i) {

@@ -114,7 +114,7 @@ void pool_planes(const T* input, const RoiPlan<acc_t<T>>& plan, const RoiShape& 
 template <typename PlanFrom>
 at::Tensor pool_position_sensitive(const char* op, const at::Tensor& input, const at::Tensor& rois,
                                    const RoiShape& s, PlanFrom plan_from) {
-  const at::Tensor output = empty_in_format_of(
+  const at::Tensor output = empty_on_huge_pages(
       input, {rois.size(0), s.channels / s.bins(), s.pooled_height, s.pooled_width});
   dispatch_floating(input.scalar_type(), op, "input", [&]<typename T>() {
     const Rois<acc_t<T>> boxes(op, rois, s.batch);

@@ -15,12 +15,11 @@ namespace fastcv {
 inline void check_rois(const char* op, const at::Tensor& input, const char* input_name,
                        const at::Tensor& rois, int64_t columns, const char* row,
                        double spatial_scale, int64_t pooled_height, int64_t pooled_width) {
-  TORCH_CHECK(input.dim() == 4, op, ": ", input_name, " must have 4 dimensions, got shape ",
-              input.sizes());
-  check_floating(input, op, input_name);
-  check_matrix(rois, columns, op, "rois", row);
-  check_floating(rois, op, "rois");
-  check_same_device(input, input_name, rois, "rois", op);
+  check_dimensions(op, input, input_name, 4);
+  check_floating(op, input, input_name);
+  check_matrix(op, rois, "rois", columns, row);
+  check_floating(op, rois, "rois");
+  check_same_device(op, input, input_name, rois, "rois");
   TORCH_CHECK(std::isfinite(spatial_scale), op, ": spatial_scale must be a finite number, got ",
               spatial_scale);
   TORCH_CHECK(pooled_height > 0 && pooled_width > 0, op, ": output_size must be positive, got (",

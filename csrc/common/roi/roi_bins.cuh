@@ -44,13 +44,6 @@ __device__ __forceinline__ void store_channels(T* p, int64_t step, const acc_t<T
 template <typename T>
 inline constexpr int planes_per_thread = 32 / sizeof(acc_t<T>);
 
-// Whether `size` neighbouring channels can be read or written at once everywhere.
-template <int size, typename T>
-bool can_pack(const Strided<T>& t, int64_t channels) {
-  return t.c == 1 && channels % size == 0 && t.n % size == 0 && t.h % size == 0 &&
-         t.w % size == 0 && reinterpret_cast<uintptr_t>(t.data) % (sizeof(T) * size) == 0;
-}
-
 struct BinGrid {
   int64_t rois, channels;
   int height, width;  // in bins

@@ -13,8 +13,8 @@
 #include <span>
 #include <type_traits>
 
+#include "common/cpu/buffer.h"
 #include "common/cpu/huge_pages.h"
-#include "common/cpu/order.h"
 #include "common/host/accumulate.h"
 #include "common/host/memory_format.h"
 #include "common/roi/roi.h"
@@ -39,12 +39,6 @@ struct Rois {
     check_batch_index(op, data, count, rois.size(1), batch);
   }
 };
-
-inline at::Tensor empty_in_format_of(const at::Tensor& like, at::IntArrayRef shape) {
-  at::Tensor t = at::empty(shape, like.options(), like.suggest_memory_format());
-  advise_huge_pages(t);
-  return t;
-}
 
 // Sizes of a feature map and of what is pooled from it.
 struct RoiShape {

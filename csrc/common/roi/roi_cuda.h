@@ -4,16 +4,10 @@
 #include <cstdint>
 
 #include "common/cuda/cuda_types.h"
+#include "common/cuda/strided.h"
 #include "common/host/accumulate.h"
 
 namespace fastcv::cuda {
-
-// A [N, C, H, W] tensor of any strides, in elements.
-template <typename T>
-struct Strided {
-  T* data;
-  int64_t n, c, h, w;
-};
 
 // Of the feature map.
 struct Extent {

@@ -2,35 +2,17 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
-
-#include <type_traits>
 
 #include "common/cuda/cuda_launcher.h"
+#include "common/host/memory_format.h"
 #include "common/roi/roi_cuda.h"
 
 namespace fastcv {
-
-template <typename T>
-using device_acc_t = cuda::acc_t<device_t<T>>;
-
-template <typename T>
-cuda::Strided<const device_t<T>> strided(const at::Tensor& t) {
-  return {device_ptr<T>(t), t.stride(0), t.stride(1), t.stride(2), t.stride(3)};
-}
-template <typename T>
-cuda::Strided<device_t<T>> mutable_strided(const at::Tensor& t) {
-  return {mutable_device_ptr<T>(t), t.stride(0), t.stride(1), t.stride(2), t.stride(3)};
-}
 
 // rois, dense and in the type that the op computes in for T.
 template <typename T>
 at::Tensor rois_for(const at::Tensor& rois) {
   return rois.to(c10::CppTypeToScalarType<device_acc_t<T>>::value).contiguous();
-}
-
-inline at::Tensor empty_in_format_of(const at::Tensor& like, at::IntArrayRef shape) {
-  return at::empty(shape, like.options(), like.suggest_memory_format());
 }
 
 inline cuda::Extent extent_of(const char* op, int64_t batch, int64_t channels, int64_t height,

@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "common/nms/geometry.h"
+#include "common/host/host_device.h"
 
 namespace fastcv {
 

@@ -2,7 +2,7 @@
 // pixels, which may share a row or column with their neighbours.
 #pragma once
 
-#include "common/nms/geometry.h"
+#include "common/host/host_device.h"
 #include "common/roi/roi_sampling.h"
 
 namespace fastcv {

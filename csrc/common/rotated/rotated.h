@@ -5,7 +5,7 @@
 //   (cx + u cos + v sin, cy - u sin + v cos).
 #pragma once
 
-#include "common/nms/geometry.h"
+#include "common/host/host_device.h"
 
 namespace fastcv {
 
