@@ -20,7 +20,7 @@ inline void check_gamma(const char* op, double gamma) {
   TORCH_CHECK(gamma >= 0 && std::isfinite(gamma), op, ": gamma must be a number >= 0, got ", gamma);
 }
 
-inline void check_real(const at::Tensor& t, const char* op, const char* name) {
+inline void check_real(const char* op, const at::Tensor& t, const char* name) {
   TORCH_CHECK(!t.is_complex(), op, ": ", name, " must be real, got ", t.scalar_type());
 }
 
@@ -31,8 +31,8 @@ inline at::Tensor expand_leading(const at::Tensor& t, at::IntArrayRef shape) {
   return t.view(sizes).expand(shape);
 }
 
-inline void check_leading(const at::Tensor& t, const char* name, at::IntArrayRef shape,
-                          const char* op) {
+inline void check_leading(const char* op, const at::Tensor& t, const char* name,
+                          at::IntArrayRef shape) {
   bool fits = t.dim() <= static_cast<int64_t>(shape.size());
   for (int64_t d = 0; fits && d < t.dim(); ++d) fits = t.size(d) == 1 || t.size(d) == shape[d];
   TORCH_CHECK(fits, op, ": ", name, " must have the first dimensions of ", shape,
