@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/host/accumulate.h"
+#include "common/host/ceil_div.h"
 #include "common/host/dispatch.h"
 #include "dense_crf/dense_crf.h"
 #include "dense_crf/lattice_cpu.h"
@@ -120,7 +121,7 @@ class MeanField {
       : unary_(unary.const_data_ptr<T>()),
         labels_(unary.size(0)),
         pixels_(unary.size(1) * unary.size(2)),
-        blocks_(static_cast<int>((labels_ + side_by_side - 1) / side_by_side)),
+        blocks_(static_cast<int>(ceil_div(labels_, side_by_side))),
         missing_(blocks_ * side_by_side),
         columns_(padded_matrix<Acc>(compatibility, blocks_, true)),
         rows_(padded_matrix<Acc>(compatibility, blocks_, false)) {
@@ -224,7 +225,7 @@ class MeanField {
   // f(first pixel, count, two tiles [blocks, 64, 16] of zeros), on all threads.
   template <typename F>
   void for_each_tile(F f) const {
-    const int64_t tiles = (pixels_ + tile_pixels - 1) / tile_pixels;
+    const int64_t tiles = ceil_div(pixels_, tile_pixels);
     at::parallel_for(0, tiles, 8, [&](int64_t begin, int64_t end) {
       const int64_t size = blocks_ * tile_stride;
       const Buffer<Acc> scratch(new Acc[2 * size]);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "common/host/ceil_div.h"
 #include "common/host/dispatch.h"
 #include "roi_pool/pooled_roi.h"
 #include "roi_pool/roi_pool.h"
@@ -67,7 +68,7 @@ template <typename T>
 void pool_nchw(const T* input, const WindowPlan& plan, const RoiShape& s, T* output,
                int32_t* argmax) {
   using Acc = acc_t<T>;
-  const int64_t blocks = (s.channels + roi_block - 1) / roi_block;
+  const int64_t blocks = ceil_div(s.channels, roi_block);
   at::parallel_for(0, s.batch * blocks, 1, [&](int64_t begin, int64_t end) {
     const auto image_buffer = make_buffer<Acc>(s.pixels() * roi_block);
     const auto bin_buffer = make_buffer<Acc>(s.bins() * roi_block);

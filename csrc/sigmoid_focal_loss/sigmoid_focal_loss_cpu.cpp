@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/cpu/huge_pages.h"
+#include "common/host/ceil_div.h"
 #include "common/host/dispatch.h"
 #include "sigmoid_focal_loss/memory_order.h"
 #include "sigmoid_focal_loss/sigmoid_focal_loss.h"
@@ -21,7 +22,7 @@ namespace {
 
 constexpr int64_t block = 2048, grain = 16;  // elements; blocks that are worth a thread
 
-int64_t blocks_of(int64_t n) { return (n + block - 1) / block; }
+int64_t blocks_of(int64_t n) { return ceil_div(n, block); }
 
 // The arguments of one call, block by block.
 template <typename Acc>

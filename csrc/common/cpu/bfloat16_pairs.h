@@ -27,7 +27,7 @@ inline void pair_row(int64_t n, float* row) {
     c10::BFloat16 narrow[lanes<float>];
     std::memcpy(values, row + i, count * sizeof(float));
     store<float>(narrow, load<float>(values));
-    std::memcpy(reinterpret_cast<char*>(row) + i * 2, narrow, (count + 1) / 2 * 4);
+    std::memcpy(reinterpret_cast<char*>(row) + i * 2, narrow, ceil_div(count, 2) * 4);
   }
 }
 

@@ -24,12 +24,12 @@ Isa detect() {
 
 Isa choose() {
   const Isa best = detect();
-  const char* wanted = std::getenv("FASTCV_ISA");
-  if (wanted == nullptr || *wanted == '\0') return best;
+  const char* asked = std::getenv("FASTCV_ISA");
+  if (asked == nullptr || *asked == '\0') return best;
   for (Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
-    if (std::string(wanted) == isa_name(isa)) return std::min(isa, best);
+    if (std::string(asked) == isa_name(isa)) return std::min(isa, best);
   }
-  TORCH_CHECK(false, "FASTCV_ISA must be portable, avx2 or avx512, got ", wanted);
+  TORCH_CHECK(false, "FASTCV_ISA must be portable, avx2 or avx512, got ", asked);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 //   vec<T>, load, store   vectors of the instruction set's width: common/cpu/simd.h
 //   vector_exp, _log      of vectors: common/cpu/vector_math.h
 //   interleave            channels side by side: common/cpu/interleave.h
+//   ceil_div, round_up    of whole numbers: common/host/ceil_div.h
 //   FASTCV_VECTOR_BYTES   their width
 //   FASTCV_ISA_AVX2       defined where AVX2 intrinsics may be used (AVX-512 includes it)
 // The portable build is plain x86-64-v2 on x86 and NEON on aarch64.
@@ -32,6 +33,7 @@
 #endif
 
 #include "common/cpu/cpu_isa.h"
+#include "common/host/ceil_div.h"
 
 #ifndef FASTCV_CPU_KERNEL
 #error "define FASTCV_CPU_KERNEL before including common/cpu/foreach_isa.h"

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "common/cpu/buffer.h"
+#include "common/host/ceil_div.h"
 #include "common/host/memory_format.h"
 
 #if defined(__linux__)
@@ -19,7 +20,7 @@ inline void advise_huge_pages(const void* p, size_t bytes) {
 #if defined(__linux__)
   constexpr uintptr_t page = uintptr_t{2} << 20;
   const auto begin = reinterpret_cast<uintptr_t>(p);
-  const uintptr_t first = (begin + page - 1) / page * page, last = (begin + bytes) / page * page;
+  const uintptr_t first = round_up(begin, page), last = (begin + bytes) / page * page;
   // Refused, it is slower and nothing else.
   if (last > first + page) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 #endif

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/cpu/buffer.h"
+#include "common/host/ceil_div.h"
 
 namespace fastcv {
 
@@ -54,7 +55,7 @@ Buffer<uint32_t> stable_order(int64_t n, KeyOf key_of) {
 
   constexpr int bits = 11;
   constexpr int digits = 1 << bits;
-  constexpr int passes = (8 * sizeof(Key) + bits - 1) / bits;
+  constexpr int passes = ceil_div(8 * sizeof(Key), bits);
   const auto digit = [](Key key, int pass) { return (key >> (pass * bits)) & (digits - 1); };
   const auto counts = std::make_unique<uint32_t[]>(passes * digits);
   for (int64_t i = 0; i < n; ++i) {

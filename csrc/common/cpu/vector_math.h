@@ -7,7 +7,7 @@ typedef int32_t int_vec __attribute__((vector_size(FASTCV_VECTOR_BYTES)));
 // e^x for x <= 80; below -87 it is 0.
 inline vec<float> vector_exp(vec<float> x) {
   // 2^n e^r with |r| <= ln(2) / 2: adding 1.5 * 2^23 rounds to a whole n, in the lowest bits.
-  const vec<float> magic = broadcast(12582912.0f), least = broadcast(-87.0f);
+  const vec<float> magic = broadcast(12582912.0f), min = broadcast(-87.0f);
   const vec<float> shifted = madd(x, broadcast(1.44269504f), magic), n = shifted - magic;
   const vec<float> r = madd(n, broadcast(2.12194440e-4f), madd(n, broadcast(-0.693359375f), x));
   vec<float> p = broadcast(1.9875691500e-4f);
@@ -19,7 +19,7 @@ inline vec<float> vector_exp(vec<float> x) {
   p = madd(p, r * r, r) + broadcast(1.0f);
   // The low bits of `magic` are 0, so a shift leaves n alone in the exponent.
   p *= (vec<float>)(((int_vec)shifted << 23) + (127 << 23));
-  return x < least ? vec<float>{} : p;  // NaN stays
+  return x < min ? vec<float>{} : p;  // NaN stays
 }
 
 // 2 atanh(s) for |s| <= 1/3: the odd series, its coefficients fitted to that range.

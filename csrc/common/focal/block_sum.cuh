@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "common/cuda/launch.cuh"
+#include "common/cuda/warp_sum.cuh"
 
 namespace fastcv::cuda {
 
@@ -12,7 +13,7 @@ namespace fastcv::cuda {
 template <int threads, typename T>
 __device__ T block_sum(T value) {
   FASTCV_SHARED(T, of_warp, [threads / 32]);
-  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffu, value, step);
+  value = warp_sum(value);
   __syncthreads();  // of_warp may still be read from the last call
   if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = value;
   __syncthreads();

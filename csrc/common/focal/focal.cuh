@@ -56,18 +56,19 @@ __device__ __forceinline__ float log1p_of_unit(float x) {
 
 // The smallest normal number.
 template <typename Acc>
-__device__ __forceinline__ Acc least() {
+__device__ __forceinline__ Acc min_normal() {
   return sizeof(Acc) == 4 ? Acc(1.17549435e-38f) : Acc(2.2250738585072014e-308);
 }
 template <typename Acc>
-__device__ __forceinline__ Acc most() {
+__device__ __forceinline__ Acc max_finite() {
   return sizeof(Acc) == 4 ? Acc(3.402823466e38f) : Acc(1.7976931348623157e308);
 }
 
 // q^gamma for 0 <= q <= 1; the usual gamma of 2 apart. 0^0 is 1.
 template <typename Acc>
 __device__ __forceinline__ Acc power(Acc q, Acc gamma) {
-  return gamma == 2 ? q * q : exponential(gamma * logarithm(q < least<Acc>() ? least<Acc>() : q));
+  return gamma == 2 ? q * q
+                    : exponential(gamma * logarithm(q < min_normal<Acc>() ? min_normal<Acc>() : q));
 }
 
 }  // namespace fastcv::cuda

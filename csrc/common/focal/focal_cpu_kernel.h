@@ -7,8 +7,8 @@ __attribute__((always_inline)) inline vec<Acc> power(vec<Acc> q, Acc gamma) {
   if constexpr (squared) {
     return q * q;
   } else {
-    const vec<Acc> least = broadcast(std::numeric_limits<Acc>::min());  // 0^0 is 1
-    return vector_exp(broadcast(gamma) * vector_log(q < least ? least : q));
+    const vec<Acc> min_normal = broadcast(std::numeric_limits<Acc>::min());  // 0^0 is 1
+    return vector_exp(broadcast(gamma) * vector_log(q < min_normal ? min_normal : q));
   }
 }
 

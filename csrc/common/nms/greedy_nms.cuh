@@ -16,6 +16,7 @@
 
 #include "common/cuda/convert.cuh"
 #include "common/cuda/launch.cuh"
+#include "common/host/ceil_div.h"
 
 namespace fastcv::cuda::greedy {
 
@@ -45,14 +46,14 @@ struct Workspace {
 
   static int64_t bytes(int64_t n) {
     return (chunk_words * chunk) * 8 + (chunk + n) * int64_t{sizeof(Entry<Item>)} +
-           (n + 31) / 32 * 4 + 8;
+           ceil_div(n, 32) * 4 + 8;
   }
   Workspace(void* memory, int64_t n)
       : mask(static_cast<uint64_t*>(memory)),
         kept(reinterpret_cast<Entry<Item>*>(mask + chunk_words * chunk)),
         sorted(kept + chunk),
         removed(reinterpret_cast<unsigned*>(sorted + n)),
-        kept_in_chunk(reinterpret_cast<int*>(removed + (n + 31) / 32)) {}
+        kept_in_chunk(reinterpret_cast<int*>(removed + ceil_div(n, 32))) {}
 };
 
 template <typename Shape, typename In>
@@ -132,7 +133,7 @@ __global__ void __launch_bounds__(resolve_threads)
   FASTCV_SHARED(uint64_t, kept_words, [chunk_words]);
   FASTCV_SHARED(int, rank_of_word, [chunk_words + 1]);
   const int tid = threadIdx.x;
-  const int words = (m + word_bits - 1) / word_bits;
+  const int words = ceil_div(m, word_bits);
   if (tid < chunk / 32) removed[tid] = tid * 32 < m ? removed_before[base / 32 + tid] : 0u;
   __syncthreads();
 
@@ -221,15 +222,13 @@ void launch_greedy_nms(const In* boxes, const int64_t* order, const int64_t* gro
                        T threshold, void* memory, int64_t* keep, int64_t* count,
                        cudaStream_t stream) {
   using Item = typename Shape::Item;
-  const auto blocks = [](int64_t items) {
-    return static_cast<unsigned>((items + threads - 1) / threads);
-  };
+  const auto blocks = [](int64_t items) { return static_cast<unsigned>(ceil_div(items, threads)); };
   const Workspace<Item> work(memory, n);
   launch(gather_kernel<Shape, In>, dim3(blocks(n)), dim3(threads), 0, stream, boxes, order, groups,
          n, work.sorted, work.removed, count);
   for (int64_t base = 0; base < n; base += chunk) {
     const int m = static_cast<int>(n - base < chunk ? n - base : chunk);
-    const unsigned words = (m + word_bits - 1) / word_bits;
+    const unsigned words = ceil_div(m, word_bits);
     launch(chunk_mask_kernel<Shape, T>, dim3(words, blocks(m)), dim3(threads), 0, stream,
            work.sorted + base, m, threshold, work.mask);
     launch(resolve_kernel<Item>, dim3(1), dim3(resolve_threads), 0, stream, work.sorted, order,

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "common/host/ceil_div.h"
 #include "common/roi/roi_cpu.h"
 
 namespace fastcv {
@@ -30,7 +31,7 @@ class AllBinTaps {
   using Bin = typename BinTaps<T>::Bin;
 
   AllBinTaps(const RoiPlan<T>& plan, const RoiShape& s) : bins_of_a_roi_(s.bins()) {
-    constexpr int64_t most = (int64_t{32} << 20) / int64_t{sizeof(Tap<T>)};
+    constexpr int64_t max_taps = (int64_t{32} << 20) / int64_t{sizeof(Tap<T>)};
     bins_.reserve(plan.rois().size() * s.bins());
     int64_t count = 0;
     for (int64_t n = 0; n < s.batch * s.bins(); ++n) {
@@ -39,7 +40,7 @@ class AllBinTaps {
       const size_t first = bins_.size();
       for (const OrderedRoi& roi : of_image(plan.rois(), n / s.bins())) {
         const RoiTaps<T> of = plan.taps(roi);
-        const bool listed = count + of.count(i, j) <= most;
+        const bool listed = count + of.count(i, j) <= max_taps;
         const int64_t end = listed ? count + of.count(i, j) : count;
         bins_.push_back({&roi, count, end, listed, of.divisor(i, j)});
         count = end;
@@ -164,10 +165,10 @@ at::Tensor scatter_position_sensitive(const char* op, const at::Tensor& grad,
     if (grad_input.numel() == 0) return;
     constexpr bool in_place = std::is_same_v<T, Acc>;
     const int64_t roi_stride = grad.stride(0);
-    const int64_t most =
+    const int64_t max_band =
         in_place ? s.height
                  : std::max<int64_t>(1, roi_buffer_bytes / (s.width * int64_t{sizeof(Acc)}));
-    const int64_t band = std::min(most, s.height), bands = (s.height + band - 1) / band;
+    const int64_t band = std::min(max_band, s.height), bands = ceil_div(s.height, band);
     int64_t k = 0;
     do {
       const bool first = k == 0;

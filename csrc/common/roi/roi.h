@@ -35,8 +35,8 @@ inline void check_feature_map(const char* op, int64_t batch, int64_t channels, i
   TORCH_CHECK(batch >= 0 && channels >= 0 && height >= 0 && width >= 0, op,
               ": the feature map's sizes must not be negative, got [", batch, ", ", channels, ", ",
               height, ", ", width, "]");
-  constexpr int64_t most = std::numeric_limits<int32_t>::max();
-  TORCH_CHECK(height <= most && width <= most && height * width <= most, op,
+  constexpr int64_t max_int = std::numeric_limits<int32_t>::max();
+  TORCH_CHECK(height <= max_int && width <= max_int && height * width <= max_int, op,
               ": the feature map must have fewer than 2^31 pixels, got ", height, " x ", width);
 }
 

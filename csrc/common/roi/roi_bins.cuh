@@ -7,6 +7,7 @@
 #include "common/cuda/convert.cuh"
 #include "common/cuda/launch.cuh"
 #include "common/cuda/pack.cuh"
+#include "common/host/ceil_div.h"
 #include "common/roi/roi_cuda.h"
 
 namespace fastcv::cuda {
@@ -78,9 +79,9 @@ __global__ void __launch_bounds__(256, pack < 8 ? 0 : 4)
 // channels * height * width < 2^31, and none is 0.
 template <int pack, bool channels_last, typename Op>
 void launch_bins(const Op& op, const BinGrid& bins, cudaStream_t stream) {
-  const int64_t parts = (bins.channels / pack * bins.height * bins.width + 255) / 256;
-  const int64_t most = ((int64_t{1} << 31) - 1) / parts;  // blocks in a grid
-  const int64_t rois_at_once = bins.rois < most ? bins.rois : most;
+  const int64_t parts = ceil_div(bins.channels / pack * bins.height * bins.width, 256);
+  const int64_t max_rois = ((int64_t{1} << 31) - 1) / parts;  // blocks in a grid
+  const int64_t rois_at_once = bins.rois < max_rois ? bins.rois : max_rois;
   launch(bins_kernel<pack, channels_last, Op>, dim3(static_cast<unsigned>(parts * rois_at_once)),
          dim3(256), 0, stream, op, bins, static_cast<unsigned>(parts),
          static_cast<unsigned>(rois_at_once));

@@ -16,6 +16,7 @@
 #include "common/cpu/buffer.h"
 #include "common/cpu/huge_pages.h"
 #include "common/host/accumulate.h"
+#include "common/host/ceil_div.h"
 #include "common/host/memory_format.h"
 #include "common/roi/roi.h"
 #include "common/roi/roi_plan.h"
@@ -90,7 +91,7 @@ template <typename T, typename Pool>
 void pool_nchw(const T* input, std::span<const OrderedRoi> rois, const RoiShape& s, T* output,
                Pool pool) {
   using Acc = acc_t<T>;
-  const int64_t blocks = (s.channels + roi_block - 1) / roi_block;
+  const int64_t blocks = ceil_div(s.channels, roi_block);
   at::parallel_for(0, s.batch * blocks, 1, [&](int64_t begin, int64_t end) {
     const auto image_buffer = make_buffer<Acc>(s.pixels() * roi_block);
     const auto bin_buffer = make_buffer<Acc>(s.bins() * roi_block);
@@ -172,8 +173,8 @@ void scatter_channels_last(const T* grad, std::span<const OrderedRoi> rois, cons
   using Acc = acc_t<T>;
   constexpr bool in_place = std::is_same_v<T, Acc>;
   const int64_t row = s.width * s.channels;
-  const int64_t most = std::max<int64_t>(1, roi_buffer_bytes / (row * int64_t{sizeof(Acc)}));
-  const int64_t band = std::min(most, (s.height + 15) / 16), bands = (s.height + band - 1) / band;
+  const int64_t max_band = std::max<int64_t>(1, roi_buffer_bytes / (row * int64_t{sizeof(Acc)}));
+  const int64_t band = std::min(max_band, ceil_div(s.height, 16)), bands = ceil_div(s.height, band);
   at::parallel_for(0, s.batch * bands, 1, [&](int64_t begin, int64_t end) {
     const auto buffer = make_buffer<Acc>(in_place ? 0 : band * row);
     for (int64_t job = begin; job < end; ++job) {
@@ -201,10 +202,10 @@ template <typename T, typename Scatter>
 void scatter_nchw(const T* grad, std::span<const OrderedRoi> rois, const RoiShape& s, bool first,
                   T* grad_input, Scatter scatter) {
   using Acc = acc_t<T>;
-  const int64_t most =
+  const int64_t max_band =
       std::max<int64_t>(1, roi_buffer_bytes / (s.width * roi_block * int64_t{sizeof(Acc)}));
-  const int64_t band = std::min(most, s.height), bands = (s.height + band - 1) / band;
-  const int64_t blocks = (s.channels + roi_block - 1) / roi_block;
+  const int64_t band = std::min(max_band, s.height), bands = ceil_div(s.height, band);
+  const int64_t blocks = ceil_div(s.channels, roi_block);
   at::parallel_for(0, s.batch * blocks * bands, 1, [&](int64_t begin, int64_t end) {
     const auto buffer = make_buffer<Acc>(band * s.width * roi_block);
     const auto bin_buffer = make_buffer<Acc>(s.bins() * roi_block);

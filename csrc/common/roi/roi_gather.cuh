@@ -7,6 +7,7 @@
 
 #include "common/cuda/convert.cuh"
 #include "common/cuda/launch.cuh"
+#include "common/host/ceil_div.h"
 #include "common/roi/roi_cuda.h"
 
 namespace fastcv::cuda {
@@ -92,11 +93,11 @@ __global__ void __launch_bounds__(threads, Op::blocks_per_sm)
   at.inside = at.y < tile.bottom && at.x < tile.right;
   at.step = L::channel_step;
 
-  const int64_t slabs = (extent.channels + L::channels_per_block - 1) / L::channels_per_block;
+  const int64_t slabs = ceil_div(extent.channels, L::channels_per_block);
   for (tile.image = blockIdx.z; tile.image < extent.batch; tile.image += gridDim.z) {
     for (int64_t slab = blockIdx.y; slab < slabs; slab += gridDim.y) {
       at.channel = slab * L::channels_per_block + (channels_last ? lane : 0);
-      const int64_t left = (extent.channels - at.channel + at.step - 1) / at.step;
+      const int64_t left = ceil_div(extent.channels - at.channel, at.step);
       at.channels = left < channels_per_thread ? static_cast<int>(left) : channels_per_thread;
       Acc sum[channels_per_thread];
       for (Acc& s : sum) s = 0;
@@ -142,13 +143,13 @@ template <bool channels_last, typename Op, typename T>
 void launch_in(const Op& op, Strided<T> grad_input, const Extent& extent, size_t shared_bytes,
                cudaStream_t stream) {
   using L = Layout<channels_last, Op::template channels_per_thread<channels_last>>;
-  const auto up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const auto capped = [](int64_t n) {
     return static_cast<unsigned>(n < max_grid_yz ? n : max_grid_yz);
   };
-  const int64_t across = up(extent.width, L::tile_width), down = up(extent.height, L::tile_height);
+  const int64_t across = ceil_div(extent.width, L::tile_width);
+  const int64_t down = ceil_div(extent.height, L::tile_height);
   const dim3 grid(static_cast<unsigned>(across * down),
-                  capped(up(extent.channels, L::channels_per_block)), capped(extent.batch));
+                  capped(ceil_div(extent.channels, L::channels_per_block)), capped(extent.batch));
   launch(gather_kernel<channels_last, Op, T>, grid, dim3(threads), shared_bytes, stream, op,
          grad_input, extent, static_cast<int>(across));
 }

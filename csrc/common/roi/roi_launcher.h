@@ -17,8 +17,8 @@ at::Tensor rois_for(const at::Tensor& rois) {
 
 inline cuda::Extent extent_of(const char* op, int64_t batch, int64_t channels, int64_t height,
                               int64_t width, int64_t bins) {
-  constexpr int64_t most = int64_t{1} << 31;
-  TORCH_CHECK(channels < most / bins, op, ": channels times bins must be below 2^31 on CUDA, got ",
+  constexpr int64_t limit = int64_t{1} << 31;
+  TORCH_CHECK(channels < limit / bins, op, ": channels times bins must be below 2^31 on CUDA, got ",
               channels, " x ", bins);
   return {batch, channels, static_cast<int>(height), static_cast<int>(width)};
 }

@@ -91,10 +91,10 @@ class RoiPlan {
   // separate(roi) gives rows and columns, for which append_taps is defined, and per_sample.
   template <typename Separate>
   RoiPlan(const T* rois, int64_t begin, int64_t count, int height, int width, Separate separate) {
-    constexpr size_t most = (size_t{16} << 20) / sizeof(Tap<T>);
+    constexpr size_t max_taps = (size_t{16} << 20) / sizeof(Tap<T>);
     first_of_.push_back(0);
     begin_ = end_ = begin;
-    for (; end_ < count && taps_.size() + first_.size() < most; ++end_) {
+    for (; end_ < count && taps_.size() + first_.size() < max_taps; ++end_) {
       const T* r = rois + end_ * 5;
       const auto axes = separate(r + 1);
       OrderedRoi roi{end_, static_cast<int64_t>(r[0]), height, 0, width, 0};

@@ -31,8 +31,8 @@ FASTCV_HD Bins<T> make_bins(T start, T extent, int pooled, int sampling_ratio) {
   const T length = extent / static_cast<T>(pooled);
   int count = sampling_ratio > 0 ? sampling_ratio : 0;
   if (sampling_ratio <= 0 && length > 0) {
-    constexpr T most = 1 << 30;
-    count = length < most ? static_cast<int>(ceil(length)) : 1 << 30;
+    constexpr T max = 1 << 30;
+    count = length < max ? static_cast<int>(ceil(length)) : 1 << 30;
   }
   return {start, length, pooled, count};
 }

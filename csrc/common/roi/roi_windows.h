@@ -19,13 +19,13 @@ struct Windows {
   FASTCV_HD Range window(int bin, int size) const {
     const T begin = floor(static_cast<T>(bin) * length) + static_cast<T>(start);
     const T end = ceil(static_cast<T>(bin + 1) * length) + static_cast<T>(start);
-    const T most = static_cast<T>(size);
-    return {static_cast<int>(begin < 0      ? T(0)
-                             : begin < most ? begin
-                                            : most),
-            static_cast<int>(end < 0      ? T(0)
-                             : end < most ? end
-                                          : most)};
+    const T max = static_cast<T>(size);
+    return {static_cast<int>(begin < 0     ? T(0)
+                             : begin < max ? begin
+                                           : max),
+            static_cast<int>(end < 0     ? T(0)
+                             : end < max ? end
+                                         : max)};
   }
 
   // The bins that may hold a pixel, and at most a few more.
@@ -33,17 +33,17 @@ struct Windows {
     const T at = static_cast<T>(pixel - start) / length;
     const T margin = 1 / length + 2;
     const T first = at - margin, last = at + margin;
-    const T most = static_cast<T>(pooled);
-    return {static_cast<int>(first > 0 ? (first < most ? first : most) : T(0)),
-            static_cast<int>(last > 0 ? (last < most ? last : most) : T(0))};
+    const T max = static_cast<T>(pooled);
+    return {static_cast<int>(first > 0 ? (first < max ? first : max) : T(0)),
+            static_cast<int>(last > 0 ? (last < max ? last : max) : T(0))};
   }
 };
 
 // The nearest pixel, within what an int holds.
 template <typename T>
 FASTCV_HD int nearest_pixel(T x) {
-  constexpr T most = 1 << 28;
-  return x > -most ? static_cast<int>(x < most ? round(x) : most) : -(1 << 28);
+  constexpr T max = 1 << 28;
+  return x > -max ? static_cast<int>(x < max ? round(x) : max) : -(1 << 28);
 }
 
 // From the rounded corners; `last` is 1 where the end pixel belongs to the RoI.

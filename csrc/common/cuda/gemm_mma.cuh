@@ -1,4 +1,4 @@
-// tile_product.cuh's product for half precision, on tensor cores. A block keeps its columns and
+// gemm_plain.cuh's product for half precision, on tensor cores. A block keeps its columns and
 // goes through tiles of rows. Both operands are read 64 deep, the next 64 on their way while these
 // are multiplied; where shared memory holds the weight of the block's columns whole, it is read
 // once.
@@ -7,10 +7,11 @@
 #include <cstdint>
 
 #include "common/cuda/async_copy.cuh"
+#include "common/cuda/gemm_plain.cuh"
 #include "common/cuda/launch.cuh"
 #include "common/cuda/mma.cuh"
 #include "common/cuda/pack.cuh"
-#include "common/cuda/tile_product.cuh"
+#include "common/host/ceil_div.h"
 
 namespace fastcv::cuda {
 
@@ -19,10 +20,10 @@ namespace fastcv::cuda {
 // whether they can be written at once.
 enum class Runs { columns, rows };
 
-namespace half_product {
+namespace gemm_mma {
 
-inline constexpr int rows = ProductTile<__half, true>::rows;
-inline constexpr int depth = ProductTile<__half, true>::depth;
+inline constexpr int rows = GemmTile<__half, true>::rows;
+inline constexpr int depth = GemmTile<__half, true>::depth;
 
 // words[j] of lane i goes to words[i] of lane j, of the 4 lanes that differ in `bit` and 2 * bit.
 template <int bit>
@@ -52,8 +53,8 @@ __device__ __forceinline__ void multiply(const T* tile, int first_row, const T* 
 #pragma unroll
     for (int n = 0; n < warp_columns / 16; ++n) {
       uint32_t words[4];
-      load_matrices(words,
-                    right + swizzled<depth>(16 * n + matrix / 2 * 8 + line, k + matrix % 2 * 8));
+      load_matrices(words, right + swizzled_offset<depth>(16 * n + matrix / 2 * 8 + line,
+                                                          k + matrix % 2 * 8));
       b[2 * n][0] = words[0], b[2 * n][1] = words[1];
       b[2 * n + 1][0] = words[2], b[2 * n + 1][1] = words[3];
     }
@@ -62,9 +63,9 @@ __device__ __forceinline__ void multiply(const T* tile, int first_row, const T* 
       const unsigned row = first_row + 16 * m + matrix % 2 * 8, at = k + matrix / 2 * 8;
       uint32_t a[4];
       if constexpr (along_depth) {
-        load_matrices(a, tile + swizzled<depth>(row + line, at));
+        load_matrices(a, tile + swizzled_offset<depth>(row + line, at));
       } else {
-        load_matrices_transposed(a, tile + swizzled<rows>(at + line, row));
+        load_matrices_transposed(a, tile + swizzled_offset<rows>(at + line, row));
       }
 #pragma unroll
       for (int n = 0; n < warp_columns / 8; ++n) mma_16x8<T>(sums[m][n], a, b[n]);
@@ -140,14 +141,14 @@ __device__ __forceinline__ void store(const WarpSums<T>& sums, const int64_t* ro
 // Of one depth of 64, as rows of columns.
 template <typename T, int columns>
 __device__ __forceinline__ void load_weight(T* right, const T* weight, bool packed,
-                                            int first_column, int k, const ProductSizes& sizes) {
+                                            int first_column, int k, const GemmSizes& sizes) {
   const unsigned step = packed ? 8 : 1;
   for (unsigned i = threadIdx.x * step; i < columns * depth; i += blockDim.x * step) {
     const int column = first_column + static_cast<int>(i / depth);
     const int at = k + static_cast<int>(i % depth);
     const bool inside = column < sizes.columns && at < sizes.depth;
     const T* from = inside ? weight + int64_t{column} * sizes.depth + at : weight;
-    T* to = right + swizzled<depth>(i / depth, i % depth);
+    T* to = right + swizzled_offset<depth>(i / depth, i % depth);
     if (packed) {
       copy_async16(to, from, inside);
     } else {
@@ -156,15 +157,14 @@ __device__ __forceinline__ void load_weight(T* right, const T* weight, bool pack
   }
 }
 
-}  // namespace half_product
+}  // namespace gemm_mma
 
 // 64 rows and 32 columns a warp, and 16 warps on an SM: 128 registers each. `slots`: of the weight,
 // as many as there are steps in depth, or 2.
 template <typename T, int columns, typename Fill, typename Out>
 __global__ void __launch_bounds__(2 * columns, 256 / columns)
-    half_product_kernel(Fill fill, const T* weight, bool packed, int slots, ProductSizes sizes,
-                        Out out) {
-  using namespace half_product;
+    gemm_mma_kernel(Fill fill, const T* weight, bool packed, int slots, GemmSizes sizes, Out out) {
+  using namespace gemm_mma;
   using Tile = typename Fill::Tile;
   FASTCV_SHARED(typename Fill::Row, sources, [3][rows]);  // of this tile, the last and the next
   FASTCV_SHARED(int64_t, places, [3][rows]);
@@ -174,7 +174,7 @@ __global__ void __launch_bounds__(2 * columns, 256 / columns)
   const int first_column = blockIdx.y * columns, group = blockIdx.z;
   const int warp = threadIdx.x / 32;
   const int row = warp % 2 * warp_rows, column = warp / 2 * warp_columns;
-  const int steps = (sizes.depth + depth - 1) / depth;
+  const int steps = ceil_div(sizes.depth, depth);
   const bool keep = slots >= steps;  // the weight
   weight += int64_t{group} * sizes.columns * sizes.depth;
 
@@ -193,8 +193,8 @@ __global__ void __launch_bounds__(2 * columns, 256 / columns)
     }
     commit_copies();
   };
-  const int64_t all = (sizes.rows + rows - 1) / rows;
-  const int tiles = static_cast<int>((all - blockIdx.x + gridDim.x - 1) / gridDim.x);
+  const int64_t all = ceil_div(sizes.rows, rows);
+  const int tiles = static_cast<int>(ceil_div(all - blockIdx.x, gridDim.x));
   for (int i = threadIdx.x; i < columns; i += blockDim.x) {
     const bool inside = first_column + i < sizes.columns;
     of_columns[0].places[i] = inside ? out(first_column + i, group) : -1;
@@ -228,16 +228,16 @@ __global__ void __launch_bounds__(2 * columns, 256 / columns)
   }
 }
 
-struct ProductDevice {
+struct GemmDevice {
   int processors, shared;  // shared memory that a block can have
 };
 
-inline ProductDevice product_device() {
+inline GemmDevice gemm_device() {
 #if defined(FASTCV_EMULATE_CUDA)
   return {2, 227 * 1024};
 #else
   int device = 0;
-  ProductDevice found{};
+  GemmDevice found{};
   cudaGetDevice(&device);
   cudaDeviceGetAttribute(&found.processors, cudaDevAttrMultiProcessorCount, device);
   cudaDeviceGetAttribute(&found.shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
@@ -248,11 +248,11 @@ inline ProductDevice product_device() {
 // Blocks of 128 columns, two on an SM; of 256 where a left side that is expensive is then made half
 // as often.
 template <typename T, typename Fill, typename Out>
-void launch_half_product(const Fill& fill, const T* weight, const ProductSizes& sizes,
-                         const Out& out, cudaStream_t stream) {
-  using namespace half_product;
-  const ProductDevice device = product_device();
-  const int steps = (sizes.depth + depth - 1) / depth;
+void launch_gemm_mma(const Fill& fill, const T* weight, const GemmSizes& sizes, const Out& out,
+                     cudaStream_t stream) {
+  using namespace gemm_mma;
+  const GemmDevice device = gemm_device();
+  const int steps = ceil_div(sizes.depth, depth);
   const auto bytes = [](int columns, int slots) {
     return (2 * rows + slots * columns) * depth * static_cast<int>(sizeof(T));
   };
@@ -260,32 +260,32 @@ void launch_half_product(const Fill& fill, const T* weight, const ProductSizes& 
     return bytes(columns, slots) + 12 * 1024 <= device.shared;
   };
   const auto run = [&](auto kernel, int columns) {
-    const int64_t tiles = (sizes.rows + rows - 1) / rows;
-    const int64_t across = (sizes.columns + columns - 1) / columns;
+    const int64_t tiles = ceil_div(sizes.rows, rows);
+    const int64_t across = ceil_div(sizes.columns, columns);
     const int64_t resident = int64_t{device.processors} * 256 / columns;
-    const int64_t of_block = (tiles * across * sizes.groups + resident - 1) / resident;  // tiles
+    const int64_t of_block = ceil_div(tiles * across * sizes.groups, resident);  // tiles
     const int slots = steps <= 4 && fits(columns, steps) ? steps : 2;
-    const dim3 grid(static_cast<unsigned>((tiles + of_block - 1) / of_block),
-                    static_cast<unsigned>(across), static_cast<unsigned>(sizes.groups));
+    const dim3 grid(static_cast<unsigned>(ceil_div(tiles, of_block)), static_cast<unsigned>(across),
+                    static_cast<unsigned>(sizes.groups));
     launch(kernel, grid, dim3(2 * columns), bytes(columns, slots), stream, fill, weight,
            reads_packed(weight, sizes.depth), slots, sizes, out);
   };
   if constexpr (Fill::expensive) {
     if (sizes.columns > 128 && fits(256, 2)) {
-      return run(half_product_kernel<T, 256, Fill, Out>, 256);
+      return run(gemm_mma_kernel<T, 256, Fill, Out>, 256);
     }
   }
-  run(half_product_kernel<T, 128, Fill, Out>, 128);
+  run(gemm_mma_kernel<T, 128, Fill, Out>, 128);
 }
 
 // On tensor cores for half precision; else plainly.
 template <typename T, typename Fill, typename Out>
-void launch_product(const Fill& fill, const T* weight, const ProductSizes& sizes, const Out& out,
-                    cudaStream_t stream) {
+void launch_gemm(const Fill& fill, const T* weight, const GemmSizes& sizes, const Out& out,
+                 cudaStream_t stream) {
   if constexpr (sizeof(T) == 2) {
-    launch_half_product(fill, weight, sizes, out, stream);
+    launch_gemm_mma(fill, weight, sizes, out, stream);
   } else {
-    launch_tile_product(fill, weight, sizes, out, stream);
+    launch_gemm_plain(fill, weight, sizes, out, stream);
   }
 }
 

@@ -1,13 +1,13 @@
 // A matrix product whose left side is made on the way into shared memory and whose results go
 // wherever they belong: left [rows, depth] times weight [columns, depth], transposed. Half
-// precision has a kernel of its own, half_product.cuh; here is the plain one, for float and double.
+// precision has a kernel of its own, gemm_mma.cuh; here is the plain one, for float and double.
 //
 // The left side is a functor:
 //   Fill::Row, fill.row(i)        what it has to know of row i, which may lie beyond the last one
 //   fill(tile, rows, k, group)    writes a tile, Tile::rows x Tile::depth from k on, given the Rows
-//                                 of its rows: each element to Tile::spot(row, depth), 0 beyond the
-//                                 sizes. Copies may be under way when it returns
-//   Fill::Tile                    ProductTile<T, along_depth>
+//                                 of its rows: each element to Tile::offset(row, depth), 0 beyond
+//                                 the sizes. Copies may be under way when it returns
+//   Fill::Tile                    GemmTile<T, along_depth>
 // A result goes to out(row) + out(column, group) in out.output, out.bias(column, group) added.
 #pragma once
 
@@ -16,10 +16,11 @@
 #include "common/cuda/async_copy.cuh"
 #include "common/cuda/launch.cuh"
 #include "common/cuda/warp_multiply.cuh"
+#include "common/host/ceil_div.h"
 
 namespace fastcv::cuda {
 
-struct ProductSizes {
+struct GemmSizes {
   int64_t rows;
   int columns, depth, groups;
 };
@@ -33,27 +34,27 @@ bool reads_packed(const T* p, int64_t length) {
 // What of the left side lies in shared memory at once, and where. `along_depth`: neighbours in
 // depth are neighbours there, as they are in memory; else neighbouring rows are.
 template <typename T, bool along_depth>
-struct ProductTile {
+struct GemmTile {
   static constexpr bool is_along_depth = along_depth;
   static constexpr int rows = 64, depth = 32;
   static constexpr int step = depth + 8;  // so that eight rows share no bank
-  static __device__ unsigned spot(unsigned row, unsigned k) { return row * step + k; }
+  static __device__ unsigned offset(unsigned row, unsigned k) { return row * step + k; }
 };
 
 // As ldmatrix reads it: 8 lines at the same 16 bytes. These lie in other banks line by line, for a
 // line's 16-byte chunks are permuted by the line's number.
 template <int line_elements>
-__device__ __forceinline__ unsigned swizzled(unsigned line, unsigned at) {
+__device__ __forceinline__ unsigned swizzled_offset(unsigned line, unsigned at) {
   return line * line_elements + ((at / 8 ^ line % 8) * 8 + at % 8);
 }
 
 template <typename T, bool along_depth>
   requires(sizeof(T) == 2)
-struct ProductTile<T, along_depth> {
+struct GemmTile<T, along_depth> {
   static constexpr bool is_along_depth = along_depth;
   static constexpr int rows = 128, depth = 64;
-  static __device__ unsigned spot(unsigned row, unsigned k) {
-    return along_depth ? swizzled<depth>(row, k) : swizzled<rows>(k, row);
+  static __device__ unsigned offset(unsigned row, unsigned k) {
+    return along_depth ? swizzled_offset<depth>(row, k) : swizzled_offset<rows>(k, row);
   }
 };
 
@@ -61,7 +62,7 @@ struct ProductTile<T, along_depth> {
 // that neighbouring threads have neighbours.
 template <typename T, int pack, bool along_depth, typename F>
 __device__ __forceinline__ void for_each_item(F f) {
-  using Tile = ProductTile<T, along_depth>;
+  using Tile = GemmTile<T, along_depth>;
   constexpr unsigned line = (along_depth ? Tile::depth : Tile::rows) / pack;
   for (unsigned i = threadIdx.x; i < Tile::rows * Tile::depth / pack; i += blockDim.x) {
     if (along_depth) {
@@ -74,7 +75,7 @@ __device__ __forceinline__ void for_each_item(F f) {
 
 template <typename T, typename Fill, typename Out>
 __global__ void __launch_bounds__(128)
-    tile_product_kernel(Fill fill, const T* weight, bool packed, ProductSizes sizes, Out out) {
+    gemm_plain_kernel(Fill fill, const T* weight, bool packed, GemmSizes sizes, Out out) {
   using Tile = typename Fill::Tile;
   constexpr int columns = 4 * warp_columns, pack = 16 / sizeof(T);
   FASTCV_SHARED(typename Fill::Row, rows, [Tile::rows]);
@@ -131,14 +132,14 @@ __global__ void __launch_bounds__(128)
 }
 
 template <typename T, typename Fill, typename Out>
-void launch_tile_product(const Fill& fill, const T* weight, const ProductSizes& sizes,
-                         const Out& out, cudaStream_t stream) {
+void launch_gemm_plain(const Fill& fill, const T* weight, const GemmSizes& sizes, const Out& out,
+                       cudaStream_t stream) {
   using Tile = typename Fill::Tile;
   constexpr int columns = 4 * warp_columns;
-  const dim3 grid(static_cast<unsigned>((sizes.rows + Tile::rows - 1) / Tile::rows),
-                  static_cast<unsigned>((sizes.columns + columns - 1) / columns),
+  const dim3 grid(static_cast<unsigned>(ceil_div(sizes.rows, Tile::rows)),
+                  static_cast<unsigned>(ceil_div(sizes.columns, columns)),
                   static_cast<unsigned>(sizes.groups));
-  launch(tile_product_kernel<T, Fill, Out>, grid, dim3(128),
+  launch(gemm_plain_kernel<T, Fill, Out>, grid, dim3(128),
          (Tile::rows + columns) * Tile::step * sizeof(T), stream, fill, weight,
          reads_packed(weight, sizes.depth), sizes, out);
 }
