@@ -65,11 +65,11 @@ def defined_name(head: str) -> str | None:
     if found := TYPE.match(declaration):
         specialised = re.match(r"\s*(<.*?>)", found[2])
         return f"type {found[1]}{specialised[1] if specialised else ''}"
-    if found := re.match(r"inline (?:constexpr|const)\b[^=({]*?(\w+)(?:\[[^]]*\])?\s*$",
-                         declaration.split("=")[0].split("{")[0]):  # fmt: skip
+    variable = re.split(r"[={]", declaration)[0]
+    if found := re.match(r"inline const(?:expr)?\b[^(]*?(\w+)(?:\[[^]]*\])?\s*$", variable):
         return f"variable {found[1]}"
     found = re.search(r"([~\w:]+(?:<[^()]*>)?)\s*\(", declaration)
-    if found is None or "=" in declaration[: found.start()] or found[1].isupper():
+    if found is None or "=" in declaration[: found.start()]:
         return None
     if re.fullmatch(r"[A-Z_0-9]+", found[1]):  # a macro
         return None
@@ -79,28 +79,27 @@ def defined_name(head: str) -> str | None:
 
 def definitions(text: str) -> set[str]:
     """The names with external linkage that a file defines at namespace scope."""
-    code = without_comments(text)
     names: set[str] = set()
     scopes: list[str | None] = []  # namespaces; None: anything else in braces
     head = ""
-    for c in code:
-        at_namespace = None not in scopes and "" not in scopes
+
+    def note() -> None:
+        if all(scopes) and (name := defined_name(head)) is not None:  # "" is the anonymous one
+            names.add("".join(f"{space}::" for space in scopes) + f" {name}")
+
+    for c in without_comments(text):
         if c == "{":
             space = re.fullmatch(r"\s*(?:inline\s+)?namespace\s*([\w:]*)\s*", head)
-            if space:
-                scopes.append(space[1])
-            else:
-                if at_namespace and (name := defined_name(head)) is not None:
-                    names.add("::".join([*scopes, ""]) + " " + name)  # type: ignore[list-item]
-                scopes.append(None)
+            if space is None:
+                note()
+            scopes.append(space[1] if space else None)
             head = ""
         elif c == "}":
             scopes.pop()
             head = ""
         elif c == ";":
-            is_variable = head.lstrip().startswith("inline const")
-            if at_namespace and is_variable and (name := defined_name(head)) is not None:
-                names.add("::".join([*scopes, ""]) + " " + name)  # type: ignore[list-item]
+            if head.lstrip().startswith("inline const"):
+                note()
             head = ""
         else:
             head += c
