@@ -177,7 +177,7 @@ def extension_and_command() -> tuple[Extension, type]:
         include_dirs += [str(Path(cuda_home, "include"))]
         include_dirs += nvidia_package_dirs("include")
     make = cpp_extension.CUDAExtension if cuda else cpp_extension.CppExtension
-    files = sources("*.cpp", "*/*.cpp", "*/*.cu")
+    files = sources("*.cpp", "*/*.cpp", "*/*/*.cpp", "*/*.cu")
     if not cuda:
         files = [f for f in files if not f.endswith(("_cuda.cpp", ".cu"))]
     extension = make(

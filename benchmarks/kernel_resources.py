@@ -41,10 +41,11 @@ BLOCK = {
     "deform::gradients_kernel": 256,
     "gather::gather_kernel": 256,
     "greedy::gather_kernel": 256,
+    "gemm_mma_kernel": 512,
+    "gemm_plain_kernel": 128,
     "gram_kernel": 256,
     "gram_mma_kernel": 128,
     "gram_write_kernel": 256,
-    "half_product_kernel": 512,
     "hog_blocks_kernel": 256,
     "hog_cells_kernel": 256,
     "identity_kernel": 256,
@@ -69,7 +70,6 @@ BLOCK = {
     "softmax_focal_loss_sum_kernel": 128,
     "sum_parts_kernel": 256,
     "greedy::suppress_kernel": 256,
-    "tile_product_kernel": 128,
     "window::window_kernel": 256,
 }
 # Which forms, by the template's arguments, were written for 16-byte loads and for tensor cores.
@@ -83,13 +83,13 @@ WIDE: dict[str, Callable[[list[str]], bool]] = {
     "sigmoid_focal_loss_backward_kernel": lambda a: a[2] != "1",
     "sigmoid_focal_loss_kernel": lambda a: a[2] != "1",
     "sigmoid_focal_loss_sum_kernel": lambda a: a[2] != "1",
-    "half_product_kernel": lambda a: True,
-    "tile_product_kernel": lambda a: True,
+    "gemm_mma_kernel": lambda a: True,
+    "gemm_plain_kernel": lambda a: True,
     "window::window_kernel": lambda a: a[0] != "1",
 }
 TENSOR_CORES: dict[str, Callable[[list[str]], bool]] = {
     "gram_mma_kernel": lambda a: True,
-    "half_product_kernel": lambda a: True,
+    "gemm_mma_kernel": lambda a: True,
 }
 
 
@@ -112,7 +112,7 @@ class Kernel:
     @property
     def threads(self) -> int:
         """Of a block."""
-        if self.name == "half_product_kernel":
+        if self.name == "gemm_mma_kernel":
             return 2 * int(self.arguments[1])
         return BLOCK[self.name]
 
@@ -127,9 +127,9 @@ class Kernel:
 
 def set_at_launch(name: str, arguments: list[str]) -> int:
     """Bytes of shared memory that a launch asks for beside the static ones."""
-    if name == "tile_product_kernel":  # (rows + columns) * step, tile_product.cuh
+    if name == "gemm_plain_kernel":  # (rows + columns) * step, gemm_plain.cuh
         return (64 + 128) * 40 * SIZES[arguments[0]]
-    if name == "half_product_kernel":  # (2 * rows + slots * columns) * depth, half_product.cuh
+    if name == "gemm_mma_kernel":  # (2 * rows + slots * columns) * depth, gemm_mma.cuh
         return (2 * 128 + 4 * int(arguments[1])) * 64 * 2  # at most 4 slots
     if name == "gather::gather_kernel" and "SeparableGather" in arguments[1]:
         return 24 * 1024  # separable_gather.cuh

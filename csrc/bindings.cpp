@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "common/cpu_isa.h"
+#include "common/cpu/cpu_isa.h"
 #include "selective_search/selective_search.h"
 
 namespace py = pybind11;

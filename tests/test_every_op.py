@@ -80,3 +80,7 @@ def test_has_an_emulator_test(op):
 @pytest.mark.parametrize("op", PUBLIC)
 def test_has_a_page(op):
     assert files_with(rf"(?m)^#+ .*`?{op}\b", "docs/ops/*.md")
+
+
+def test_gradients_are_registered_in_python():
+    assert files_with(r"TORCH_LIBRARY_IMPL\(fastcv, Autograd\w*,", "csrc/**/*.cpp") == []

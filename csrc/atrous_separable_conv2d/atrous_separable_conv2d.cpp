@@ -3,9 +3,9 @@
 
 #include <torch/library.h>
 
-#include "common/autocast.h"
-#include "common/call_op.h"
-#include "common/checks.h"
+#include "common/host/autocast.h"
+#include "common/host/call_op.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 namespace {
@@ -17,7 +17,7 @@ void check_bias(const std::optional<at::Tensor>& bias, const char* name, int64_t
   if (!bias) return;
   TORCH_CHECK(bias->dim() == 1 && bias->size(0) == channels, op, ": ", name, " must have shape [",
               channels, "], got ", bias->sizes());
-  check_like(*bias, name, input, "input", op);
+  check_like(op, *bias, name, input, "input");
 }
 
 }  // namespace
@@ -28,7 +28,7 @@ SeparableShape check_atrous_separable_conv2d(
     const std::optional<at::Tensor>& pointwise_bias, at::IntArrayRef stride,
     at::IntArrayRef padding, at::IntArrayRef dilation, std::optional<std::string_view> activation) {
   const at::Tensor &dw = depthwise_weight, &pw = pointwise_weight;
-  check_floating(input, op, "input");
+  check_floating(op, input, "input");
   TORCH_CHECK(input.dim() == 4 && input.size(2) > 0 && input.size(3) > 0, op,
               ": input must have shape [N, C, H, W] with H and W above 0, got ", input.sizes());
   const int64_t channels = input.size(1);
@@ -39,13 +39,13 @@ SeparableShape check_atrous_separable_conv2d(
   TORCH_CHECK(pw.dim() == 4 && pw.size(1) == channels && pw.size(2) == 1 && pw.size(3) == 1, op,
               ": pointwise_weight must have shape [output channels, ", channels, ", 1, 1], got ",
               pw.sizes());
-  check_like(dw, "depthwise_weight", input, "input", op);
-  check_like(pw, "pointwise_weight", input, "input", op);
+  check_like(op, dw, "depthwise_weight", input, "input");
+  check_like(op, pw, "pointwise_weight", input, "input");
   check_bias(depthwise_bias, "depthwise_bias", channels, input);
   check_bias(pointwise_bias, "pointwise_bias", pw.size(0), input);
-  check_pair(stride, 1, op, "stride");
-  check_pair(padding, 0, op, "padding");
-  check_pair(dilation, 1, op, "dilation");
+  check_pair(op, stride, "stride", 1);
+  check_pair(op, padding, "padding", 0);
+  check_pair(op, dilation, "dilation", 1);
   TORCH_CHECK(!activation || *activation == "relu", op,
               ": activation must be None or 'relu', got '", activation.value_or(""), "'");
   const auto room = [&](int i) {  // for the kernel to move in

@@ -9,14 +9,14 @@
 
 #include "atrous_separable_conv2d/atrous_separable_conv2d.h"
 #include "atrous_separable_conv2d/separable_tile.h"
-#include "common/cpu_bfloat16.h"
-#include "common/dispatch.h"
-#include "common/fill_with_bias.h"
-#include "common/huge_pages.h"
-#include "common/widened.h"
+#include "common/cpu/cpu_bfloat16.h"
+#include "common/cpu/huge_pages.h"
+#include "common/cpu/widened.h"
+#include "common/host/dispatch.h"
+#include "common/host/fill_with_bias.h"
 
 #define FASTCV_CPU_KERNEL "atrous_separable_conv2d/atrous_separable_conv2d_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
@@ -80,9 +80,8 @@ at::Tensor atrous_separable_conv2d_cpu(const at::Tensor& input, const at::Tensor
                                     pointwise_bias, stride, padding, dilation, activation);
   const auto format = input.suggest_memory_format();
   const at::Tensor output =
-      at::empty({s.batch, s.out_channels, s.out_height, s.out_width}, input.options(), format);
+      empty_on_huge_pages(input, {s.batch, s.out_channels, s.out_height, s.out_width});
   if (output.numel() == 0) return output;
-  advise_huge_pages(output);
   if (input.numel() == 0) return fill_with_bias(output, pointwise_bias);
   const bool channels_last = format == at::MemoryFormat::ChannelsLast;
   const at::Tensor x = input.contiguous(format);

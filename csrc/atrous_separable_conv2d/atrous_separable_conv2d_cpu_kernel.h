@@ -1,26 +1,25 @@
 // A job is a tile of output pixels of one image: its depthwise output, all channels, is made in the
 // cache and goes through the matrix product at once.
-#include "common/bfloat16_pairs.h"
-#include "common/matmul_tile.h"
+#include "common/cpu/bfloat16_pairs.h"
+#include "common/cpu/matmul_tile.h"
 
 namespace fastcv::FASTCV_ISA {
 
 template <typename Acc>
 SeparablePlan plan_separable(const SeparableShape& s, bool channels_last, int64_t threads) {
-  const auto panels = [](int64_t n, int64_t width) { return (n + width - 1) / width; };
   const int64_t pixels = s.out_height * s.out_width;
   // A tile takes half of a 512 KiB cache; weights and outputs go through it, too.
   const int64_t unit = channels_last ? tile_rows : tile_columns<Acc>;
-  const int64_t most =
+  const int64_t max_units =
       std::max<int64_t>(1, (256 << 10) / (unit * s.channels * int64_t{sizeof(Acc)}));
   SeparablePlan plan{};
-  const int64_t fewest = panels(pixels, std::min<int64_t>(most, 1024 / unit) * unit);
-  const int64_t even = panels(fewest, threads) * threads;  // as many for each thread
-  plan.tile = panels(panels(pixels, even), unit) * unit;
-  plan.tiles = panels(pixels, plan.tile);
+  const int64_t min_tiles = ceil_div(pixels, std::min<int64_t>(max_units, 1024 / unit) * unit);
+  const int64_t even = ceil_div(min_tiles, threads) * threads;  // as many for each thread
+  plan.tile = ceil_div(ceil_div(pixels, even), unit) * unit;
+  plan.tiles = ceil_div(pixels, plan.tile);
   plan.packed = channels_last
-                    ? panels(s.out_channels, tile_columns<Acc>) * tile_columns<Acc> * s.channels
-                    : panels(s.out_channels, tile_rows) * tile_rows * s.channels;
+                    ? ceil_div(s.out_channels, tile_columns<Acc>) * tile_columns<Acc> * s.channels
+                    : ceil_div(s.out_channels, tile_rows) * tile_rows * s.channels;
   // Apart by a little more than a panel, or all would fall on the same lines of the cache.
   plan.panel = unit * (s.channels + 1);
   plan.line = std::min(plan.tile, s.out_width) +
@@ -215,7 +214,7 @@ void separable_channels_last(const T* input, const Acc* depthwise, const Acc* de
       TileSums<Acc> sum;
       const Acc *a = tile + p * depth, *b = pointwise + d * depth;
       if constexpr (pairs) {
-        add_pairs<tile_rows, 2>((depth + 1) / 2, a, depth, 1, b, columns, sum);
+        add_pairs<tile_rows, 2>(ceil_div(depth, 2), a, depth, 1, b, columns, sum);
       } else {
         tile_sums(depth, a, depth, 1, b, columns, sum);
       }

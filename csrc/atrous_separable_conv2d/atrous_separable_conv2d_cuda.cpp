@@ -3,8 +3,9 @@
 
 #include "atrous_separable_conv2d/atrous_separable_conv2d.h"
 #include "atrous_separable_conv2d/atrous_separable_conv2d_kernel.h"
-#include "common/fill_with_bias.h"
-#include "common/roi_launcher.h"
+#include "common/cuda/cuda_launcher.h"
+#include "common/host/fill_with_bias.h"
+#include "common/host/memory_format.h"
 
 namespace fastcv {
 namespace {

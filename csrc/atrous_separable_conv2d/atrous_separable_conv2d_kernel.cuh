@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "atrous_separable_conv2d/atrous_separable_conv2d_kernel.h"
-#include "common/convert.cuh"
-#include "common/half_product.cuh"
-#include "common/launch.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/gemm_mma.cuh"
+#include "common/cuda/launch.cuh"
 
 namespace fastcv::cuda {
 
@@ -22,7 +22,7 @@ struct SeparableSizes {
 // their way together.
 template <typename T, int pack, bool along_depth, int taps>
 struct DepthwiseRows {
-  using Tile = ProductTile<T, along_depth>;
+  using Tile = GemmTile<T, along_depth>;
   struct Row {
     int64_t corner;  // where the kernel's first tap lies, or would in an input that had its padding
     int top, left;   // the same in pixels
@@ -50,7 +50,7 @@ struct DepthwiseRows {
       for (T& x : item.item) x = narrow<T>(0);
       const int channel = first + static_cast<int>(k);
       if (channel < s.channels) make(sources[row], channel, item);
-      *reinterpret_cast<Pack<T, pack>*>(tile + Tile::spot(row, k)) = item;
+      *reinterpret_cast<Pack<T, pack>*>(tile + Tile::offset(row, k)) = item;
     });
   }
 
@@ -139,7 +139,7 @@ void launch_separable(Strided<const T> input, const T* depthwise, const T* depth
                          small(shape.dilation_height),
                          small(shape.dilation_width),
                          shape.relu};
-  const ProductSizes sizes{s.rows, small(shape.out_channels), s.channels, 1};
+  const GemmSizes sizes{s.rows, small(shape.out_channels), s.channels, 1};
   constexpr int pack = 16 / sizeof(T);
   const OutputPixels<T> out{output, pointwise_bias, s.out_height, s.out_width,
                             can_pack<pack>(output, shape.out_channels)};
@@ -150,7 +150,7 @@ void launch_separable(Strided<const T> input, const T* depthwise, const T* depth
                                                               s,
                                                               s.dilation_height * input.h,
                                                               s.dilation_width * input.w};
-    launch_product(rows, pointwise, sizes, out, stream);
+    launch_gemm(rows, pointwise, sizes, out, stream);
   };
   if (can_pack<pack>(input, s.channels) && reads_packed(depthwise, s.channels)) {
     if (s.kernel_width == 3) {

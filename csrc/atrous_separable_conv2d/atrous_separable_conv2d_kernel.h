@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "atrous_separable_conv2d/separable_shape.h"
-#include "common/cuda_types.h"
-#include "common/roi_cuda.h"
+#include "common/cuda/cuda_types.h"
+#include "common/cuda/strided.h"
 
 namespace fastcv::cuda {
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "atrous_separable_conv2d/separable_shape.h"
+#include "common/host/ceil_div.h"
 
 namespace fastcv {
 
@@ -51,7 +52,7 @@ struct SeparableTile {
       run.end = (i + 1) * s.kernel_width;
       for (int64_t phase = 0; phase < std::min(stride, reach + 1); ++phase) {
         const int64_t from = x * stride - s.pad_width + phase;
-        const int64_t begin = from < 0 ? (-from + stride - 1) / stride : 0;
+        const int64_t begin = from < 0 ? ceil_div(-from, stride) : 0;
         const int64_t end = from < s.width ? (s.width - from - 1) / stride + 1 : 0;
         const int64_t count = std::min(end, length + reach / stride) - begin;
         if (count <= 0) continue;

@@ -2,19 +2,19 @@
 
 #include <torch/library.h>
 
-#include "common/checks.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 
 void check_box_iou_rotated(const at::Tensor& boxes1, const at::Tensor& boxes2) {
   constexpr const char* op = "box_iou_rotated";
-  check_matrix(boxes1, 5, op, "boxes1", "[N, 5]");
-  check_matrix(boxes2, 5, op, "boxes2", "[M, 5]");
-  check_floating(boxes1, op, "boxes1");
+  check_matrix(op, boxes1, "boxes1", 5, "[N, 5]");
+  check_matrix(op, boxes2, "boxes2", 5, "[M, 5]");
+  check_floating(op, boxes1, "boxes1");
   TORCH_CHECK(boxes2.scalar_type() == boxes1.scalar_type(), op,
               ": boxes2 must have the dtype of boxes1, ", boxes1.scalar_type(), ", got ",
               boxes2.scalar_type());
-  check_same_device(boxes1, "boxes1", boxes2, "boxes2", op);
+  check_same_device(op, boxes1, "boxes1", boxes2, "boxes2");
 }
 
 TORCH_LIBRARY_FRAGMENT(fastcv, m) {

@@ -8,19 +8,20 @@
 #include <type_traits>
 
 #include "box_iou_rotated/box_iou_rotated.h"
-#include "box_iou_rotated/gather_rotated.h"
-#include "common/dispatch.h"
-#include "common/order.h"
+#include "common/cpu/buffer.h"
+#include "common/host/accumulate.h"
+#include "common/host/dispatch.h"
+#include "common/rotated/gather_rotated.h"
 
 #define FASTCV_CPU_KERNEL "box_iou_rotated/box_iou_rotated_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
 
 template <typename T>
 void fill(const at::Tensor& boxes1, const at::Tensor& boxes2, at::Tensor& iou) {
-  using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+  using Acc = acc_t<T>;
   const int64_t n = boxes1.size(0), m = boxes2.size(0);
   const auto same = [](int64_t i) { return i; };
   const auto first = make_buffer<RotatedBox<Acc>>(n);

@@ -1,4 +1,4 @@
-#include "box_iou_rotated/rotated_block.h"
+#include "common/rotated/rotated_block.h"
 
 namespace fastcv::FASTCV_ISA {
 

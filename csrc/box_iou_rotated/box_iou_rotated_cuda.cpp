@@ -3,7 +3,7 @@
 
 #include "box_iou_rotated/box_iou_rotated.h"
 #include "box_iou_rotated/box_iou_rotated_kernel.h"
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 
 namespace fastcv {
 namespace {

@@ -5,9 +5,10 @@
 #include <cstdint>
 
 #include "box_iou_rotated/box_iou_rotated_kernel.h"
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/rotated.h"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/host/ceil_div.h"
+#include "common/rotated/rotated.h"
 
 namespace fastcv::cuda {
 
@@ -51,8 +52,8 @@ template <typename T>
 void launch_box_iou_rotated(const T* boxes1, const T* boxes2, T* iou, int64_t n, int64_t m,
                             cudaStream_t stream) {
   if (n == 0 || m == 0) return;
-  const int64_t row_tiles = (n + iou_tile_rows - 1) / iou_tile_rows;
-  const int64_t column_tiles = (m + iou_tile_columns - 1) / iou_tile_columns;
+  const int64_t row_tiles = ceil_div(n, iou_tile_rows);
+  const int64_t column_tiles = ceil_div(m, iou_tile_columns);
   // At 2048 results a block, 2^31 blocks hold more than any device's memory.
   launch(box_iou_rotated_kernel<T>, dim3(static_cast<unsigned>(row_tiles * column_tiles)),
          dim3(iou_threads), 0, stream, boxes1, boxes2, iou, n, m, column_tiles);

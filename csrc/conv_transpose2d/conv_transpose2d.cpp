@@ -4,9 +4,9 @@
 
 #include <torch/library.h>
 
-#include "common/autocast.h"
-#include "common/call_op.h"
-#include "common/checks.h"
+#include "common/host/autocast.h"
+#include "common/host/call_op.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 namespace {
@@ -20,13 +20,13 @@ TransposedShape check_conv_transpose2d(const at::Tensor& input, const at::Tensor
                                        at::IntArrayRef stride, at::IntArrayRef padding,
                                        at::IntArrayRef output_padding, int64_t groups,
                                        at::IntArrayRef dilation) {
-  check_floating(input, op, "input");
+  check_floating(op, input, "input");
   TORCH_CHECK(input.dim() == 4 && input.size(2) > 0 && input.size(3) > 0, op,
               ": input must have shape [N, C, H, W] with H and W above 0, got ", input.sizes());
-  check_pair(stride, 1, op, "stride");
-  check_pair(padding, 0, op, "padding");
-  check_pair(output_padding, 0, op, "output_padding");
-  check_pair(dilation, 1, op, "dilation");
+  check_pair(op, stride, "stride", 1);
+  check_pair(op, padding, "padding", 0);
+  check_pair(op, output_padding, "output_padding", 0);
+  check_pair(op, dilation, "dilation", 1);
   TORCH_CHECK(groups > 0 && input.size(1) % groups == 0, op,
               ": groups must be above 0 and divide input's channels, got ", groups, " for ",
               input.size(1), " channels");
@@ -35,11 +35,11 @@ TransposedShape check_conv_transpose2d(const at::Tensor& input, const at::Tensor
               op, ": weight must have shape [", input.size(1),
               ", output channels / groups, height, width], got ", weight.sizes());
   const int64_t out_channels = weight.size(1) * groups;
-  check_like(weight, "weight", input, "input", op);
+  check_like(op, weight, "weight", input, "input");
   if (bias) {
     TORCH_CHECK(bias->dim() == 1 && bias->size(0) == out_channels, op, ": bias must have shape [",
                 out_channels, "], got ", bias->sizes());
-    check_like(*bias, "bias", input, "input", op);
+    check_like(op, *bias, "bias", input, "input");
   }
   for (int i = 0; i < 2; ++i) {
     TORCH_CHECK(output_padding[i] < std::max(stride[i], dilation[i]), op,

@@ -8,23 +8,23 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/call_op.h"
-#include "common/cpu_bfloat16.h"
-#include "common/dispatch.h"
-#include "common/fill_with_bias.h"
-#include "common/huge_pages.h"
-#include "common/widened.h"
+#include "common/cpu/cpu_bfloat16.h"
+#include "common/cpu/huge_pages.h"
+#include "common/cpu/widened.h"
+#include "common/host/call_op.h"
+#include "common/host/dispatch.h"
+#include "common/host/fill_with_bias.h"
 #include "conv_transpose2d/conv_transpose2d.h"
 #include "conv_transpose2d/no_overlap_plan.h"
 
 #define FASTCV_CPU_KERNEL "conv_transpose2d/conv_transpose2d_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
 
 // Below this stride oneDNN's depthwise kernels are as fast. Fewer channels fill no vector.
-constexpr int64_t least_stride = 8, least_channels = 16;
+constexpr int64_t min_stride = 8, min_channels = 16;
 
 template <typename T>
 void run_no_overlap(const at::Tensor& input, const at::Tensor& weight, const acc_t<T>* bias,
@@ -98,7 +98,7 @@ at::Tensor conv_transpose2d_cpu(const at::Tensor& input, const at::Tensor& weigh
   const auto format = input.suggest_memory_format();
   TransposedPath path = path_of(s);
   const bool bfloat16 = dtype == at::kBFloat16;  // ours multiply it in float32
-  if (path == TransposedPath::depthwise ? s.stride_width < least_stride
+  if (path == TransposedPath::depthwise ? s.stride_width < min_stride
                                         : bfloat16 && multiplies_bfloat16()) {
     path = TransposedPath::general;
   }
@@ -124,7 +124,7 @@ at::Tensor conv_transpose2d_cpu(const at::Tensor& input, const at::Tensor& weigh
     return output;
   }
   bool channels_last = format == at::MemoryFormat::ChannelsLast;
-  if (channels_last && path == TransposedPath::depthwise && s.in_channels < least_channels) {
+  if (channels_last && path == TransposedPath::depthwise && s.in_channels < min_channels) {
     channels_last = false;
     output = at::empty(output.sizes(), output.options());
   }

@@ -1,5 +1,5 @@
 // Kernels of the two ways that are our own.
-#include "common/matmul_tile.h"
+#include "common/cpu/matmul_tile.h"
 
 namespace fastcv::FASTCV_ISA {
 
@@ -9,28 +9,27 @@ namespace fastcv::FASTCV_ISA {
 template <typename Acc>
 NoOverlapPlan plan_no_overlap(const TransposedShape& s, bool channels_last, int64_t threads) {
   constexpr int64_t columns = tile_columns<Acc>;
-  const auto panels = [](int64_t n, int64_t width) { return (n + width - 1) / width; };
   NoOverlapPlan plan{};
   plan.depth = s.in_channels / s.groups;
   plan.channels = s.out_channels / s.groups;
   const int64_t taps = s.kernel_height * s.kernel_width, pixels = s.height * s.width;
   // A tile of input takes at most a third of a 512 KiB cache.
   const int64_t unit = channels_last ? tile_rows : columns;
-  const int64_t most =
+  const int64_t max_units =
       std::max<int64_t>(1, (160 << 10) / (unit * plan.depth * int64_t{sizeof(Acc)}));
-  const int64_t fewest = panels(pixels, std::min(most, 512 / unit) * unit);
-  const int64_t even = panels(fewest, threads) * threads;  // as many for each thread
-  plan.tile = panels(panels(pixels, even), unit) * unit;
-  plan.tiles = panels(pixels, plan.tile);
+  const int64_t min_tiles = ceil_div(pixels, std::min(max_units, 512 / unit) * unit);
+  const int64_t even = ceil_div(min_tiles, threads) * threads;  // as many for each thread
+  plan.tile = ceil_div(ceil_div(pixels, even), unit) * unit;
+  plan.tiles = ceil_div(pixels, plan.tile);
   if (channels_last) {
     plan.block = plan.channels;
-    plan.panels = taps * panels(plan.channels, columns);
+    plan.panels = taps * ceil_div(plan.channels, columns);
     plan.packed = plan.panels * plan.depth * columns;
     plan.scratch = plan.tile * plan.depth;
   } else {
     plan.block = std::min(std::max<int64_t>(1, 96 / taps), plan.channels);
-    plan.panels = panels(plan.block * taps, tile_rows);
-    plan.packed = panels(plan.channels, plan.block) * plan.panels * plan.depth * tile_rows;
+    plan.panels = ceil_div(plan.block * taps, tile_rows);
+    plan.packed = ceil_div(plan.channels, plan.block) * plan.panels * plan.depth * tile_rows;
     // Apart by a little more than a panel, or all would fall on the same lines of the cache.
     plan.panel = columns * (plan.depth + 1);
     plan.scratch = plan.tile / columns * plan.panel + plan.tile * plan.panels * tile_rows;
@@ -102,7 +101,7 @@ void no_overlap_nchw(const T* input, const Acc* packed, const Acc* bias, T* outp
     const Acc* a = packed + group * plan.packed;
     for (int64_t block = 0; block < plan.channels; block += plan.block) {
       const int64_t block_end = std::min(block + plan.block, plan.channels);
-      const int64_t panels = ((block_end - block) * taps + tile_rows - 1) / tile_rows;
+      const int64_t panels = ceil_div((block_end - block) * taps, tile_rows);
       for (int64_t j = 0; j < n; j += columns) {
         for (int64_t p = 0; p < panels; ++p) {
           TileSums<Acc> sum;
@@ -246,7 +245,7 @@ void depthwise_nchw(const T* input, const Acc* weight, const Acc* bias, T* outpu
       }
       const vec<Acc> start = broadcast(bias[channel]);
       // The last vector may reach into the next block, which is written after it.
-      const bool reaches = x + (n + step - 1) / step * step <= s.out_width;
+      const bool reaches = x + round_up(n, step) <= s.out_width;
       const int64_t vectors = (n + (reaches ? step - 1 : 0)) / step;
       taps.sum(start, {vectors, step, lines, s.kernel_width, s.out_width}, out + x);
       const int64_t rest = vectors * step;
@@ -269,14 +268,15 @@ void depthwise_channels_last(const T* input, const Acc* weight, const Acc* bias,
                              const TransposedShape& s, const TapTables& tables, int64_t begin,
                              int64_t end) {
   const int64_t channels = s.in_channels;
-  constexpr int64_t most = 2;  // lines whose outputs stay in the nearest cache for all channels
+  constexpr int64_t max_lines =
+      2;  // lines whose outputs stay in the nearest cache for all channels
   for (int64_t job = begin; job < end; ++job) {
     const int64_t image = job / tables.blocks, first = tables.starts[job % tables.blocks];
     const T* x = input + image * s.height * s.width * channels;
     for (int64_t y = first, lines = 0; y < s.out_height && y < first + tables.rows[first].run;
          y += lines) {
       const TapRange& row = tables.rows[y];
-      lines = std::min({most, row.run, s.out_height - y});
+      lines = std::min({max_lines, row.run, s.out_height - y});
       for (int64_t at = 0, n = 0; at < s.out_width; at += n) {
         const TapRange& column = tables.columns[at];
         n = std::min(column.run, s.out_width - at);

@@ -2,8 +2,9 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "common/fill_with_bias.h"
-#include "common/roi_launcher.h"
+#include "common/cuda/cuda_launcher.h"
+#include "common/host/fill_with_bias.h"
+#include "common/host/memory_format.h"
 #include "conv_transpose2d/conv_transpose2d.h"
 #include "conv_transpose2d/conv_transpose2d_kernel.h"
 

@@ -2,9 +2,10 @@
 
 #include <cstdint>
 
-#include "common/convert.cuh"
-#include "common/half_product.cuh"
-#include "common/launch.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/gemm_mma.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/host/ceil_div.h"
 #include "conv_transpose2d/conv_transpose2d_kernel.h"
 
 namespace fastcv::cuda {
@@ -13,7 +14,7 @@ namespace fastcv::cuda {
 
 template <typename T, int pack>
 struct PixelRows {
-  using Tile = ProductTile<T, false>;
+  using Tile = GemmTile<T, false>;
   using Row = int64_t;  // where the pixel lies; -1 beyond the last
   static constexpr bool expensive = false;
 
@@ -35,7 +36,7 @@ struct PixelRows {
       const int channel = first + static_cast<int>(k);
       const bool inside = sources[row] >= 0 && channel < depth;
       const T* from = inside ? of_group + sources[row] + channel * input.c : input.data;
-      T* to = tile + Tile::spot(row, k);
+      T* to = tile + Tile::offset(row, k);
       if constexpr (pack > 1) {
         copy_async16(to, from, inside);
       } else {
@@ -88,8 +89,8 @@ void launch_no_overlap(Strided<const T> input, const T* weight, const T* bias, S
   const int channels = static_cast<int>(s.out_channels / s.groups);
   const int kernel_height = static_cast<int>(s.kernel_height),
             kernel_width = static_cast<int>(s.kernel_width);
-  const ProductSizes sizes{s.batch * s.height * s.width, channels * kernel_height * kernel_width,
-                           depth, static_cast<int>(s.groups)};
+  const GemmSizes sizes{s.batch * s.height * s.width, channels * kernel_height * kernel_width,
+                        depth, static_cast<int>(s.groups)};
   constexpr int pack = 16 / sizeof(T);
   // A column pair is two taps side by side, so 4 pixels of a row become 8 of output.
   const SpreadPixels<T> out{
@@ -99,10 +100,10 @@ void launch_no_overlap(Strided<const T> input, const T* weight, const T* bias, S
       channels,      kernel_width == 2 && s.width % 4 == 0 && rows_pack<8>(output)};
   if (s.height * s.width % pack == 0 && input.h == s.width && rows_pack<pack>(input, true)) {
     const PixelRows<T, pack> rows{input, sizes.rows, height, width, depth};
-    launch_product(rows, weight, sizes, out, stream);
+    launch_gemm(rows, weight, sizes, out, stream);
   } else {
     const PixelRows<T, 1> rows{input, sizes.rows, height, width, depth};
-    launch_product(rows, weight, sizes, out, stream);
+    launch_gemm(rows, weight, sizes, out, stream);
   }
 }
 
@@ -180,8 +181,8 @@ void launch_depthwise_transposed(Strided<const T> input, const T* weight, const 
                              small(s.pad_width)};
   const auto limit = [](int64_t n) { return static_cast<unsigned>(n < 65535 ? n : 65535); };
   const auto run = [&](auto kernel, dim3 block, int64_t across, int64_t shared) {
-    const dim3 grid(static_cast<unsigned>((s.out_width + across - 1) / across), limit(s.out_height),
-                    limit((sizes.planes + shared - 1) / shared));
+    const dim3 grid(static_cast<unsigned>(ceil_div(s.out_width, across)), limit(s.out_height),
+                    limit(ceil_div(sizes.planes, shared)));
     launch(kernel, grid, block, 0, stream, input, weight, bias, output, sizes);
   };
   constexpr int pack = 16 / sizeof(T);

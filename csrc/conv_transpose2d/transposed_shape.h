@@ -3,7 +3,8 @@
 
 #include <cstdint>
 
-#include "common/geometry.h"
+#include "common/host/ceil_div.h"
+#include "common/host/host_device.h"
 
 namespace fastcv {
 
@@ -44,7 +45,7 @@ using TapRange = BasicTapRange<int64_t>;
 template <typename Int>
 FASTCV_HD BasicTapRange<Int> taps_at(Int at, Int stride, Int kernel, Int size) {
   const Int phase = at % stride, block = at / stride;
-  const Int count = phase < kernel ? (kernel - phase + stride - 1) / stride : 0;
+  const Int count = phase < kernel ? ceil_div(kernel - phase, stride) : 0;
   const Int rest = kernel % stride;  // where in a block the count falls by one
   return {phase, block, block < size ? 0 : block - size + 1, count < block + 1 ? count : block + 1,
           (phase < rest ? rest : stride) - phase};

@@ -4,8 +4,8 @@
 
 #include <torch/library.h>
 
-#include "common/checks.h"
-#include "common/memory_format.h"
+#include "common/host/checks.h"
+#include "common/host/memory_format.h"
 
 namespace fastcv {
 
@@ -31,7 +31,7 @@ at::Tensor dense_like(const at::Tensor& t, const at::Tensor& like) {
 void check_corner_pool(const at::Tensor& input, std::string_view direction) {
   TORCH_CHECK(input.dim() == 4, "corner_pool: input must have shape [B, C, H, W], got ",
               input.sizes());
-  check_floating(input, "corner_pool", "input");
+  check_floating("corner_pool", input, "input");
   TORCH_CHECK(
       direction == "top" || direction == "bottom" || direction == "left" || direction == "right",
       "corner_pool: direction must be top, bottom, left or right, got '", direction, "'");
@@ -43,7 +43,7 @@ void check_corner_pool_backward(const at::Tensor& grad, const at::Tensor& input,
   for (const auto& [t, name] : {std::pair(grad, "grad"), std::pair(output, "output")}) {
     TORCH_CHECK(t.sizes() == input.sizes(), "corner_pool: ", name, " must have input's shape ",
                 input.sizes(), ", got ", t.sizes());
-    check_like(t, name, input, "input", "corner_pool");
+    check_like("corner_pool", t, name, input, "input");
   }
 }
 

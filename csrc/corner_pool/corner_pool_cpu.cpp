@@ -7,13 +7,14 @@
 #include <limits>
 #include <vector>
 
-#include "common/accumulate.h"
-#include "common/dispatch.h"
-#include "common/huge_pages.h"
+#include "common/cpu/huge_pages.h"
+#include "common/host/accumulate.h"
+#include "common/host/ceil_div.h"
+#include "common/host/dispatch.h"
 #include "corner_pool/corner_pool.h"
 
 #define FASTCV_CPU_KERNEL "corner_pool/corner_pool_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
@@ -27,7 +28,7 @@ void for_each_16_lines(const PoolLines& lines, int buffers, F f) {
   // Lines that are one pixel wide lie one after the other; else those of an outer index do.
   const int64_t run = lines.inner == 1 ? lines.outer : lines.inner;
   const int64_t runs = lines.inner == 1 ? 1 : lines.outer;
-  const int64_t groups = (run + side_by_side - 1) / side_by_side;
+  const int64_t groups = ceil_div(run, side_by_side);
   const int64_t pixels = side_by_side * lines.length;
   at::parallel_for(0, runs * groups, 32768 / pixels + 1, [&](int64_t begin, int64_t end) {
     std::vector<Acc> scratch(buffers * pixels);

@@ -5,12 +5,12 @@ namespace fastcv::FASTCV_ISA {
 template <typename Acc>
 void pool_lines_of_16(Acc* lines, int64_t length, bool backwards) {
   for (int j = 0; j < block_channels; j += lanes<Acc>) {
-    vec<Acc> most = broadcast(-std::numeric_limits<Acc>::infinity());
+    vec<Acc> max = broadcast(-std::numeric_limits<Acc>::infinity());
     for (int64_t n = 0; n < length; ++n) {
       Acc* at = lines + (backwards ? length - 1 - n : n) * block_channels + j;
       const vec<Acc> x = load<Acc>(at);
-      most = (x >= most) | (x != x) ? x : most;
-      store<Acc>(at, most);
+      max = (x >= max) | (x != x) ? x : max;
+      store<Acc>(at, max);
     }
   }
 }

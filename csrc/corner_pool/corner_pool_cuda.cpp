@@ -1,7 +1,7 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 #include "corner_pool/corner_pool.h"
 #include "corner_pool/corner_pool_kernel.h"
 

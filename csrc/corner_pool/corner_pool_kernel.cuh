@@ -4,8 +4,9 @@
 
 #include <cstdint>
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/host/ceil_div.h"
 #include "corner_pool/corner_pool_kernel.h"
 
 namespace fastcv::cuda {
@@ -15,12 +16,12 @@ template <typename T>
 struct PoolStep {
   static constexpr int inputs = 1;
   static constexpr bool from_the_end = false;
-  acc_t<T> most = -INFINITY;
+  acc_t<T> max = -INFINITY;
 
   __device__ T next(const T (&in)[inputs]) {
     const acc_t<T> x = widen(in[0]);
-    if (x >= most || x != x) most = x;
-    return narrow<T>(most);
+    if (x >= max || x != x) max = x;
+    return narrow<T>(max);
   }
 };
 
@@ -88,7 +89,7 @@ __global__ void __launch_bounds__(256)
   FASTCV_SHARED(T, tile, [Step::inputs][32][33]);
   const bool backwards = lines.backwards != Step::from_the_end;
   const int column = threadIdx.x % 32;
-  const int64_t first = int64_t{blockIdx.x} * 32, chunks = (lines.length + 31) / 32;
+  const int64_t first = int64_t{blockIdx.x} * 32, chunks = ceil_div(lines.length, 32);
   Step step;
   for (int64_t n = 0; n < chunks; ++n) {
     const int64_t start = (backwards ? chunks - 1 - n : n) * 32;
@@ -122,11 +123,11 @@ template <typename Step, typename T>
 void launch_lines(const CornerPoolLines& lines, const LineTensors<T, Step::inputs>& tensors,
                   cudaStream_t stream) {
   if (lines.inner == 1) {
-    launch(lines_one_by_one_kernel<Step, T>, dim3(static_cast<unsigned>((lines.outer + 31) / 32)),
+    launch(lines_one_by_one_kernel<Step, T>, dim3(static_cast<unsigned>(ceil_div(lines.outer, 32))),
            dim3(256), 0, stream, lines, tensors);
   } else {
     const int64_t count = lines.outer * lines.inner;
-    launch(lines_side_by_side_kernel<Step, T>, dim3(static_cast<unsigned>((count + 255) / 256)),
+    launch(lines_side_by_side_kernel<Step, T>, dim3(static_cast<unsigned>(ceil_div(count, 256))),
            dim3(256), 0, stream, lines, tensors);
   }
 }

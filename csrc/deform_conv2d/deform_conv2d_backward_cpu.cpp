@@ -5,13 +5,14 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "common/dispatch.h"
-#include "common/huge_pages.h"
+#include "common/cpu/huge_pages.h"
+#include "common/host/ceil_div.h"
+#include "common/host/dispatch.h"
 #include "deform_conv2d/deform_conv2d.h"
 #include "deform_conv2d/deform_conv2d_cpu.h"
 
 #define FASTCV_CPU_KERNEL "deform_conv2d/deform_conv2d_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 #include "deform_conv2d/deform_images_cpu.h"
 
 namespace fastcv {
@@ -26,7 +27,7 @@ template <typename T>
 struct Backward {
   using Acc = acc_t<T>;
 
-  struct Wanted {
+  struct Needed {
     bool input, offset, weight;
   };
 
@@ -43,7 +44,7 @@ struct Backward {
   int64_t sums_of_group = 0;
 
   // The window: tile i of it has all of these.
-  int64_t most_tiles;
+  int64_t max_tiles;
   Buffer<Acc> grads;            // [tile][group][pixel][grad_row]
   Buffer<Acc> columns;          // [tile][group][pixel][column_row]
   Buffer<Sample<Acc>> samples;  // [tile][offset group][tap][pixel]
@@ -55,18 +56,18 @@ struct Backward {
         grad(grad),
         offset(offset),
         mask(mask),
-        column_row(round_up(s.columns(), most_tile_columns) + line_shift),
-        grad_row(round_up(s.group_out_channels(), most_tile_rows) + line_shift),
-        tiles((s.out_pixels() + tile_pixels - 1) / tile_pixels),
+        column_row(round_up(s.columns(), max_tile_columns) + line_shift),
+        grad_row(round_up(s.group_out_channels(), max_tile_rows) + line_shift),
+        tiles(ceil_div(s.out_pixels(), tile_pixels)),
         chunks(chunks_of(s, weight_columns)) {
     const int64_t pixel_bytes = s.groups * (column_row + grad_row) * int64_t{sizeof(Acc)} +
                                 int64_t{s.offset_groups} * s.taps() * int64_t{sizeof(Sample<Acc>)};
-    most_tiles = std::clamp<int64_t>(window_bytes / (pixel_bytes * tile_pixels), 1, 64) *
-                 at::get_num_threads();
-    most_tiles = std::min(most_tiles, s.batch * tiles);
-    grads = make_buffer<Acc>(most_tiles * tile_pixels * s.groups * grad_row);
-    samples = make_buffer<Sample<Acc>>(most_tiles * tile_pixels * s.offset_groups * s.taps());
-    reached.resize(most_tiles);
+    max_tiles = std::clamp<int64_t>(window_bytes / (pixel_bytes * tile_pixels), 1, 64) *
+                at::get_num_threads();
+    max_tiles = std::min(max_tiles, s.batch * tiles);
+    grads = make_buffer<Acc>(max_tiles * tile_pixels * s.groups * grad_row);
+    samples = make_buffer<Sample<Acc>>(max_tiles * tile_pixels * s.offset_groups * s.taps());
+    reached.resize(max_tiles);
   }
 
   struct Tile {
@@ -89,18 +90,18 @@ struct Backward {
   }
 
   void pack(const at::Tensor& weight) {
-    columns = make_buffer<Acc>(most_tiles * tile_pixels * s.groups * column_row);
+    columns = make_buffer<Acc>(max_tiles * tile_pixels * s.groups * column_row);
     const at::Tensor by_tap = weight.contiguous(at::MemoryFormat::ChannelsLast);
     const T* w = by_tap.const_data_ptr<T>();
     const int64_t outs = s.group_out_channels(), all = s.columns();
-    const int64_t padded = round_up(all, most_tile_columns);
+    const int64_t padded = round_up(all, max_tile_columns);
     weights = make_buffer<Acc>(s.groups * outs * padded);
-    const int64_t jobs = padded / most_tile_columns;
+    const int64_t jobs = padded / max_tile_columns;
     at::parallel_for(0, s.groups * jobs, 1, [&](int64_t begin, int64_t end) {
       for (int64_t job = begin; job < end; ++job) {
-        const int64_t group = job / jobs, j = job % jobs * most_tile_columns;
+        const int64_t group = job / jobs, j = job % jobs * max_tile_columns;
         FASTCV_ISA_CALL(pack_columns<Acc, T>)(w + group * outs * all + j, outs, all,
-                                              std::min(most_tile_columns, all - j), 1,
+                                              std::min(max_tile_columns, all - j), 1,
                                               weights.get() + group * outs * padded + j * outs);
       }
     });
@@ -118,7 +119,7 @@ struct Backward {
         load_grads(tile, w);
         if (!with_columns) continue;
         const int64_t outs = s.group_out_channels();
-        const int64_t padded = round_up(s.columns(), most_tile_columns);
+        const int64_t padded = round_up(s.columns(), max_tile_columns);
         for (int64_t g = 0; g < s.groups; ++g) {
           FASTCV_ISA_CALL(multiply<false, Acc>)(tile.count, s.columns(), outs, grads_of(w, g),
                                                 grad_row, 1, weights.get() + g * outs * padded, 0,
@@ -236,8 +237,8 @@ struct Backward {
   void prepare_weight_sums() {
     for (const Chunk& chunk : chunks) {
       sums_at.push_back(sums_of_group);
-      sums_of_group += round_up(s.group_out_channels(), most_tile_rows) *
-                       round_up(chunk.columns(), most_tile_columns);
+      sums_of_group += round_up(s.group_out_channels(), max_tile_rows) *
+                       round_up(chunk.columns(), max_tile_columns);
     }
     weight_sums.assign(s.groups * sums_of_group, Acc(0));
   }
@@ -245,11 +246,11 @@ struct Backward {
   void add_weight_gradient(int64_t begin, int64_t end, const Images<T>& images) {
     const int64_t count = std::ssize(chunks);
     at::parallel_for(0, s.groups * count, 1, [&](int64_t b, int64_t e) {
-      std::vector<Acc> gathered(tile_pixels * (weight_columns + most_tile_columns));
+      std::vector<Acc> gathered(tile_pixels * (weight_columns + max_tile_columns));
       for (int64_t job = b; job < e; ++job) {
         const int64_t group = job / count;
         const Chunk& chunk = chunks[job % count];
-        const int64_t row = round_up(chunk.columns(), most_tile_columns);
+        const int64_t row = round_up(chunk.columns(), max_tile_columns);
         Acc* sums = weight_sums.data() + group * sums_of_group + sums_at[job % count];
         for (int64_t number = begin; number < end; ++number) {
           const Tile tile = tile_of(number);
@@ -280,7 +281,7 @@ struct Backward {
       for (size_t i = 0; i < chunks.size(); ++i) {
         const Chunk& chunk = chunks[i];
         const Acc* sums = weight_sums.data() + g * sums_of_group + sums_at[i];
-        const int64_t row = round_up(chunk.columns(), most_tile_columns);
+        const int64_t row = round_up(chunk.columns(), max_tile_columns);
         for (int64_t o = 0; o < outs; ++o) {
           T* of_out = to + (g * outs + o) * s.columns();
           for (int t = chunk.t; t < chunk.t_end; ++t) {
@@ -298,8 +299,7 @@ struct Backward {
   void store_input_gradient(const Acc* sums, int64_t n, int64_t n_end, int64_t first, int64_t last,
                             const at::Tensor& grad_input) const {
     constexpr int64_t step = 64;
-    const int64_t wide = last - first, jobs = (wide + step - 1) / step,
-                  size = s.pixels() * s.channels;
+    const int64_t wide = last - first, jobs = ceil_div(wide, step), size = s.pixels() * s.channels;
     const bool channels_last = is_channels_last(grad_input);
     at::parallel_for(0, (n_end - n) * jobs, 1, [&](int64_t b, int64_t e) {
       for (int64_t job = b; job < e; ++job) {
@@ -317,13 +317,13 @@ struct Backward {
     });
   }
 
-  void run(const at::Tensor& input, const at::Tensor& weight, Wanted wanted,
+  void run(const at::Tensor& input, const at::Tensor& weight, Needed needed,
            const at::Tensor& grad_input, const at::Tensor& grad_offset,
            const at::Tensor& grad_weight, const at::Tensor& grad_mask) {
     Images<T> images(s, input);
-    const bool with_columns = wanted.input || wanted.offset;
+    const bool with_columns = needed.input || needed.offset;
     if (with_columns) pack(weight);
-    if (wanted.weight) prepare_weight_sums();
+    if (needed.weight) prepare_weight_sums();
     const auto to_scatter = pieces_of(s, scatter_channels), to_dot = pieces_of(s, s.channels);
 
     // As many images at a time as both buffers hold; of an image too large, a band of its rows.
@@ -331,7 +331,7 @@ struct Backward {
     const int64_t at_once =
         std::min(images.at_once, std::clamp<int64_t>(sum_bytes / image_sum_bytes, 1, s.batch));
     const int64_t row_bytes = int64_t{s.width} * s.channels * int64_t{sizeof(Acc)};
-    const int64_t band = wanted.input
+    const int64_t band = needed.input
                              ? std::clamp<int64_t>(sum_bytes / row_bytes, 1, s.height) * s.width
                              : s.pixels();
     std::vector<Acc> sums;
@@ -340,20 +340,20 @@ struct Backward {
       images.lay_out(n, n_end);
       for (int64_t first = 0; first < s.pixels(); first += band) {
         const int64_t last = std::min(first + band, s.pixels());
-        if (wanted.input) sums.assign((n_end - n) * (last - first) * s.channels, Acc(0));
-        for (int64_t begin = n * tiles; begin < n_end * tiles; begin += most_tiles) {
-          const int64_t end = std::min(begin + most_tiles, n_end * tiles);
+        if (needed.input) sums.assign((n_end - n) * (last - first) * s.channels, Acc(0));
+        for (int64_t begin = n * tiles; begin < n_end * tiles; begin += max_tiles) {
+          const int64_t end = std::min(begin + max_tiles, n_end * tiles);
           prepare(begin, end, with_columns, first, last);
-          if (wanted.offset && first == 0) {
+          if (needed.offset && first == 0) {
             position_gradients(begin, end, images, to_dot, grad_offset, grad_mask);
           }
-          if (wanted.input) scatter_window(begin, end, n, first, last, sums.data(), to_scatter);
-          if (wanted.weight && first == 0) add_weight_gradient(begin, end, images);
+          if (needed.input) scatter_window(begin, end, n, first, last, sums.data(), to_scatter);
+          if (needed.weight && first == 0) add_weight_gradient(begin, end, images);
         }
-        if (wanted.input) store_input_gradient(sums.data(), n, n_end, first, last, grad_input);
+        if (needed.input) store_input_gradient(sums.data(), n, n_end, first, last, grad_input);
       }
     }
-    if (wanted.weight) store_weight_gradient(grad_weight);
+    if (needed.weight) store_weight_gradient(grad_weight);
   }
 };
 
@@ -364,9 +364,9 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> deform_conv2d_backwar
     bool of_weight) {
   const DeformShape s =
       check_deform_conv2d_backward(grad, input, offset, weight, mask, stride, padding, dilation);
-  const auto result = [&](bool wanted, const at::Tensor& like, at::MemoryFormat format) {
+  const auto result = [&](bool needed, const at::Tensor& like, at::MemoryFormat format) {
     const at::Tensor t =
-        wanted ? at::empty(like.sizes(), like.options(), format) : at::empty({0}, like.options());
+        needed ? at::empty(like.sizes(), like.options(), format) : at::empty({0}, like.options());
     advise_huge_pages(t);
     return t;
   };

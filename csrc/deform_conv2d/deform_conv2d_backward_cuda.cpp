@@ -23,7 +23,7 @@ struct Backward {
   // Of the channels that are worked on; input and mask may be undefined.
   DeformShape s;
   at::Tensor grad, input, offset, mask, weight;
-  // What is wanted; undefined where it is not.
+  // What is needed; undefined where it is not.
   at::Tensor grad_input, grad_offset, grad_mask, grad_weight;
   bool is_part = false;  // of the channels, see by_channels()
   // Of the window's images, as rows, and of the window.
@@ -34,7 +34,7 @@ struct Backward {
 
   void run() {
     const int64_t element = grad.element_size(), image = s.channels * s.pixels();
-    constexpr int64_t acc = sizeof(Acc), room = deform_memory - deform_least;
+    constexpr int64_t acc = sizeof(Acc), room = deform_memory - min_column_bytes;
     int64_t of_image = 0;
     bool later = false;
     if (grad_input.defined()) {
@@ -118,11 +118,11 @@ struct Backward {
       C10_CUDA_KERNEL_LAUNCH_CHECK();
       to.data = nullptr;
     }
-    const cuda::DeformGradients<Device> wanted{
+    const cuda::DeformGradients<Device> needed{
         mutable_device_ptr<T>(here), grad_weight.defined(), to,
         grad_offset.defined() ? mutable_device_ptr<T>(grad_offset) : nullptr,
         grad_mask.defined() ? mutable_device_ptr<T>(grad_mask) : nullptr};
-    cuda::launch_deform_gradients(s, w, at, from, wanted, stream);
+    cuda::launch_deform_gradients(s, w, at, from, needed, stream);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   }
 
@@ -169,8 +169,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> deform_conv2d_backwar
   const DeformShape s =
       check_deform_conv2d_backward(grad, input, offset, weight, mask, stride, padding, dilation);
   const c10::cuda::CUDAGuard device_guard(input.device());
-  const auto result = [&](bool wanted, const at::Tensor& like, at::MemoryFormat format) {
-    return wanted ? at::empty(like.sizes(), like.options(), format)
+  const auto result = [&](bool needed, const at::Tensor& like, at::MemoryFormat format) {
+    return needed ? at::empty(like.sizes(), like.options(), format)
                   : at::empty({0}, like.options());
   };
   constexpr auto dense = at::MemoryFormat::Contiguous;

@@ -89,8 +89,8 @@ __global__ void __launch_bounds__(threads)
     gradients_kernel(DeformShape s, DeformWindow window, DeformPositions<T> positions,
                      Pixels<const T> input, DeformGradients<T> gradients, Sharing sharing) {
   FASTCV_DYN_SHARED(TapState<T>, states);  // [places][taps at once]
-  const int mine = threadIdx.x / sharing.lanes, lane = threadIdx.x % sharing.lanes;
-  const Place place(s, window, blockIdx.x * sharing.places() + mine);
+  const int own_place = threadIdx.x / sharing.lanes, lane = threadIdx.x % sharing.lanes;
+  const Place place(s, window, blockIdx.x * sharing.places() + own_place);
   const int wide = static_cast<int>(s.offset_group_channels());
   const bool reads = gradients.replace_columns || gradients.offset != nullptr;
   for (int first = 0; first < s.kernel_width; first += sharing.taps) {
@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(threads)
     });
     __syncthreads();
     for (int j = 0; j < here; ++j) {
-      TapState<T>& state = states[mine * here + j];
+      TapState<T>& state = states[own_place * here + j];
       acc_t<T> dot[4] = {};
       for (int c = lane * pack; place.exists && c < wide; c += sharing.lanes * pack) {
         const int channel = place.group * wide + c;

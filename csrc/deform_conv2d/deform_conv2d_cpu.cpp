@@ -3,14 +3,15 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "common/cpu_bfloat16.h"
-#include "common/dispatch.h"
-#include "common/huge_pages.h"
+#include "common/cpu/cpu_bfloat16.h"
+#include "common/cpu/huge_pages.h"
+#include "common/host/ceil_div.h"
+#include "common/host/dispatch.h"
 #include "deform_conv2d/deform_conv2d.h"
 #include "deform_conv2d/deform_conv2d_cpu.h"
 
 #define FASTCV_CPU_KERNEL "deform_conv2d/deform_conv2d_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 #include "deform_conv2d/deform_images_cpu.h"
 
 namespace fastcv {
@@ -37,7 +38,7 @@ struct Forward {
         mask(mask),
         chunks(chunks_of(s, chunk_columns)),
         output(output),
-        out_columns(round_up(s.group_out_channels(), most_tile_columns)) {
+        out_columns(round_up(s.group_out_channels(), max_tile_columns)) {
     pack(weight);
     this->bias.assign(s.groups * out_columns, Acc(0));
     if (!bias) return;
@@ -83,7 +84,7 @@ struct Forward {
             Scratch& scratch) const {
     const int64_t outs = s.group_out_channels();
     Acc* sums = scratch.sums.get();
-    for (int64_t p = 0; p < round_up(count, most_tile_rows); ++p) {
+    for (int64_t p = 0; p < round_up(count, max_tile_rows); ++p) {
       std::copy_n(bias.data() + group * out_columns, out_columns, sums + p * out_columns);
     }
     const Positions<T> positions(offset, mask, n);
@@ -137,7 +138,7 @@ struct Forward {
 
   void run(const at::Tensor& input) const {
     Images<T> images(s, input);
-    const int64_t tiles = (s.out_pixels() + tile_pixels - 1) / tile_pixels;
+    const int64_t tiles = ceil_div(s.out_pixels(), tile_pixels);
     for (int64_t n = 0; n < s.batch; n += images.at_once) {
       const int64_t end_image = std::min(n + images.at_once, s.batch);
       images.lay_out(n, end_image);
@@ -161,10 +162,9 @@ at::Tensor deform_conv2d_cpu(const at::Tensor& input, const at::Tensor& offset,
                              at::IntArrayRef dilation, const std::optional<at::Tensor>& mask) {
   const DeformShape s =
       check_deform_conv2d(input, offset, weight, bias, stride, padding, dilation, mask);
-  const at::Tensor output = at::empty({s.batch, s.out_channels, s.out_height, s.out_width},
-                                      input.options(), input.suggest_memory_format());
+  const at::Tensor output =
+      empty_on_huge_pages(input, {s.batch, s.out_channels, s.out_height, s.out_width});
   if (output.numel() == 0) return output;
-  advise_huge_pages(output);
   dispatch_floating(input.scalar_type(), "deform_conv2d", "input", [&]<typename T>() {
     Forward<T>(s, offset, weight, bias, mask, output).run(input);
   });

@@ -1,5 +1,5 @@
 // What the CPU's forward and backward share: the image as pixels of channels, tiles of output
-// pixels, pieces of channels. Included after common/foreach_isa.h where `laid_out` is used.
+// pixels, pieces of channels. Included after common/cpu/foreach_isa.h where `laid_out` is used.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -11,16 +11,17 @@
 #include <optional>
 #include <vector>
 
-#include "common/accumulate.h"
-#include "common/memory_format.h"
-#include "common/order.h"
+#include "common/cpu/buffer.h"
+#include "common/host/accumulate.h"
+#include "common/host/ceil_div.h"
+#include "common/host/memory_format.h"
 #include "deform_conv2d/deform_sampling.h"
 #include "deform_conv2d/deform_shape.h"
 
 namespace fastcv {
 
-// The largest tile of the matrix product on any instruction set (common/matmul_tile.h).
-inline constexpr int64_t most_tile_rows = 12, most_tile_columns = 32;
+// The largest tile of the matrix product on any instruction set (common/cpu/matmul_tile.h).
+inline constexpr int64_t max_tile_rows = 12, max_tile_columns = 32;
 // Output pixels at a time, a multiple of every tile's rows; with 256 columns they are in the L2
 // cache.
 inline constexpr int64_t tile_pixels = 96;
@@ -28,8 +29,6 @@ inline constexpr int64_t chunk_columns = 256;
 // Between rows of columns, so that they do not all fall onto the same lines of the L1 cache.
 inline constexpr int64_t line_shift = 16;
 inline constexpr int64_t image_bytes = int64_t{12} << 20;  // of the copy of images
-
-inline int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
 // One image, from any channel on: channel c of pixel i is data[i * pixel_stride + c *
 // channel_stride].
@@ -104,12 +103,12 @@ struct Chunk {
   int64_t columns() const { return (t_end - t) * channels(); }
 };
 
-inline std::vector<Chunk> chunks_of(const DeformShape& s, int64_t most_columns) {
+inline std::vector<Chunk> chunks_of(const DeformShape& s, int64_t max_columns) {
   std::vector<Chunk> chunks;
   const int64_t channels = s.group_channels();
   if (channels == 0) return chunks;
-  const int64_t wide = std::min(channels, most_columns);
-  const int taps = static_cast<int>(std::max<int64_t>(1, most_columns / channels));
+  const int64_t wide = std::min(channels, max_columns);
+  const int taps = static_cast<int>(std::max<int64_t>(1, max_columns / channels));
   for (int t = 0; t < s.taps(); t += taps) {
     for (int64_t c = 0; c < channels; c += wide) {
       chunks.push_back(
@@ -136,12 +135,12 @@ struct Piece {
   int64_t c, c_end;
 };
 
-// All channels, in pieces of at most `most_channels`.
-inline std::vector<Piece> pieces_of(const DeformShape& s, int64_t most_channels) {
+// All channels, in pieces of at most `max_channels`.
+inline std::vector<Piece> pieces_of(const DeformShape& s, int64_t max_channels) {
   std::vector<Piece> pieces;
   const int64_t wide = s.group_channels();
   for (int64_t c = 0; c < s.channels;) {
-    const int64_t end = std::min({s.channels, (c / wide + 1) * wide, c + most_channels});
+    const int64_t end = std::min({s.channels, (c / wide + 1) * wide, c + max_channels});
     for_each_offset_group(s, c, end, [&](int offset_group, int64_t begin, int64_t stop) {
       pieces.push_back({static_cast<int>(begin / wide), offset_group, begin, stop});
     });

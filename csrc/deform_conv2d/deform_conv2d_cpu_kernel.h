@@ -1,7 +1,7 @@
 // Reads and writes what the samples of one tap say, for channels of one offset group; and the
 // tiles of the matrix products. Compiled once per instruction set.
-#include "common/bfloat16_pairs.h"
-#include "common/matmul_tile.h"
+#include "common/cpu/bfloat16_pairs.h"
+#include "common/cpu/matmul_tile.h"
 
 namespace fastcv::FASTCV_ISA {
 
@@ -155,7 +155,7 @@ inline void multiply_pairs(int64_t rows, int64_t columns, int64_t n, const float
   for (int64_t j = 0; j < columns; j += width, b += n * width) {
     for (int64_t r = 0; r < rows; r += tile_rows) {
       TileSums<float> sum;
-      add_pairs<tile_rows, 2>((n + 1) / 2, a + r * a_row, a_row, 1, b, width, sum);
+      add_pairs<tile_rows, 2>(ceil_div(n, 2), a + r * a_row, a_row, 1, b, width, sum);
       store_tile<true, float>(sum, c + r * c_row + j, c_row);
     }
   }

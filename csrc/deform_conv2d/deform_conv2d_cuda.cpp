@@ -26,7 +26,7 @@ at::Tensor deform_conv2d_cuda(const at::Tensor& input, const at::Tensor& offset,
   // Of an image that is too large for a copy the channels are read where they are: slowly.
   const at::Tensor dense = input.contiguous(input.suggest_memory_format());
   const bool copied =
-      !rows_of_images(dense).is_contiguous() && image <= deform_memory - deform_least;
+      !rows_of_images(dense).is_contiguous() && image <= deform_memory - min_column_bytes;
   const int64_t pixel = (s.groups * s.columns() + s.out_channels) * element;
   const auto options = input.options();
   const at::Tensor output_rows = rows_of_images(output);

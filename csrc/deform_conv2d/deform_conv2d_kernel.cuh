@@ -38,8 +38,8 @@ __global__ void __launch_bounds__(threads)
     columns_kernel(DeformShape s, DeformWindow window, DeformPositions<T> positions,
                    Pixels<const T> input, T* __restrict__ columns, Sharing sharing) {
   FASTCV_DYN_SHARED(Sample<acc_t<T>>, samples);  // [places][taps at once]
-  const int mine = threadIdx.x / sharing.lanes, lane = threadIdx.x % sharing.lanes;
-  const Place place(s, window, blockIdx.x * sharing.places() + mine);
+  const int own_place = threadIdx.x / sharing.lanes, lane = threadIdx.x % sharing.lanes;
+  const Place place(s, window, blockIdx.x * sharing.places() + own_place);
   const int wide = static_cast<int>(s.offset_group_channels());
   const int pixel_stride = static_cast<int>(input.pixel_stride);
   for (int first = 0; first < s.kernel_width; first += sharing.taps) {
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(threads)
       T* to = columns + int64_t{place.row} * columns_of_pixel(s);
       for (int j = 0; j < here; ++j) {
         *reinterpret_cast<Pack<T, pack>*>(to + column_of(s, channel, tap_of(s, first + j))) =
-            read_pack<T, pack>(samples[mine * here + j], image, pixel_stride);
+            read_pack<T, pack>(samples[own_place * here + j], image, pixel_stride);
       }
     }
   }

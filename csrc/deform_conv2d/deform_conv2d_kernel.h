@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-#include "common/accumulate.h"
-#include "common/cuda_types.h"
-#include "common/roi_cuda.h"
+#include "common/cuda/cuda_types.h"
+#include "common/cuda/strided.h"
+#include "common/host/accumulate.h"
 #include "deform_conv2d/deform_sampling.h"
 #include "deform_conv2d/deform_shape.h"
 
@@ -39,7 +39,7 @@ void launch_deform_columns(const DeformShape& shape, const DeformWindow& window,
                            const DeformPositions<T>& positions, Pixels<const T> input, T* columns,
                            cudaStream_t stream);
 
-// What the gradient of the columns gives. Null pointers: not wanted.
+// What the gradient of the columns gives. Null pointers: not needed.
 template <typename T>
 struct DeformGradients {
   T* columns;  // their gradient; what the samples read afterwards, if replace_columns

@@ -12,17 +12,19 @@
 #include <algorithm>
 #include <optional>
 
-#include "common/cuda_launcher.h"
-#include "common/roi_launcher.h"
+#include "common/cuda/cuda_launcher.h"
+#include "common/host/ceil_div.h"
+#include "common/host/memory_format.h"
 #include "deform_conv2d/deform_conv2d_kernel.h"
 
 namespace fastcv {
 
 using cuda::DeformWindow;
 
-constexpr int64_t deform_memory = int64_t{62} << 20;  // of a call, beyond its output
-constexpr int64_t deform_least = int64_t{8} << 20;    // of that for columns, or it gets slow
-constexpr int64_t deform_most = int64_t{40} << 20;    // of that for columns: in the L2, or nearly
+constexpr int64_t deform_memory = int64_t{62} << 20;    // of a call, beyond its output
+constexpr int64_t min_column_bytes = int64_t{8} << 20;  // of that for columns, or it gets slow
+constexpr int64_t max_column_bytes = int64_t{40}
+                                     << 20;  // of that for columns: in the L2, or nearly
 
 template <typename T>
 cuda::DeformPositions<device_t<T>> positions(const at::Tensor& offset,
@@ -51,12 +53,12 @@ cuda::Pixels<const T> pixels(const at::Tensor& rows, const T* data) {
 template <typename F>
 void for_each_window(const DeformShape& s, int64_t pixel, int64_t image, F f) {
   const int64_t all = s.out_pixels();
-  const int64_t columns = std::clamp(deform_memory - image, deform_least, deform_most);
+  const int64_t columns = std::clamp(deform_memory - image, min_column_bytes, max_column_bytes);
   const int64_t at_once = std::clamp<int64_t>(
       std::min(deform_memory / (all * pixel + image), columns / (all * pixel)), 1, s.batch);
-  const int64_t parts = (all * pixel + columns - 1) / columns;
+  const int64_t parts = ceil_div(all * pixel, columns);
   // Rows of matrices that begin at multiples of 16 bytes.
-  const int64_t part = at_once > 1 ? all : std::min((all + parts * 8 - 1) / parts / 8 * 8, all);
+  const int64_t part = at_once > 1 ? all : std::min(ceil_div(all, parts * 8) * 8, all);
   const int64_t count = std::max<int64_t>(part, 1);
   for (int64_t n = 0; n < s.batch; n += at_once) {
     for (int64_t p = 0; p < all; p += count) {

@@ -1,15 +1,16 @@
 // What the kernels share: a sample of the image, and who works on it.
 #pragma once
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/pack.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/cuda/pack.cuh"
+#include "common/host/ceil_div.h"
 #include "deform_conv2d/deform_conv2d_kernel.h"
 
 namespace fastcv::cuda {
 
 FASTCV_HD constexpr int64_t blocks_for(int64_t n, int64_t of_block) {
-  return (n + of_block - 1) / of_block;
+  return ceil_div(n, of_block);
 }
 
 namespace deform {

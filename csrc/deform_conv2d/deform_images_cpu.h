@@ -1,7 +1,8 @@
 // The images with their channels side by side, so that a sample reads whole vectors. Included after
-// common/foreach_isa.h.
+// common/cpu/foreach_isa.h.
 #pragma once
 
+#include "common/host/ceil_div.h"
 #include "deform_conv2d/deform_conv2d_cpu.h"
 
 namespace fastcv {
@@ -33,7 +34,7 @@ struct Images {
     begin = first;
     if (last || !fits) return;
     constexpr int64_t step = 64;  // pixels of a job
-    const int64_t pixels = s.pixels(), jobs = (pixels + step - 1) / step;
+    const int64_t pixels = s.pixels(), jobs = ceil_div(pixels, step);
     at::parallel_for(0, (end - first) * jobs, 1, [&](int64_t b, int64_t e) {
       for (int64_t job = b; job < e; ++job) {
         const int64_t n = job / jobs, i = job % jobs * step;

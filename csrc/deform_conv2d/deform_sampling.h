@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "common/geometry.h"
+#include "common/host/host_device.h"
 
 namespace fastcv {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "common/geometry.h"
+#include "common/host/host_device.h"
 
 namespace fastcv {
 

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "common/checks.h"
+#include "common/host/checks.h"
 #include "dense_crf/lattice_point.h"
 
 namespace fastcv {
@@ -40,7 +40,7 @@ void check_dense_crf(const at::Tensor& unary, const at::Tensor& image,
                      const std::optional<at::Tensor>& compatibility, const DenseCrfOptions& o) {
   TORCH_CHECK(unary.dim() == 4, "dense_crf: unary must have shape [B, C, H, W], got ",
               unary.sizes());
-  check_floating(unary, "dense_crf", "unary");
+  check_floating("dense_crf", unary, "unary");
   const auto wide = unary.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   TORCH_CHECK(image.dim() == 4 && image.size(0) == unary.size(0) && image.size(1) >= 1 &&
                   image.size(1) <= 4 && image.sizes().slice(2) == unary.sizes().slice(2),
@@ -48,7 +48,7 @@ void check_dense_crf(const at::Tensor& unary, const at::Tensor& image,
               unary.sizes(), ", got ", image.sizes());
   TORCH_CHECK(image.scalar_type() == wide, "dense_crf: image must be ", wide,
               " beside this unary, got ", image.scalar_type());
-  check_same_device(unary, "unary", image, "image", "dense_crf");
+  check_same_device("dense_crf", unary, "unary", image, "image");
   if (compatibility) {
     const int64_t labels = unary.size(1);
     TORCH_CHECK(compatibility->dim() == 2 && compatibility->size(0) == labels &&
@@ -57,7 +57,7 @@ void check_dense_crf(const at::Tensor& unary, const at::Tensor& image,
                 compatibility->sizes());
     TORCH_CHECK(compatibility->scalar_type() == wide, "dense_crf: compatibility must be ", wide,
                 " beside this unary, got ", compatibility->scalar_type());
-    check_same_device(unary, "unary", *compatibility, "compatibility", "dense_crf");
+    check_same_device("dense_crf", unary, "unary", *compatibility, "compatibility");
   }
   TORCH_CHECK(o.iterations >= 0, "dense_crf: iterations must be at least 0, got ", o.iterations);
   check_scale(o.gaussian_sxy, "gaussian_sxy");
@@ -86,7 +86,7 @@ void check_dense_crf_backward(const at::Tensor& grad, const at::Tensor& unary,
   check_dense_crf(unary, image, compatibility, options);
   TORCH_CHECK(grad.sizes() == unary.sizes(), "dense_crf: grad must have unary's shape ",
               unary.sizes(), ", got ", grad.sizes());
-  check_like(grad, "grad", unary, "unary", "dense_crf");
+  check_like("dense_crf", grad, "grad", unary, "unary");
 }
 
 TORCH_LIBRARY_FRAGMENT(fastcv, m) {

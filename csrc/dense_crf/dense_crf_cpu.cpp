@@ -11,13 +11,14 @@
 #include <memory>
 #include <vector>
 
-#include "common/accumulate.h"
-#include "common/dispatch.h"
+#include "common/host/accumulate.h"
+#include "common/host/ceil_div.h"
+#include "common/host/dispatch.h"
 #include "dense_crf/dense_crf.h"
 #include "dense_crf/lattice_cpu.h"
 
 #define FASTCV_CPU_KERNEL "dense_crf/dense_crf_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
@@ -32,8 +33,8 @@ class LatticeFilter {
  public:
   LatticeFilter(const LatticeCpu<Acc>& lattice, int blocks) : lattice_(lattice), blocks_(blocks) {
     const int64_t size = (lattice.vertices + 1) * blocks * side_by_side;  // the last row stays 0
-    values_ = make_buffer<Acc>(size);
-    other_ = make_buffer<Acc>(size);
+    values_ = make_buffer_on_huge_pages<Acc>(size);
+    other_ = make_buffer_on_huge_pages<Acc>(size);
     std::fill_n(values_.get(), size, Acc(0));
     std::fill_n(other_.get(), size, Acc(0));
   }
@@ -120,7 +121,7 @@ class MeanField {
       : unary_(unary.const_data_ptr<T>()),
         labels_(unary.size(0)),
         pixels_(unary.size(1) * unary.size(2)),
-        blocks_(static_cast<int>((labels_ + side_by_side - 1) / side_by_side)),
+        blocks_(static_cast<int>(ceil_div(labels_, side_by_side))),
         missing_(blocks_ * side_by_side),
         columns_(padded_matrix<Acc>(compatibility, blocks_, true)),
         rows_(padded_matrix<Acc>(compatibility, blocks_, false)) {
@@ -132,7 +133,7 @@ class MeanField {
   }
 
   int64_t size() const { return blocks_ * stride(); }
-  Buffer<Acc> make_labels() const { return make_buffer<Acc>(size()); }
+  Buffer<Acc> make_labels() const { return make_buffer_on_huge_pages<Acc>(size()); }
 
   // q = softmax(-unary), and with `before` the messages of that in it; q may be `before`.
   void step(const Acc* before, Acc* q) {
@@ -224,7 +225,7 @@ class MeanField {
   // f(first pixel, count, two tiles [blocks, 64, 16] of zeros), on all threads.
   template <typename F>
   void for_each_tile(F f) const {
-    const int64_t tiles = (pixels_ + tile_pixels - 1) / tile_pixels;
+    const int64_t tiles = ceil_div(pixels_, tile_pixels);
     at::parallel_for(0, tiles, 8, [&](int64_t begin, int64_t end) {
       const int64_t size = blocks_ * tile_stride;
       const Buffer<Acc> scratch(new Acc[2 * size]);

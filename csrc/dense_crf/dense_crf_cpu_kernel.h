@@ -142,23 +142,23 @@ inline void for_each_vector(int64_t pixel, int blocks, int64_t stride, F f) {
   }
 }
 
-// The probabilities of energies, which become e^(least - energy) on the way. `missing` is added to
+// The probabilities of energies, which become e^(min - energy) on the way. `missing` is added to
 // each pixel's: infinity for labels that do not exist, 0 for the others.
 template <typename Acc>
 void softmin(Acc* energy, const Acc* missing, int64_t pixels, int blocks, int64_t stride,
              Acc* probability, int64_t probability_stride) {
   for (int64_t p = 0; p < pixels; ++p) {
-    vec<Acc> most = broadcast(-std::numeric_limits<Acc>::infinity()), sum = {};
+    vec<Acc> max = broadcast(-std::numeric_limits<Acc>::infinity()), sum = {};
     const Acc* is_missing = missing;
     for_each_vector<Acc>(p, blocks, stride, [&](int64_t at) {
       const vec<Acc> negative = -(load<Acc>(energy + at) + load<Acc>(is_missing));
       store<Acc>(energy + at, negative);
-      most = maximum<Acc>(most, negative);
+      max = maximum<Acc>(max, negative);
       is_missing += lanes<Acc>;
     });
-    most = over_lanes<Acc>(most, maximum<Acc>);
+    max = over_lanes<Acc>(max, maximum<Acc>);
     for_each_vector<Acc>(p, blocks, stride, [&](int64_t at) {
-      const vec<Acc> e = vector_exp(load<Acc>(energy + at) - most);
+      const vec<Acc> e = vector_exp(load<Acc>(energy + at) - max);
       store<Acc>(energy + at, e);
       sum += e;
     });

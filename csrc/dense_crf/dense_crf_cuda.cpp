@@ -6,7 +6,8 @@
 
 #include <vector>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
+#include "common/host/ceil_div.h"
 #include "dense_crf/dense_crf.h"
 #include "dense_crf/dense_crf_kernel.h"
 
@@ -122,7 +123,7 @@ class MeanField {
   static void filter(const LatticeCuda& lattice, const at::Tensor& labels, double factor,
                      bool transposed, const at::Tensor& base, const at::Tensor& out) {
     const int64_t pixels = labels.size(0), channels = labels.size(1);
-    const int64_t chunks = (lattice.order.size(0) + cuda::splat_chunk - 1) / cuda::splat_chunk;
+    const int64_t chunks = ceil_div(lattice.order.size(0), cuda::splat_chunk);
     at::Tensor values = at::empty({lattice.vertices, channels}, labels.options());
     at::Tensor other = at::empty_like(values);
     const at::Tensor parts = at::empty({chunks, channels}, labels.options());

@@ -4,8 +4,9 @@
 
 #include <cstdint>
 
-#include "common/launch.cuh"
-#include "common/pack.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/cuda/pack.cuh"
+#include "common/host/ceil_div.h"
 #include "dense_crf/dense_crf_kernel.h"
 #include "dense_crf/lattice_point.h"
 
@@ -29,8 +30,8 @@ __global__ void __launch_bounds__(256)
 }
 
 // Where `key` stands among ascending ones; `count` where it is not there.
-__device__ __forceinline__ int32_t find_key(const int64_t* keys, int64_t count, uint64_t wanted) {
-  const int64_t key = static_cast<int64_t>(wanted);
+__device__ __forceinline__ int32_t find_key(const int64_t* keys, int64_t count, uint64_t searched) {
+  const int64_t key = static_cast<int64_t>(searched);
   int64_t low = 0, high = count;
   while (low < high) {
     const int64_t middle = (low + high) / 2;
@@ -177,7 +178,7 @@ __global__ void __launch_bounds__(256)
 }
 
 inline dim3 blocks_of_256(int64_t count) {
-  return dim3(static_cast<unsigned>((count + 255) / 256));
+  return dim3(static_cast<unsigned>(ceil_div(count, 256)));
 }
 
 // Threads beside each other have labels beside each other: as many as a row has, made a power of
@@ -188,7 +189,7 @@ void launch_rows(void (*kernel)(Params...), int64_t rows, int64_t channels, cuda
   unsigned width = 1;
   while (width < 32 && width < channels) width *= 2;
   const unsigned height = 256 / width;
-  launch(kernel, dim3(static_cast<unsigned>((rows + height - 1) / height)), dim3(width, height), 0,
+  launch(kernel, dim3(static_cast<unsigned>(ceil_div(rows, height))), dim3(width, height), 0,
          stream, args...);
 }
 
@@ -214,8 +215,8 @@ void launch_lattice_neighbours(int dimensions, const int64_t* key, int64_t verti
 template <typename Acc>
 void launch_lattice_splat(const LatticeEntries& entries, const Acc* weight, const Acc* labels,
                           int64_t channels, Acc* parts, Acc* values, cudaStream_t stream) {
-  const auto chunks = static_cast<unsigned>((entries.count + splat_chunk - 1) / splat_chunk);
-  const dim3 grid((chunks + 7) / 8, static_cast<unsigned>((channels + 31) / 32));
+  const auto chunks = static_cast<unsigned>(ceil_div(entries.count, splat_chunk));
+  const dim3 grid(ceil_div(chunks, 8), static_cast<unsigned>(ceil_div(channels, 32)));
   launch(lattice_splat_kernel<Acc>, grid, dim3(32, 8), 0, stream, entries.order, entries.owner,
          weight, entries.corners, entries.count, labels, channels, values, parts);
   launch_rows(lattice_join_kernel<Acc>, entries.vertices, channels, stream, entries.begin, parts,

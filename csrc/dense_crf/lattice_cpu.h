@@ -9,21 +9,10 @@
 #include <memory>
 #include <vector>
 
-#include "common/huge_pages.h"
+#include "common/cpu/huge_pages.h"
 #include "dense_crf/lattice_point.h"
 
 namespace fastcv {
-
-template <typename T>
-using Buffer = std::unique_ptr<T[]>;
-
-// Memory that is about to be written; much of it, and read in no order.
-template <typename T>
-Buffer<T> make_buffer(int64_t count) {
-  Buffer<T> buffer(new T[count]);
-  advise_huge_pages(buffer.get(), count * sizeof(T));
-  return buffer;
-}
 
 // A pixel's part in a vertex's sum.
 template <typename Acc>
@@ -123,7 +112,7 @@ void sort_by_vertex(LatticeCpu<Acc>& lattice) {
   for (int64_t i = 0; i < count; ++i) ++lattice.begin[lattice.vertex[i] + 1];
   for (int64_t v = 0; v < lattice.vertices; ++v) lattice.begin[v + 1] += lattice.begin[v];
   std::vector<int64_t> next(lattice.begin.begin(), lattice.begin.end() - 1);
-  lattice.entry = make_buffer<LatticeEntry<Acc>>(count);
+  lattice.entry = make_buffer_on_huge_pages<LatticeEntry<Acc>>(count);
   for (int64_t i = 0; i < count; ++i) {
     lattice.entry[next[lattice.vertex[i]]++] = {lattice.weight[i],
                                                 static_cast<int32_t>(i / lattice.corners)};
@@ -148,7 +137,7 @@ Buffer<Acc> row_sums(const LatticeCpu<Acc>& lattice) {
     }
     std::swap(values, other);
   }
-  Buffer<Acc> sums = make_buffer<Acc>(lattice.pixels);
+  Buffer<Acc> sums = make_buffer_on_huge_pages<Acc>(lattice.pixels);
   at::parallel_for(0, lattice.pixels, 4096, [&](int64_t first, int64_t last) {
     for (int64_t p = first; p < last; ++p) {
       sums[p] = 0;
@@ -181,12 +170,12 @@ void normalize(LatticeCpu<Acc>& lattice) {
 template <int d, typename Acc>
 LatticeCpu<Acc> make_lattice(const PixelFeatures<d, Acc>& features, Acc scale) {
   LatticeCpu<Acc> lattice{d + 1, features.height * features.width, 0, scale, {}, {}, {}, {}, {}};
-  lattice.vertex = make_buffer<int32_t>(lattice.pixels * (d + 1));
-  lattice.weight = make_buffer<Acc>(lattice.pixels * (d + 1));
+  lattice.vertex = make_buffer_on_huge_pages<int32_t>(lattice.pixels * (d + 1));
+  lattice.weight = make_buffer_on_huge_pages<Acc>(lattice.pixels * (d + 1));
   const KeyNumbers numbers = number_vertices(features, lattice);
   const std::vector<uint64_t>& keys = numbers.keys();
   lattice.vertices = static_cast<int64_t>(keys.size());
-  lattice.neighbour = make_buffer<int32_t>((d + 1) * lattice.vertices * 2);
+  lattice.neighbour = make_buffer_on_huge_pages<int32_t>((d + 1) * lattice.vertices * 2);
   const auto number_of = [&](uint64_t key) {
     const int32_t number = numbers.number_or_none(key);
     return number < 0 ? static_cast<int32_t>(lattice.vertices) : number;

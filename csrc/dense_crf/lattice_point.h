@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "common/geometry.h"
+#include "common/host/host_device.h"
 
 namespace fastcv {
 

@@ -4,14 +4,14 @@
 
 #include <torch/library.h>
 
-#include "common/checks.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 
 void check_gram_matrix(const at::Tensor& features) {
   TORCH_CHECK(features.dim() == 4, "gram_matrix: features must have shape [B, C, H, W], got ",
               features.sizes());
-  check_floating(features, "gram_matrix", "features");
+  check_floating("gram_matrix", features, "features");
 }
 
 at::Tensor as_channels_and_pixels(const at::Tensor& features) {

@@ -10,12 +10,14 @@
 #include <memory>
 #include <vector>
 
-#include "common/cpu_bfloat16.h"
-#include "common/dispatch.h"
+#include "common/cpu/cpu_bfloat16.h"
+#include "common/host/accumulate.h"
+#include "common/host/ceil_div.h"
+#include "common/host/dispatch.h"
 #include "gram_matrix/gram_matrix.h"
 
 #define FASTCV_CPU_KERNEL "gram_matrix/gram_matrix_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
@@ -32,14 +34,14 @@ struct Split {
 
   Split(int64_t batch, int64_t channels, int64_t pixels, int64_t element_bytes) : pixels(pixels) {
     constexpr int64_t tasks = 16, shared_bytes = int64_t{16} << 20, own_bytes = int64_t{8} << 20;
-    panels = (channels + panel - 1) / panel;
+    panels = ceil_div(channels, panel);
     const int64_t triangle = tiles_before(panels) * tile * element_bytes;
-    const int64_t wanted = (tasks + batch - 1) / batch;
+    const int64_t per_image = ceil_div(tasks, batch);
     // Parts of the pixels are worth it while there are many and their sums are small.
-    parts =
-        std::max<int64_t>(1, std::min({wanted, pixels / 2048, shared_bytes / (batch * triangle)}));
-    groups = std::max<int64_t>(1, std::min(wanted / parts, panels / 8));
-    groups = std::max(groups, (triangle + own_bytes - 1) / own_bytes);
+    parts = std::max<int64_t>(
+        1, std::min({per_image, pixels / 2048, shared_bytes / (batch * triangle)}));
+    groups = std::max<int64_t>(1, std::min(per_image / parts, panels / 8));
+    groups = std::max(groups, ceil_div(triangle, own_bytes));
     groups = std::min(groups, panels);
     // All panels in 512 KiB, a usual L2 cache; of few channels, long runs of each.
     packed_pixels = std::clamp((int64_t{512} << 10) / element_bytes / (panels * panel) / 64 * 64,
@@ -52,7 +54,7 @@ struct Split {
                         std::sqrt(static_cast<double>(group) / static_cast<double>(groups)));
   }
   int64_t first_pixel(int64_t part) const {
-    const int64_t blocks = (pixels + packed_pixels - 1) / packed_pixels;
+    const int64_t blocks = ceil_div(pixels, packed_pixels);
     return std::min(pixels, blocks * part / parts * packed_pixels);
   }
 };
@@ -64,7 +66,7 @@ bool multiply_as_pairs(int64_t row, int64_t end, int64_t packed_pixels, int64_t 
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<T, c10::BFloat16>) {
     if (!multiplies_bfloat16()) return false;
-    const int64_t pairs = (count + 1) / 2;
+    const int64_t pairs = ceil_div(count, 2);
     for (int64_t p = 0; p < end; ++p) {
       isa_avx512::pair_rows(count, panel, packed + p * packed_pixels * panel);
     }
@@ -141,7 +143,7 @@ at::Tensor gram_matrix_cpu(const at::Tensor& features, bool normalize) {
   if (gram.numel() == 0) return gram;
   const at::Tensor source = as_channels_and_pixels(features);
   dispatch_floating(features.scalar_type(), "gram_matrix", "features", [&]<typename T>() {
-    using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+    using Acc = acc_t<T>;
     const Split split(batch, channels, source.size(2), sizeof(Acc));
     const Acc scale = static_cast<Acc>(gram_scale(features, normalize));
     T* out = gram.mutable_data_ptr<T>();

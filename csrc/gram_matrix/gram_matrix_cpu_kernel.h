@@ -1,6 +1,6 @@
 // Panels of 16 channels, packed pixel after pixel, and the products of two of them: a tile of
 // 16 x 16 sums.
-#include "common/bfloat16_pairs.h"
+#include "common/cpu/bfloat16_pairs.h"
 
 namespace fastcv::FASTCV_ISA {
 

@@ -1,7 +1,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 #include "gram_matrix/gram_matrix.h"
 #include "gram_matrix/gram_matrix_kernel.h"
 
@@ -19,7 +19,7 @@ at::Tensor gram_matrix_cuda(const at::Tensor& features, bool normalize) {
   const at::Tensor source = as_channels_and_pixels(features);
   const int64_t pixels = source.size(2);
   dispatch_floating(features.scalar_type(), "gram_matrix", "features", [&]<typename T>() {
-    using Acc = cuda::acc_t<device_t<T>>;
+    using Acc = device_acc_t<T>;
     const at::Tensor parts =
         at::empty({cuda::gram_parts(batch, channels, pixels)},
                   features.options().dtype(c10::CppTypeToScalarType<Acc>::value));

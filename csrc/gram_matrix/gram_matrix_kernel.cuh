@@ -1,14 +1,15 @@
-// A block makes one square tile of products of the lower triangle over a fixed run of pixels; a
-// second kernel adds the runs in order and writes tile and mirror image.
+// A block makes one square tile of products of the lower triangle over a fixed part of the pixels;
+// a second kernel adds the parts in order and writes tile and mirror image.
 #pragma once
 
 #include <cstdint>
 
-#include "common/async_copy.cuh"
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/mma.cuh"
-#include "common/pack.cuh"
+#include "common/cuda/async_copy.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/cuda/mma.cuh"
+#include "common/cuda/pack.cuh"
+#include "common/host/ceil_div.h"
 #include "gram_matrix/gram_matrix_kernel.h"
 
 namespace fastcv::cuda {
@@ -22,24 +23,24 @@ constexpr int resident(int64_t side, int element_bytes) {
 
 // How the work is split: by shape alone, so that sums are the same everywhere.
 struct Split {
-  int64_t side, tiles;  // channels of a tile; tiles of an image
-  int64_t runs, run;    // runs of pixels, pixels of a run
+  int64_t side, tiles;           // channels of a tile; tiles of an image
+  int64_t split_k, pixels_each;  // parts of the pixels, pixels of a part
 
   Split(int64_t batch, int64_t channels, int64_t pixels) {
     // Large tiles read less, and are taken where they make few products that nobody wants.
-    const int64_t small = (channels + 63) / 64;
+    const int64_t small = ceil_div(channels, 64);
     side = small >= 4 && small % 2 == 0 ? 128 : 64;
-    const int64_t rows = (channels + side - 1) / side;
+    const int64_t rows = ceil_div(channels, side);
     tiles = rows * (rows + 1) / 2;
     // As many blocks as the SMs of an H100 hold at once.
-    constexpr int64_t sms = 132, least = 128;
-    runs = sms * resident(side, 4) / (batch * tiles);
-    if (runs > pixels / least) runs = pixels / least;
-    if (runs < 1) runs = 1;
-    run = ((pixels + runs - 1) / runs + 31) / 32 * 32;
-    if (pixels > 0) runs = (pixels + run - 1) / run;
+    constexpr int64_t sms = 132, min_pixels = 128;
+    split_k = sms * resident(side, 4) / (batch * tiles);
+    if (split_k > pixels / min_pixels) split_k = pixels / min_pixels;
+    if (split_k < 1) split_k = 1;
+    pixels_each = round_up(ceil_div(pixels, split_k), 32);
+    if (pixels > 0) split_k = ceil_div(pixels, pixels_each);
   }
-  int64_t parts(int64_t batch) const { return batch * runs * tiles * side * side; }
+  int64_t parts(int64_t batch) const { return batch * split_k * tiles * side * side; }
 };
 
 // In shared memory a channel has 64 bytes of pixels at a time, 4 chunks of 16 bytes.
@@ -52,7 +53,7 @@ constexpr int depth = chunks * wide<T>;
 // Where a chunk lies: the eight chunks of rows 2i and 2i + 1 are in different banks, and so are
 // those of a column of eight rows.
 template <typename T>
-__device__ __forceinline__ unsigned place(unsigned row, unsigned chunk) {
+__device__ __forceinline__ unsigned swizzled_offset(unsigned row, unsigned chunk) {
   return row * depth<T> + (chunk ^ (row / 2 % chunks)) * wide<T>;
 }
 }  // namespace gram
@@ -74,16 +75,16 @@ struct GramBlock {
   int64_t row, column, begin, end;  // first channels of the tile's sides; pixels
   bool square;                      // on the diagonal: both sides are the same channels
 
-  __device__ GramBlock(const GramArguments<T>& a, int64_t run)
-      : a(a), image(a.features + blockIdx.z * a.image_stride), begin(blockIdx.y * run) {
+  __device__ GramBlock(const GramArguments<T>& a, int64_t pixels_each)
+      : a(a), image(a.features + blockIdx.z * a.image_stride), begin(blockIdx.y * pixels_each) {
     tile_place(blockIdx.x, row, column);
     square = row == column;
     row *= side;
     column *= side;
-    end = begin + run < a.pixels ? begin + run : a.pixels;
+    end = begin + pixels_each < a.pixels ? begin + pixels_each : a.pixels;
   }
 
-  // Of this block, in parts [image, run, tile, side, side].
+  // Of this block, in parts [image, part, tile, side, side].
   __device__ acc_t<T>* part(acc_t<T>* parts) const {
     return parts + ((int64_t{blockIdx.z} * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x) *
                        (side * side);
@@ -106,7 +107,8 @@ struct GramBlock {
         const int k = along_pixels ? i % depth : i / (2 * side);
         if (r >= rows) continue;
         const bool inside = channel(r) < a.channels && pixel + k < end;
-        to[gram::place<T>(r, k / wide) + k % wide] = inside ? *address(r, k) : narrow<T>(0);
+        to[gram::swizzled_offset<T>(r, k / wide) + k % wide] =
+            inside ? *address(r, k) : narrow<T>(0);
       }
     } else if constexpr (along_pixels) {
       constexpr int across = threads / chunks;  // rows at a time
@@ -118,7 +120,8 @@ struct GramBlock {
         from += across * a.channel_stride;
         if (first % side == 0) from = address(first + r, chunk * wide);
         const bool inside = r < a.channels - channel(first) && pixel + chunk * wide < end;
-        copy_async16(to + gram::place<T>(first + r, chunk), inside ? from : image, inside);
+        copy_async16(to + gram::swizzled_offset<T>(first + r, chunk), inside ? from : image,
+                     inside);
       }
     } else {
       // A thread turns a square of elements.
@@ -135,7 +138,8 @@ struct GramBlock {
           Pack<T, wide> of_channel;
 #pragma unroll
           for (int k = 0; k < wide; ++k) of_channel.item[k] = pixels[k].item[c];
-          *reinterpret_cast<Pack<T, wide>*>(to + gram::place<T>(r + c, chunk)) = of_channel;
+          *reinterpret_cast<Pack<T, wide>*>(to + gram::swizzled_offset<T>(r + c, chunk)) =
+              of_channel;
         }
       }
     }
@@ -152,7 +156,7 @@ struct GramBlock {
       commit_copies();
     };
     for (int s = 0; s < stages - 1; ++s) load_step(s);
-    const int steps = static_cast<int>((end - begin + depth - 1) / depth);
+    const int steps = static_cast<int>(ceil_div(end - begin, depth));
     for (int s = 0; s < steps; ++s) {
       wait_copies<stages - 2>();
       __syncthreads();
@@ -167,10 +171,10 @@ struct GramBlock {
 // l ^ 1 columns: so a warp's 16-byte reads are served in half the time.
 template <typename T, int pack, bool along_pixels, int side>
 __global__ void __launch_bounds__(side* side / 64, gram::resident(side, sizeof(T)))
-    gram_kernel(GramArguments<T> a, int64_t run, acc_t<T>* __restrict__ parts) {
+    gram_kernel(GramArguments<T> a, int64_t pixels_each, acc_t<T>* __restrict__ parts) {
   constexpr int wide = gram::wide<T>, depth = gram::depth<T>;
   FASTCV_DYN_SHARED(T, shared);
-  const GramBlock<T, side> block(a, run);
+  const GramBlock<T, side> block(a, pixels_each);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int y = warp / (side / 64) * 32 + (lane % 2 + lane / 16 * 2) * 2;
   const int x = warp % (side / 64) * 64 + lane / 2 % 8;
@@ -181,8 +185,8 @@ __global__ void __launch_bounds__(side* side / 64, gram::resident(side, sizeof(T
 #pragma unroll 1  // 128 registers hold no more
         for (int chunk = 0; chunk < gram::chunks; ++chunk) {
           // All rows of a thread have their chunks in the same order: one address for the eight.
-          const T* p_at = left + gram::place<T>(y, chunk);
-          const T* q_at = right + gram::place<T>(x, chunk);
+          const T* p_at = left + gram::swizzled_offset<T>(y, chunk);
+          const T* q_at = right + gram::swizzled_offset<T>(x, chunk);
           Pack<T, wide> q[8];
 #pragma unroll
           for (int c = 0; c < 8; ++c) q[c] = load_pack<wide>(q_at + 8 * c * depth);
@@ -209,10 +213,10 @@ __global__ void __launch_bounds__(side* side / 64, gram::resident(side, sizeof(T
 // torch's product of matrices, which may add in half precision and does not promise symmetry.
 template <typename T, int pack, bool along_pixels, int side>
 __global__ void __launch_bounds__(128, gram::resident(side, 2))
-    gram_mma_kernel(GramArguments<T> a, int64_t run, float* __restrict__ parts) {
+    gram_mma_kernel(GramArguments<T> a, int64_t pixels_each, float* __restrict__ parts) {
   constexpr int quarter = side / 2;
   FASTCV_DYN_SHARED(T, shared);
-  const GramBlock<T, side> block(a, run);
+  const GramBlock<T, side> block(a, pixels_each);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int y = warp / 2 * quarter, x = warp % 2 * quarter;
   float sum[quarter / 16][quarter / 8][4] = {};
@@ -222,13 +226,14 @@ __global__ void __launch_bounds__(128, gram::resident(side, 2))
       uint32_t p[quarter / 16][4], q[quarter / 8][2];
 #pragma unroll
       for (int m = 0; m < quarter / 16; ++m) {
-        load_matrices(p[m], left + gram::place<T>(y + 16 * m + lane % 16, chunk + lane / 16));
+        load_matrices(p[m],
+                      left + gram::swizzled_offset<T>(y + 16 * m + lane % 16, chunk + lane / 16));
       }
 #pragma unroll
       for (int n = 0; n < quarter / 8; n += 2) {
         uint32_t words[4];
-        load_matrices(words, right + gram::place<T>(x + 8 * n + lane / 16 * 8 + lane % 8,
-                                                    chunk + lane / 8 % 2));
+        load_matrices(words, right + gram::swizzled_offset<T>(x + 8 * n + lane / 16 * 8 + lane % 8,
+                                                              chunk + lane / 8 % 2));
         q[n][0] = words[0], q[n][1] = words[1];
         q[n + 1][0] = words[2], q[n + 1][1] = words[3];
       }
@@ -254,7 +259,7 @@ __global__ void __launch_bounds__(128, gram::resident(side, 2))
 // A block for 16 x 16 elements of a tile and their mirror image, both written along rows.
 template <typename T, int side>
 __global__ void __launch_bounds__(256)
-    gram_write_kernel(const acc_t<T>* __restrict__ parts, int runs, int64_t channels,
+    gram_write_kernel(const acc_t<T>* __restrict__ parts, int split_k, int64_t channels,
                       acc_t<T> scale, T* __restrict__ gram_out) {
   constexpr int patch = 16, ahead = 16;  // ahead: sums of one element that are read at once
   FASTCV_SHARED(T, values, [patch][patch + 1]);
@@ -267,13 +272,14 @@ __global__ void __launch_bounds__(256)
   if (top >= channels || left > top) return;
   const int y = threadIdx.x / patch, x = threadIdx.x % patch;
   const int64_t stride = int64_t{gridDim.x} * side * side;
-  parts += blockIdx.z * runs * stride + int64_t{blockIdx.x} * side * side + (first_y + y) * side +
-           first_x + x;
+  parts += blockIdx.z * split_k * stride + int64_t{blockIdx.x} * side * side +
+           (first_y + y) * side + first_x + x;
   acc_t<T> sum = 0;
-  for (int r = 0; r < runs; r += ahead) {
+  for (int r = 0; r < split_k; r += ahead) {
     acc_t<T> part[ahead];
 #pragma unroll
-    for (int i = 0; i < ahead; ++i) part[i] = r + i < runs ? parts[(r + i) * stride] : acc_t<T>(0);
+    for (int i = 0; i < ahead; ++i)
+      part[i] = r + i < split_k ? parts[(r + i) * stride] : acc_t<T>(0);
 #pragma unroll
     for (int i = 0; i < ahead; ++i) sum += part[i];
   }
@@ -292,15 +298,15 @@ int64_t gram_parts(int64_t batch, int64_t channels, int64_t pixels) {
 template <int side, int pack, bool along_pixels, typename T>
 void launch_gram_tiles(const GramArguments<T>& a, const gram::Split& split, acc_t<T>* parts,
                        cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(split.tiles), static_cast<unsigned>(split.runs),
+  const dim3 grid(static_cast<unsigned>(split.tiles), static_cast<unsigned>(split.split_k),
                   static_cast<unsigned>(a.batch));
   constexpr size_t bytes = gram::stages * 2 * side * gram::depth<T> * sizeof(T);
   if constexpr (sizeof(T) == 2) {
     launch(gram_mma_kernel<T, pack, along_pixels, side>, grid, dim3(128), bytes, stream, a,
-           split.run, parts);
+           split.pixels_each, parts);
   } else {
     launch(gram_kernel<T, pack, along_pixels, side>, grid, dim3(side * side / 64), bytes, stream, a,
-           split.run, parts);
+           split.pixels_each, parts);
   }
 }
 
@@ -324,7 +330,7 @@ void launch_gram(const GramArguments<T>& a, const gram::Split& split, double sca
   launch(gram_write_kernel<T, side>,
          dim3(static_cast<unsigned>(split.tiles), side / 16 * (side / 16),
               static_cast<unsigned>(a.batch)),
-         dim3(256), 0, stream, parts, static_cast<int>(split.runs), a.channels,
+         dim3(256), 0, stream, parts, static_cast<int>(split.split_k), a.channels,
          static_cast<acc_t<T>>(scale), out);
 }
 

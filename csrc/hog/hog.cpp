@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "common/checks.h"
+#include "common/host/checks.h"
 
 namespace fastcv {
 
@@ -15,7 +15,7 @@ HogShape hog_shape(const at::Tensor& images, int64_t orientations, int64_t cell_
                    int64_t block_size) {
   TORCH_CHECK(images.dim() == 4 && images.size(1) >= 1,
               "hog: images must have shape [B, C, H, W], C at least 1, got ", images.sizes());
-  check_floating(images, "hog", "images");
+  check_floating("hog", images, "images");
   TORCH_CHECK(orientations >= 1 && orientations <= 32, "hog: orientations must be 1 to 32, got ",
               orientations);
   TORCH_CHECK(cell_size >= 1, "hog: cell_size must be at least 1, got ", cell_size);

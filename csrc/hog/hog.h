@@ -14,7 +14,7 @@
 // a cell's histogram is divided by its pixels. Blocks overlap, one cell apart; each is divided by
 // its length, cut at 0.2, and divided by its length again ("L2-Hys", with 1e-5 squared added).
 // Computed in float32 (float64 for float64). No gradient. Deterministic on both devices.
-// Memory: the output, the cells' histograms, and 32 MiB.
+// Memory: the output, the cells' histograms, and 32 MiB. CUDA does not synchronise with the host.
 //
 // Errors: images has not 4 dimensions or is not floating point; numbers out of their range; images
 // smaller than a block.

@@ -7,12 +7,12 @@
 #include <cmath>
 #include <vector>
 
-#include "common/accumulate.h"
-#include "common/dispatch.h"
+#include "common/host/accumulate.h"
+#include "common/host/dispatch.h"
 #include "hog/hog.h"
 
 #define FASTCV_CPU_KERNEL "hog/hog_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
@@ -54,11 +54,11 @@ void row_of_cells(const T* image, const HogShape& s, const std::vector<Acc>& bor
 }
 
 template <typename Acc>
-void scale_to_length_1(std::vector<Acc>& block, Acc most) {
+void scale_to_length_1(std::vector<Acc>& block, Acc max) {
   Acc squares = Acc(1e-10);
   for (const Acc x : block) squares += x * x;
   const Acc scale = 1 / std::sqrt(squares);
-  for (Acc& x : block) x = std::min(x * scale, most);
+  for (Acc& x : block) x = std::min(x * scale, max);
 }
 
 at::Tensor hog_cpu(const at::Tensor& images, int64_t orientations, int64_t cell_size,

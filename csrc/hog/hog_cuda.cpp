@@ -1,8 +1,10 @@
 #include <ATen/ops/empty.h>
-#include <ATen/ops/tensor.h>
 #include <torch/library.h>
 
-#include "common/cuda_launcher.h"
+#include <algorithm>
+#include <vector>
+
+#include "common/cuda/cuda_launcher.h"
 #include "hog/hog.h"
 #include "hog/hog_kernel.h"
 
@@ -28,13 +30,14 @@ at::Tensor hog_cuda(const at::Tensor& images, int64_t orientations, int64_t cell
                                      static_cast<int>(cell_size),
                                      static_cast<int>(block_size)};
   dispatch_floating(images.scalar_type(), "hog", "images", [&]<typename T>() {
-    using Acc = cuda::acc_t<device_t<T>>;
+    using Acc = device_acc_t<T>;
     const auto options = images.options().dtype(c10::CppTypeToScalarType<Acc>::value);
-    const at::Tensor borders = at::tensor(hog_borders(orientations), options);
+    const std::vector<double> exact = hog_borders(orientations);
+    cuda::HogBorders<Acc> borders{};
+    std::copy(exact.begin(), exact.end(), borders.values);
     const at::Tensor cells = at::empty({s.batch, s.cells_y, s.cells_x, orientations}, options);
-    cuda::launch_hog(arguments, device_ptr<T>(source), borders.const_data_ptr<Acc>(),
-                     cells.mutable_data_ptr<Acc>(), mutable_device_ptr<T>(descriptors),
-                     c10::cuda::getCurrentCUDAStream());
+    cuda::launch_hog(arguments, device_ptr<T>(source), borders, cells.mutable_data_ptr<Acc>(),
+                     mutable_device_ptr<T>(descriptors), c10::cuda::getCurrentCUDAStream());
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   });
   return descriptors;

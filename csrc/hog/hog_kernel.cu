@@ -2,9 +2,9 @@
 
 namespace fastcv::cuda {
 
-#define INSTANTIATE(T)                                                                    \
-  template void launch_hog(const HogArguments&, const T*, const acc_t<T>*, acc_t<T>*, T*, \
-                           cudaStream_t);
+#define INSTANTIATE(T)                                                                            \
+  template void launch_hog(const HogArguments&, const T*, const HogBorders<acc_t<T>>&, acc_t<T>*, \
+                           T*, cudaStream_t);
 INSTANTIATE(double)
 INSTANTIATE(float)
 INSTANTIATE(__half)

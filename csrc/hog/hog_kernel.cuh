@@ -4,17 +4,13 @@
 
 #include <cstdint>
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/cuda/warp_sum.cuh"
+#include "common/host/ceil_div.h"
 #include "hog/hog_kernel.h"
 
 namespace fastcv::cuda {
-
-template <typename T>
-__device__ __forceinline__ T sum_of_warp(T value) {
-  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffu, value, step);
-  return value;
-}
 
 // The longest gradient of a pixel's channels.
 template <typename T>
@@ -34,8 +30,8 @@ __device__ __forceinline__ void gradient_at(const HogArguments& a, const T* imag
 
 template <typename T>
 __global__ void __launch_bounds__(256)
-    hog_cells_kernel(HogArguments a, const T* __restrict__ images,
-                     const acc_t<T>* __restrict__ borders, acc_t<T>* __restrict__ cells) {
+    hog_cells_kernel(HogArguments a, const T* __restrict__ images, HogBorders<acc_t<T>> borders,
+                     acc_t<T>* __restrict__ cells) {
   using Acc = acc_t<T>;
   const int64_t cell = int64_t{blockIdx.x} * 8 + threadIdx.x / 32;
   if (cell >= a.batch * a.cells_y * a.cells_x) return;  // whole warps
@@ -53,7 +49,8 @@ __global__ void __launch_bounds__(256)
       const Acc sign = dy < 0 || (dy == 0 && dx < 0) ? Acc(-1) : Acc(1);
       bin = 0;
       for (int k = 0; k < a.orientations - 1; ++k) {
-        bin += sign * (borders[2 * k] * dy - borders[2 * k + 1] * dx) >= 0 ? 1 : 0;
+        const Acc cosine = borders.values[2 * k], sine = borders.values[2 * k + 1];
+        bin += sign * (cosine * dy - sine * dx) >= 0 ? 1 : 0;
       }
       length = sqrt(squared);
     }
@@ -83,21 +80,21 @@ __global__ void __launch_bounds__(256)
   const auto value = [&](int i) { return first[i / row * a.cells_x * a.orientations + i % row]; };
   Acc squares = 0;
   for (int i = lane; i < size; i += 32) squares += value(i) * value(i);
-  const Acc scale = 1 / sqrt(sum_of_warp(squares) + Acc(1e-10));
+  const Acc scale = 1 / sqrt(warp_sum(squares) + Acc(1e-10));
   const auto cut = [&](int i) {
     const Acc scaled = value(i) * scale;
     return scaled < Acc(0.2) ? scaled : Acc(0.2);
   };
   squares = 0;
   for (int i = lane; i < size; i += 32) squares += cut(i) * cut(i);
-  const Acc again = 1 / sqrt(sum_of_warp(squares) + Acc(1e-10));
+  const Acc again = 1 / sqrt(warp_sum(squares) + Acc(1e-10));
   for (int i = lane; i < size; i += 32) descriptors[block * size + i] = narrow<T>(cut(i) * again);
 }
 
 template <typename T>
-void launch_hog(const HogArguments& a, const T* images, const acc_t<T>* borders, acc_t<T>* cells,
-                T* descriptors, cudaStream_t stream) {
-  const auto warps = [](int64_t count) { return dim3(static_cast<unsigned>((count + 7) / 8)); };
+void launch_hog(const HogArguments& a, const T* images, const HogBorders<acc_t<T>>& borders,
+                acc_t<T>* cells, T* descriptors, cudaStream_t stream) {
+  const auto warps = [](int64_t count) { return dim3(static_cast<unsigned>(ceil_div(count, 8))); };
   launch(hog_cells_kernel<T>, warps(a.batch * a.cells_y * a.cells_x), dim3(256), 0, stream, a,
          images, borders, cells);
   launch(hog_blocks_kernel<T>, warps(a.batch * a.blocks_y * a.blocks_x), dim3(256), 0, stream, a,

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 
-#include "common/accumulate.h"
-#include "common/cuda_types.h"
+#include "common/cuda/cuda_types.h"
+#include "common/host/accumulate.h"
 
 namespace fastcv::cuda {
+
+inline constexpr int max_hog_orientations = 32;  // a lane of a warp for each
 
 struct HogArguments {
   int64_t batch, channels, height, width;
@@ -14,9 +16,15 @@ struct HogArguments {
   int orientations, cell, block;
 };
 
-// cells: [batch, cells_y, cells_x, orientations]; borders: (cos, sin) between the bins.
+// (cos, sin) of the angles between the bins, by value: a launch carries them to the device.
+template <typename Acc>
+struct HogBorders {
+  Acc values[2 * (max_hog_orientations - 1)];
+};
+
+// cells: [batch, cells_y, cells_x, orientations].
 template <typename T>
-void launch_hog(const HogArguments& arguments, const T* images, const acc_t<T>* borders,
+void launch_hog(const HogArguments& arguments, const T* images, const HogBorders<acc_t<T>>& borders,
                 acc_t<T>* cells, T* descriptors, cudaStream_t stream);
 
 }  // namespace fastcv::cuda

@@ -5,11 +5,11 @@
 
 #include <cstdint>
 
-#include "common/dispatch.h"
+#include "common/host/dispatch.h"
 #include "identity/identity.h"
 
 #define FASTCV_CPU_KERNEL "identity/identity_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {

@@ -1,4 +1,4 @@
-// Compiled once per instruction set (common/foreach_isa.h): plain loops that the compiler
+// Compiled once per instruction set (common/cpu/foreach_isa.h): plain loops that the compiler
 // vectorises.
 namespace fastcv::FASTCV_ISA {
 

@@ -3,7 +3,7 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 #include "identity/identity.h"
 #include "identity/identity_kernel.h"
 

@@ -4,7 +4,8 @@
 
 #include <cstdint>
 
-#include "common/launch.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/host/ceil_div.h"
 #include "identity/identity_kernel.h"
 
 namespace fastcv::cuda {
@@ -19,7 +20,7 @@ template <typename T>
 void launch_identity(const T* x, T* y, int64_t n, cudaStream_t stream) {
   if (n == 0) return;  // an empty grid is a launch error
   constexpr int threads = 256;
-  const int64_t blocks = (n + threads - 1) / threads;
+  const int64_t blocks = ceil_div(n, threads);
   launch(identity_kernel<T>, dim3(static_cast<unsigned>(blocks < 65536 ? blocks : 65536)),
          dim3(threads), 0, stream, x, y, n);
 }

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "common/cuda_types.h"
+#include "common/cuda/cuda_types.h"
 
 namespace fastcv::cuda {
 

@@ -2,20 +2,20 @@
 
 #include <torch/library.h>
 
-#include "nms/nms_checks.h"
+#include "common/nms/nms_checks.h"
 
 namespace fastcv {
 
 void check_nms(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold) {
-  check_scored_boxes(boxes, scores, 4, "nms");
-  check_not_nan(iou_threshold, "nms", "iou_threshold");
+  check_scored_boxes("nms", boxes, scores, 4);
+  check_not_nan("nms", iou_threshold, "iou_threshold");
 }
 
 void check_batched_nms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& idxs,
                        double iou_threshold) {
-  check_scored_boxes(boxes, scores, 4, "batched_nms");
-  check_class_indices(boxes, idxs, "batched_nms");
-  check_not_nan(iou_threshold, "batched_nms", "iou_threshold");
+  check_scored_boxes("batched_nms", boxes, scores, 4);
+  check_class_indices("batched_nms", boxes, idxs);
+  check_not_nan("batched_nms", iou_threshold, "iou_threshold");
 }
 
 TORCH_LIBRARY_FRAGMENT(fastcv, m) {

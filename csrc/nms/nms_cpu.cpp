@@ -8,12 +8,13 @@
 #include <limits>
 #include <type_traits>
 
-#include "common/dispatch.h"
-#include "common/grouped.h"
+#include "common/host/accumulate.h"
+#include "common/host/dispatch.h"
+#include "common/nms/grouped.h"
 #include "nms/nms.h"
 
 #define FASTCV_CPU_KERNEL "nms/nms_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
@@ -31,7 +32,7 @@ int64_t suppress(const Box<Acc>* boxes, int64_t n, double iou_threshold, uint32_
 
 template <typename T>
 at::Tensor nms(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold) {
-  using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+  using Acc = acc_t<T>;
   const int64_t n = boxes.size(0);
   const auto order = order_by_score<T>(scores);
   const auto sorted = make_buffer<Box<Acc>>(n);
@@ -47,7 +48,7 @@ at::Tensor nms(const at::Tensor& boxes, const at::Tensor& scores, double iou_thr
 template <typename T>
 at::Tensor batched_nms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& idxs,
                        double iou_threshold) {
-  using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+  using Acc = acc_t<T>;
   const int64_t n = boxes.size(0);
   const auto order = order_by_score<T>(scores);
   const Groups groups = group_by(idxs, [&](int64_t rank) { return order[rank]; });

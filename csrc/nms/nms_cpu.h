@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "common/geometry.h"
+#include "common/nms/box.h"
 
 namespace fastcv {
 

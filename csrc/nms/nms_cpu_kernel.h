@@ -52,7 +52,7 @@ int64_t all_pairs_nms_in(KeptBlock<T>* blocks, const Box<T>* boxes, int64_t n, T
   for (int64_t i = 0; i < n; ++i) {
     const Box<T> b = boxes[i];
     const T box_area = area(b);
-    const KeptBlock<T>* const end = blocks + (count + size - 1) / size;
+    const KeptBlock<T>* const end = blocks + ceil_div(count, size);
     bool suppressed = false;
     for (const KeptBlock<T>* k = blocks; k != end && !suppressed; ++k) {
       if (threshold > 0 && !maybe_any_above(*k, b, box_area, threshold)) continue;
@@ -84,7 +84,7 @@ int64_t all_pairs_nms(const Box<T>* boxes, int64_t n, T threshold, uint32_t* kep
     KeptBlock<T> blocks[4];
     return all_pairs_nms_in(blocks, boxes, n, threshold, kept);
   }
-  const auto blocks = make_buffer<KeptBlock<T>>((n + size - 1) / size);
+  const auto blocks = make_buffer<KeptBlock<T>>(ceil_div(n, size));
   return all_pairs_nms_in(blocks.get(), boxes, n, threshold, kept);
 }
 

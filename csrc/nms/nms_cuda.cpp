@@ -1,7 +1,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "nms/greedy_launcher.h"
+#include "common/nms/greedy_launcher.h"
 #include "nms/nms.h"
 #include "nms/nms_kernel.h"
 

@@ -27,8 +27,8 @@
 #include <memory>
 #include <vector>
 
-#include "common/huge_pages.h"
-#include "common/order.h"
+#include "common/cpu/buffer.h"
+#include "common/cpu/huge_pages.h"
 #include "nms/nms_cpu.h"
 
 namespace fastcv {

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "common/geometry.h"
-#include "nms/greedy_nms.cuh"
+#include "common/nms/box.h"
+#include "common/nms/greedy_nms.cuh"
 #include "nms/nms_kernel.h"
 
 namespace fastcv::cuda {

@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "box_iou_rotated/gather_rotated.h"
-#include "common/dispatch.h"
-#include "common/grouped.h"
+#include "common/host/accumulate.h"
+#include "common/host/dispatch.h"
+#include "common/nms/grouped.h"
+#include "common/rotated/gather_rotated.h"
 #include "nms_rotated/nms_rotated.h"
 
 #define FASTCV_CPU_KERNEL "nms_rotated/nms_rotated_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 template <typename T>
 at::Tensor suppress(const at::Tensor& boxes, const uint32_t* order, const Groups& groups,
                     double iou_threshold) {
-  using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+  using Acc = acc_t<T>;
   const int64_t n = boxes.size(0);
   const Acc threshold = round_down<Acc>(iou_threshold);
   const auto sorted = make_buffer<RotatedBox<Acc>>(n);

@@ -1,4 +1,4 @@
-#include "box_iou_rotated/rotated_block.h"
+#include "common/rotated/rotated_block.h"
 
 namespace fastcv::FASTCV_ISA {
 
@@ -6,7 +6,7 @@ namespace fastcv::FASTCV_ISA {
 template <typename T>
 int64_t nms_rotated(const RotatedBox<T>* boxes, int64_t n, T threshold, uint32_t* kept) {
   constexpr int size = RotatedBlock<T>::size;
-  const auto blocks = make_buffer<RotatedBlock<T>>((n + size - 1) / size);
+  const auto blocks = make_buffer<RotatedBlock<T>>(ceil_div(n, size));
   int64_t count = 0, filed = 0;
   for (int64_t i = 0; i < n; ++i) {
     const RotatedBox<T> b = boxes[i];

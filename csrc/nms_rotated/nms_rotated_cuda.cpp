@@ -1,7 +1,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "nms/greedy_launcher.h"
+#include "common/nms/greedy_launcher.h"
 #include "nms_rotated/nms_rotated.h"
 #include "nms_rotated/nms_rotated_kernel.h"
 

@@ -1,7 +1,8 @@
 #pragma once
 
-#include "common/rotated.h"
-#include "nms/greedy_nms.cuh"
+#include "common/nms/box.h"
+#include "common/nms/greedy_nms.cuh"
+#include "common/rotated/rotated.h"
 #include "nms_rotated/nms_rotated_kernel.h"
 
 namespace fastcv::cuda {

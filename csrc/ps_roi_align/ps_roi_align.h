@@ -11,8 +11,8 @@
 //                  dtype and memory format; bin (i, j) of channel c reads input's channel
 //                  (c * pooled_height + i) * pooled_width + j
 //
-// Where samples lie and what they read outside of the image: common/roi_sampling.h; pixel (0, 0)
-// has its centre at 0.5. A RoI with x2 < x1 or y2 < y1 has no samples and gives 0 (with
+// Where samples lie and what they read outside of the image: common/roi/roi_sampling.h; pixel (0,
+// 0) has its centre at 0.5. A RoI with x2 < x1 or y2 < y1 has no samples and gives 0 (with
 // sampling_ratio > 0: its samples run backwards); so do NaN and infinite corners.
 //
 // Errors: shapes, dtypes, devices other than above; an image index outside of the batch, on the CPU

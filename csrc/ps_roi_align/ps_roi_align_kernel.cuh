@@ -1,7 +1,7 @@
 #pragma once
 
-#include "common/ps_roi.cuh"
-#include "common/roi_bilinear.cuh"
+#include "common/roi/ps_roi.cuh"
+#include "common/roi/roi_bilinear.cuh"
 #include "ps_roi_align/ps_roi_align_kernel.h"
 
 namespace fastcv::cuda {

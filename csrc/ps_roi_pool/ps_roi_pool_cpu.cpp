@@ -1,15 +1,15 @@
-// CPU launcher: taps worked out ahead, then the loops of common/ps_roi_cpu.h.
+// CPU launcher: taps worked out ahead, then the loops of common/roi/ps_roi_cpu.h.
 #include <torch/library.h>
 
-#include "common/dispatch.h"
-#include "common/roi_plan.h"
+#include "common/host/dispatch.h"
+#include "common/roi/roi_plan.h"
 #include "ps_roi_pool/averaged_roi.h"
 #include "ps_roi_pool/ps_roi_pool.h"
 
-#define FASTCV_CPU_KERNEL "common/no_kernel.h"
-#include "common/foreach_isa.h"
+#define FASTCV_CPU_KERNEL "common/cpu/no_kernel.h"
+#include "common/cpu/foreach_isa.h"
 
-#include "common/ps_roi_cpu.h"
+#include "common/roi/ps_roi_cpu.h"
 
 namespace fastcv {
 

@@ -1,6 +1,6 @@
 #include <torch/library.h>
 
-#include "common/roi_launcher.h"
+#include "common/roi/roi_launcher.h"
 #include "ps_roi_pool/ps_roi_pool.h"
 #include "ps_roi_pool/ps_roi_pool_kernel.h"
 

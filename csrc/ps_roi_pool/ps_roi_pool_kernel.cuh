@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common/ps_roi.cuh"
+#include "common/roi/ps_roi.cuh"
 #include "ps_roi_pool/averaged_roi.h"
 #include "ps_roi_pool/ps_roi_pool_kernel.h"
 

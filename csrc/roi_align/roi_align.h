@@ -11,8 +11,8 @@
 //   output          [K, C, pooled_height, pooled_width], input's dtype and memory format;
 //                   output[k, c, i, j] belongs to bin (i, j) of rois[k]
 //
-// Where samples lie and what they read outside of the image: common/roi_sampling.h. Coordinates and
-// sums in float32 (float64 for float64 input). A RoI with x2 < x1 or y2 < y1 has no samples and
+// Where samples lie and what they read outside of the image: common/roi/roi_sampling.h. Coordinates
+// and sums in float32 (float64 for float64 input). A RoI with x2 < x1 or y2 < y1 has no samples and
 // gives 0 (with sampling_ratio > 0: its samples run backwards; without aligned: it is one pixel).
 // NaN and infinite corners give 0 (without aligned, a far corner of -infinity: as one pixel). RoIs
 // far larger than the image cost no more than the image.

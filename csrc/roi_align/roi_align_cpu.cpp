@@ -1,15 +1,15 @@
-// CPU launcher: taps worked out ahead, then the drivers of common/roi_cpu.h.
+// CPU launcher: taps worked out ahead, then the drivers of common/roi/roi_cpu.h.
 #include <torch/library.h>
 
-#include "common/dispatch.h"
-#include "roi_align/aligned_roi.h"
+#include "common/host/dispatch.h"
+#include "common/roi/aligned_roi.h"
 #include "roi_align/roi_align.h"
 
-#include "common/roi_plan.h"
+#include "common/roi/roi_plan.h"
 
 #define FASTCV_CPU_KERNEL "roi_align/roi_align_cpu_kernel.h"
-#include "common/foreach_isa.h"
-#include "common/roi_cpu.h"
+#include "common/cpu/foreach_isa.h"
+#include "common/roi/roi_cpu.h"
 
 namespace fastcv {
 namespace {
@@ -30,7 +30,7 @@ at::Tensor roi_align_cpu(const at::Tensor& input, const at::Tensor& rois, double
   const RoiAlignOptions options{spatial_scale, s.pooled_height, s.pooled_width,
                                 static_cast<int>(sampling_ratio), aligned};
   const at::Tensor output =
-      empty_in_format_of(input, {rois.size(0), s.channels, pooled_height, pooled_width});
+      empty_on_huge_pages(input, {rois.size(0), s.channels, pooled_height, pooled_width});
   dispatch_floating(input.scalar_type(), "roi_align", "input", [&]<typename T>() {
     using Acc = acc_t<T>;
     const Rois<Acc> boxes("roi_align", rois, s.batch);
@@ -73,7 +73,7 @@ at::Tensor roi_align_backward_cpu(const at::Tensor& grad, const at::Tensor& rois
   const bool last = is_channels_last(grad) && channels % roi_block == 0;
   const at::Tensor source =
       grad.contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
-  const at::Tensor grad_input = empty_in_format_of(source, {batch, channels, height, width});
+  const at::Tensor grad_input = empty_on_huge_pages(source, {batch, channels, height, width});
   dispatch_floating(grad.scalar_type(), "_roi_align_backward", "grad", [&]<typename T>() {
     using Acc = acc_t<T>;
     const Rois<Acc> boxes("_roi_align_backward", rois, batch);

@@ -1,5 +1,5 @@
 // Pools and scatters one RoI, all bins, for a block of channels that lie side by side in memory:
-// channels_last as it is, NCHW after interleave() of common/interleave.h.
+// channels_last as it is, NCHW after interleave() of common/cpu/interleave.h.
 namespace fastcv::FASTCV_ISA {
 
 // One bin for n vectors of channels.

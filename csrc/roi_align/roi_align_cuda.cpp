@@ -1,6 +1,6 @@
 #include <torch/library.h>
 
-#include "common/roi_launcher.h"
+#include "common/roi/roi_launcher.h"
 #include "roi_align/roi_align.h"
 #include "roi_align/roi_align_kernel.h"
 

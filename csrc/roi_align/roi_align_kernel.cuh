@@ -1,10 +1,10 @@
 #pragma once
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/roi_bilinear.cuh"
-#include "common/roi_gather.cuh"
-#include "common/roi_sampling.h"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/roi/roi_bilinear.cuh"
+#include "common/roi/roi_gather.cuh"
+#include "common/roi/roi_sampling.h"
 #include "roi_align/roi_align_kernel.h"
 #include "roi_align/separable_gather.cuh"
 #include "roi_align/window_forward.cuh"

@@ -3,10 +3,10 @@
 // in shared memory, and all its pixels and channels use them.
 #pragma once
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/roi_gather.cuh"
-#include "common/roi_sampling.h"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/roi/roi_gather.cuh"
+#include "common/roi/roi_sampling.h"
 
 namespace fastcv::cuda::gather {
 
@@ -24,7 +24,7 @@ struct SeparableGather : Op {
   static constexpr int blocks_per_sm = sizeof(Acc) == 8 ? 2 : 3;
 
   static constexpr int shared_bytes = 24 * 1024;
-  static constexpr int most_at_once = 32;  // RoIs
+  static constexpr int max_at_once = 32;  // RoIs
 
   int at_once;  // RoIs whose weights shared memory holds
   int stride;   // from line to line, odd: neighbouring lines share no bank
@@ -35,7 +35,7 @@ struct SeparableGather : Op {
                              : op.options.pooled_width;
     const int64_t odd = bins | 1;
     const int64_t fit = shared_bytes / (lines * (odd * int64_t{sizeof(Acc)} + sizeof(Range)));
-    at_once = static_cast<int>(fit < most_at_once ? fit : most_at_once);
+    at_once = static_cast<int>(fit < max_at_once ? fit : max_at_once);
     stride = static_cast<int>(odd);
   }
 

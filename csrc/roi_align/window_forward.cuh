@@ -7,10 +7,11 @@
 #include <climits>
 #include <cstdint>
 
-#include "common/async_copy.cuh"
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/roi_sampling.h"
+#include "common/cuda/async_copy.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/host/ceil_div.h"
+#include "common/roi/roi_sampling.h"
 
 namespace fastcv::cuda::window {
 
@@ -25,7 +26,7 @@ constexpr int pixel_bytes = 40 * 1024;  // what a block holds of the map at once
 // so that they share none.
 constexpr int lanes = 4;
 constexpr int banks_bytes = 128, shift_bytes = banks_bytes / lanes;
-constexpr int most_samples = threads;  // along an axis
+constexpr int max_samples = threads;  // along an axis
 
 // Where a sample lies along an axis: between pixels low and low + 1, if there is such a one.
 template <typename Acc>
@@ -54,16 +55,16 @@ __device__ void find_taps(const Bins<Acc>& bins, int first, int samples, int siz
 template <typename Acc>
 __device__ int bins_at_once(const Bins<Acc>& rows, int fit) {
   if (rows.count == 0) return rows.pooled;
-  int most = fit / (2 * rows.count);  // with the two rows of every sample
+  int max_bins = fit / (2 * rows.count);  // with the two rows of every sample
   const Acc together = static_cast<Acc>(fit - 3) / rows.length;  // with all rows in between
-  if (together > static_cast<Acc>(most)) {
-    most = together < static_cast<Acc>(rows.pooled) ? static_cast<int>(together) : rows.pooled;
+  if (together > static_cast<Acc>(max_bins)) {
+    max_bins = together < static_cast<Acc>(rows.pooled) ? static_cast<int>(together) : rows.pooled;
   }
-  const int listed = most_samples / rows.count;
-  most = min(min(most, listed), rows.pooled);
-  if (most < 1) return 1;
-  const int turns = (rows.pooled + most - 1) / most;
-  return (rows.pooled + turns - 1) / turns;
+  const int listed = max_samples / rows.count;
+  max_bins = min(min(max_bins, listed), rows.pooled);
+  if (max_bins < 1) return 1;
+  const int turns = ceil_div(rows.pooled, max_bins);
+  return ceil_div(rows.pooled, turns);
 }
 
 // What a block has copied of its channels: some rows, and of each the same columns.
@@ -154,8 +155,8 @@ __device__ void pool_directly(const Op& op, int64_t k, int first_channel, int ch
 template <int pack, typename T, typename Op>
 __global__ void __launch_bounds__(threads, blocks_per_sm<T>) window_kernel(Op op, unsigned rois) {
   using Acc = acc_t<T>;
-  FASTCV_SHARED(Tap<Acc>, row_taps, [most_samples]);
-  FASTCV_SHARED(Tap<Acc>, column_taps, [most_samples]);
+  FASTCV_SHARED(Tap<Acc>, row_taps, [max_samples]);
+  FASTCV_SHARED(Tap<Acc>, column_taps, [max_samples]);
   FASTCV_SHARED(int, row_ends, [2]);
   FASTCV_SHARED(int, column_ends, [2]);
   FASTCV_DYN_SHARED(T, pixels);  // [channel][row][column]
@@ -175,7 +176,7 @@ __global__ void __launch_bounds__(threads, blocks_per_sm<T>) window_kernel(Op op
   }
 
   const bool listed =
-      roi.rows.count <= most_samples && roi.columns.count <= most_samples / pooled_width;
+      roi.rows.count <= max_samples && roi.columns.count <= max_samples / pooled_width;
   const int samples = listed ? pooled_width * roi.columns.count : 0;
   if (tid < 2) column_ends[tid] = tid == 0 ? INT_MAX : -1;
   __syncthreads();
@@ -184,7 +185,7 @@ __global__ void __launch_bounds__(threads, blocks_per_sm<T>) window_kernel(Op op
   Window w;
   w.column = column_ends[1] < 0 ? 0 : column_ends[0] / pack * pack;
   const int end = min(column_ends[1] + 2, extent.width);
-  w.columns = column_ends[1] < 0 ? 0 : (end - w.column + pack - 1) / pack * pack;
+  w.columns = column_ends[1] < 0 ? 0 : round_up(end - w.column, pack);
   const int row_bytes = w.columns * static_cast<int>(sizeof(T));
   // Samples that leave sectors of 32 bytes between them are read from where they are.
   const bool close = listed && row_bytes <= 64 * samples;
@@ -209,8 +210,7 @@ __global__ void __launch_bounds__(threads, blocks_per_sm<T>) window_kernel(Op op
       __syncthreads();  // row_ends has been used
       continue;
     }
-    const int plane_bytes =
-        (static_cast<int>(bytes) + banks_bytes - 1) / banks_bytes * banks_bytes + shift_bytes;
+    const int plane_bytes = round_up(static_cast<int>(bytes), banks_bytes) + shift_bytes;
     w.plane = plane_bytes / static_cast<int>(sizeof(T));
     int at_a_time = min(pixel_bytes / plane_bytes, channels);
     if (at_a_time > 2 * lanes) at_a_time -= at_a_time % (2 * lanes);
@@ -242,7 +242,7 @@ __global__ void __launch_bounds__(threads, blocks_per_sm<T>) window_kernel(Op op
 template <typename T, typename Op>
 bool launch_window(const Op& op, cudaStream_t stream) {
   const auto& in = op.input;
-  const int64_t slabs = (op.extent.channels + channels_of_block - 1) / channels_of_block;
+  const int64_t slabs = ceil_div(op.extent.channels, channels_of_block);
   const int64_t blocks = slabs * op.roi_count;
   if (in.w != 1 || op.extent.channels < 2 * lanes || blocks >= int64_t{1} << 31) return false;
   constexpr int pack = 16 / sizeof(T);

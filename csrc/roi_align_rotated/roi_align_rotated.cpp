@@ -4,7 +4,7 @@
 
 #include <torch/library.h>
 
-#include "common/roi.h"
+#include "common/roi/roi.h"
 
 namespace fastcv {
 

@@ -1,18 +1,18 @@
-// CPU launcher: the drivers of common/roi_cpu.h with the rotated kernel.
+// CPU launcher: the drivers of common/roi/roi_cpu.h with the rotated kernel.
 #include <torch/library.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "common/dispatch.h"
+#include "common/host/dispatch.h"
 #include "roi_align_rotated/pixel_tap.h"
 #include "roi_align_rotated/roi_align_rotated.h"
 #include "roi_align_rotated/rotated_roi.h"
 
 #define FASTCV_CPU_KERNEL "roi_align_rotated/roi_align_rotated_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
-#include "common/roi_cpu.h"
+#include "common/roi/roi_cpu.h"
 
 namespace fastcv {
 namespace {
@@ -55,7 +55,7 @@ at::Tensor roi_align_rotated_cpu(const at::Tensor& input, const at::Tensor& rois
   const at::Tensor source =
       input.contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
   const at::Tensor output =
-      empty_in_format_of(source, {rois.size(0), s.channels, pooled_height, pooled_width});
+      empty_on_huge_pages(source, {rois.size(0), s.channels, pooled_height, pooled_width});
   dispatch_floating(input.scalar_type(), "roi_align_rotated", "input", [&]<typename T>() {
     using Acc = acc_t<T>;
     const Rois<Acc> boxes("roi_align_rotated", rois, s.batch);
@@ -94,7 +94,7 @@ at::Tensor roi_align_rotated_backward_cpu(const at::Tensor& grad, const at::Tens
   const bool last = is_channels_last(grad) && channels % roi_block == 0;
   const at::Tensor source =
       grad.contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
-  const at::Tensor grad_input = empty_in_format_of(source, {batch, channels, height, width});
+  const at::Tensor grad_input = empty_on_huge_pages(source, {batch, channels, height, width});
   dispatch_floating(grad.scalar_type(), "_roi_align_rotated_backward", "grad", [&]<typename T>() {
     using Acc = acc_t<T>;
     const Rois<Acc> boxes("_roi_align_rotated_backward", rois, batch);

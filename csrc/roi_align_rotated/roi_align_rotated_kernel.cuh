@@ -1,9 +1,9 @@
 #pragma once
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/roi_bins.cuh"
-#include "common/roi_gather.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/roi/roi_bins.cuh"
+#include "common/roi/roi_gather.cuh"
 #include "roi_align_rotated/roi_align_rotated_kernel.h"
 #include "roi_align_rotated/rotated_roi.h"
 

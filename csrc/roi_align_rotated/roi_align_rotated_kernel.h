@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-#include "common/cuda_types.h"
-#include "common/roi_cuda.h"
-#include "roi_align/aligned_roi.h"
+#include "common/cuda/cuda_types.h"
+#include "common/roi/aligned_roi.h"
+#include "common/roi/roi_cuda.h"
 
 namespace fastcv::cuda {
 

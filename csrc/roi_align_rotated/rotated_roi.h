@@ -1,9 +1,9 @@
 // The bins of one rotated RoI, for host and device. In its own frame, about its centre, u runs
-// along w and v along h; common/rotated.h says how that lies in the image.
+// along w and v along h; common/rotated/rotated.h says how that lies in the image.
 #pragma once
 
-#include "common/rotated.h"
-#include "roi_align/aligned_roi.h"
+#include "common/roi/aligned_roi.h"
+#include "common/rotated/rotated.h"
 
 namespace fastcv {
 

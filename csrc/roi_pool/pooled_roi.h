@@ -1,7 +1,7 @@
 // The windows of one RoI, for host and device.
 #pragma once
 
-#include "common/roi_windows.h"
+#include "common/roi/roi_windows.h"
 
 namespace fastcv {
 

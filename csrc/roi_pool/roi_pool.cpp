@@ -4,7 +4,7 @@
 
 #include <torch/library.h>
 
-#include "common/roi.h"
+#include "common/roi/roi.h"
 
 namespace fastcv {
 
@@ -26,7 +26,7 @@ void check_roi_pool_backward(const at::Tensor& grad, const at::Tensor& rois,
   TORCH_CHECK(argmax.sizes() == grad.sizes() && argmax.scalar_type() == at::kInt, op,
               ": argmax must be int32 with the shape of grad, ", grad.sizes(), ", got ",
               argmax.scalar_type(), " ", argmax.sizes());
-  check_same_device(grad, "grad", argmax, "argmax", op);
+  check_same_device(op, grad, "grad", argmax, "argmax");
 }
 
 TORCH_LIBRARY_FRAGMENT(fastcv, m) {

@@ -1,18 +1,20 @@
-// CPU launcher, after the pattern of common/roi_cpu.h: channels_last a RoI a job, NCHW 16 channels.
+// CPU launcher, after the pattern of common/roi/roi_cpu.h: channels_last a RoI a job, NCHW 16
+// channels.
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include <limits>
 #include <vector>
 
-#include "common/dispatch.h"
+#include "common/host/ceil_div.h"
+#include "common/host/dispatch.h"
 #include "roi_pool/pooled_roi.h"
 #include "roi_pool/roi_pool.h"
 
 #define FASTCV_CPU_KERNEL "roi_pool/roi_pool_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
-#include "common/roi_cpu.h"
+#include "common/roi/roi_cpu.h"
 
 namespace fastcv {
 namespace {
@@ -66,7 +68,7 @@ template <typename T>
 void pool_nchw(const T* input, const WindowPlan& plan, const RoiShape& s, T* output,
                int32_t* argmax) {
   using Acc = acc_t<T>;
-  const int64_t blocks = (s.channels + roi_block - 1) / roi_block;
+  const int64_t blocks = ceil_div(s.channels, roi_block);
   at::parallel_for(0, s.batch * blocks, 1, [&](int64_t begin, int64_t end) {
     const auto image_buffer = make_buffer<Acc>(s.pixels() * roi_block);
     const auto bin_buffer = make_buffer<Acc>(s.bins() * roi_block);
@@ -131,7 +133,7 @@ std::tuple<at::Tensor, at::Tensor> roi_pool_cpu(const at::Tensor& input, const a
   check_roi_pool(input, rois, spatial_scale, pooled_height, pooled_width);
   const RoiShape s(input.sizes(), pooled_height, pooled_width);
   const at::Tensor output =
-      empty_in_format_of(input, {rois.size(0), s.channels, pooled_height, pooled_width});
+      empty_on_huge_pages(input, {rois.size(0), s.channels, pooled_height, pooled_width});
   const at::Tensor argmax = at::empty_like(output, output.options().dtype(at::kInt));
   advise_huge_pages(argmax.const_data_ptr(), argmax.nbytes());
   dispatch_floating(input.scalar_type(), "roi_pool", "input", [&]<typename T>() {

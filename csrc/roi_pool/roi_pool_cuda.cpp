@@ -3,7 +3,7 @@
 
 #include <tuple>
 
-#include "common/roi_launcher.h"
+#include "common/roi/roi_launcher.h"
 #include "roi_pool/roi_pool.h"
 #include "roi_pool/roi_pool_kernel.h"
 

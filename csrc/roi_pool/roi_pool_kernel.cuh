@@ -2,10 +2,10 @@
 
 #include <limits>
 
-#include "common/convert.cuh"
-#include "common/launch.cuh"
-#include "common/roi_bins.cuh"
-#include "common/roi_gather.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/roi/roi_bins.cuh"
+#include "common/roi/roi_gather.cuh"
 #include "roi_pool/pooled_roi.h"
 #include "roi_pool/roi_pool_kernel.h"
 

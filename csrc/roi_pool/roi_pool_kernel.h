@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "common/cuda_types.h"
-#include "common/roi_cuda.h"
+#include "common/cuda/cuda_types.h"
+#include "common/roi/roi_cuda.h"
 
 namespace fastcv::cuda {
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <queue>
 
+#include "common/host/ceil_div.h"
 #include "selective_search/gaussian.h"
 
 namespace fastcv {
@@ -12,9 +13,7 @@ namespace {
 constexpr int64_t color_bins = 25, texture_bins = 10, directions = 8, lanes = 8;
 
 // A region's histograms lie one behind the other: colour, zeros up to whole vectors, texture.
-int64_t color_length(int64_t channels) {
-  return (channels * color_bins + lanes - 1) / lanes * lanes;
-}
+int64_t color_length(int64_t channels) { return round_up(channels * color_bins, lanes); }
 int64_t texture_length(int64_t channels) { return channels * directions * texture_bins; }
 int64_t histogram_length(int64_t channels) {
   return color_length(channels) + texture_length(channels);

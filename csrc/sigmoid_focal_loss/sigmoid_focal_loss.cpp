@@ -10,22 +10,22 @@ void check_sigmoid_focal_loss(const at::Tensor& inputs, const at::Tensor& target
                               double gamma, const std::optional<at::Tensor>& weight,
                               const at::Tensor* grad) {
   const char* op = grad == nullptr ? "sigmoid_focal_loss" : "_sigmoid_focal_loss_backward";
-  check_floating(inputs, op, "inputs");
+  check_floating(op, inputs, "inputs");
   TORCH_CHECK(targets.sizes() == inputs.sizes(), op, ": targets must have the shape of inputs, ",
               inputs.sizes(), ", got ", targets.sizes());
-  check_real(targets, op, "targets");
-  check_same_device(inputs, "inputs", targets, "targets", op);
+  check_real(op, targets, "targets");
+  check_same_device(op, inputs, "inputs", targets, "targets");
   TORCH_CHECK((alpha >= 0 && alpha <= 1) || alpha == -1, op,
               ": alpha must be in [0, 1], or -1 for none, got ", alpha);
   check_gamma(op, gamma);
   if (weight.has_value()) {
-    check_real(*weight, op, "weight");
-    check_same_device(inputs, "inputs", *weight, "weight", op);
-    check_leading(*weight, "weight", inputs.sizes(), op);
+    check_real(op, *weight, "weight");
+    check_same_device(op, inputs, "inputs", *weight, "weight");
+    check_leading(op, *weight, "weight", inputs.sizes());
   }
   if (grad != nullptr) {
-    check_real(*grad, op, "grad");
-    check_same_device(inputs, "inputs", *grad, "grad", op);
+    check_real(op, *grad, "grad");
+    check_same_device(op, inputs, "inputs", *grad, "grad");
     TORCH_CHECK(grad->dim() == 0 || grad->sizes() == inputs.sizes(), op,
                 ": grad must have the shape of inputs, ", inputs.sizes(), ", or [], got ",
                 grad->sizes());

@@ -7,21 +7,22 @@
 #include <limits>
 #include <vector>
 
-#include "common/dispatch.h"
-#include "common/huge_pages.h"
-#include "common/memory_order.h"
+#include "common/cpu/huge_pages.h"
+#include "common/host/ceil_div.h"
+#include "common/host/dispatch.h"
+#include "sigmoid_focal_loss/memory_order.h"
 #include "sigmoid_focal_loss/sigmoid_focal_loss.h"
 
 #define FASTCV_CPU_KERNEL "sigmoid_focal_loss/sigmoid_focal_loss_cpu_kernel.h"
-#include "common/foreach_isa.h"
-#include "common/read_blocks.h"
+#include "common/cpu/foreach_isa.h"
+#include "sigmoid_focal_loss/read_blocks.h"
 
 namespace fastcv {
 namespace {
 
 constexpr int64_t block = 2048, grain = 16;  // elements; blocks that are worth a thread
 
-int64_t blocks_of(int64_t n) { return (n + block - 1) / block; }
+int64_t blocks_of(int64_t n) { return ceil_div(n, block); }
 
 // The arguments of one call, block by block.
 template <typename Acc>

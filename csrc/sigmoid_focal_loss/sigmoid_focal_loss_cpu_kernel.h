@@ -1,5 +1,5 @@
 // The loss and its derivative for a block of elements that are in cache.
-#include "common/focal_cpu_kernel.h"
+#include "common/focal/focal_cpu_kernel.h"
 
 namespace fastcv::FASTCV_ISA {
 
@@ -12,10 +12,10 @@ struct FocalElements {
 
   ALWAYS_INLINE FocalElements(vec<Acc> x, vec<Acc> t, Acc alpha) {
     const vec<Acc> zero = broadcast(Acc(0)), one = broadcast(Acc(1));
-    const vec<Acc> most = broadcast(std::numeric_limits<Acc>::max());
+    const vec<Acc> max_finite = broadcast(std::numeric_limits<Acc>::max());
     const auto positive = x >= zero;
     vec<Acc> size = positive ? x : -x;
-    size = size > most ? most : size;  // NaN stays
+    size = size > max_finite ? max_finite : size;  // NaN stays
     const vec<Acc> e = vector_exp(-size), larger = one / (one + e), smaller = e * larger;
     const vec<Acc> rest = one - t;
     p = positive ? larger : smaller;
@@ -38,8 +38,8 @@ struct FocalElements {
     const vec<Acc> by_modulation = cross_entropy * (spread * sign * broadcast(gamma));
     if constexpr (squared) return alpha_t * q * madd(slope, q, by_modulation);
     // spread / q <= 1 wherever q > 0.
-    const vec<Acc> least = broadcast(std::numeric_limits<Acc>::min());
-    const vec<Acc> safe = q < least ? least : q;
+    const vec<Acc> min_normal = broadcast(std::numeric_limits<Acc>::min());
+    const vec<Acc> safe = q < min_normal ? min_normal : q;
     return alpha_t * power<false>(q, gamma) * (slope + by_modulation / safe);
   }
 };

@@ -3,8 +3,8 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
-#include "common/cuda_launcher.h"
-#include "common/memory_order.h"
+#include "common/cuda/cuda_launcher.h"
+#include "sigmoid_focal_loss/memory_order.h"
 #include "sigmoid_focal_loss/sigmoid_focal_loss.h"
 #include "sigmoid_focal_loss/sigmoid_focal_loss_kernel.h"
 

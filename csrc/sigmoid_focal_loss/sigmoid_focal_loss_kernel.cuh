@@ -3,10 +3,11 @@
 
 #include <cstdint>
 
-#include "common/block_sum.cuh"
-#include "common/convert.cuh"
-#include "common/focal.cuh"
-#include "common/pack.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/pack.cuh"
+#include "common/focal/block_sum.cuh"
+#include "common/focal/focal.cuh"
+#include "common/host/ceil_div.h"
 #include "sigmoid_focal_loss/sigmoid_focal_loss_kernel.h"
 
 namespace fastcv::cuda {
@@ -40,7 +41,7 @@ struct SigmoidFocal {
   __device__ Element element(Acc x, Acc t) const {
     Element f;
     Acc size = fabs(x);
-    size = size > most<Acc>() ? most<Acc>() : size;  // NaN stays
+    size = size > max_finite<Acc>() ? max_finite<Acc>() : size;  // NaN stays
     f.positive = x >= 0;
     f.e = decay<T>(size);
     f.larger = reciprocal(1 + f.e);
@@ -71,7 +72,7 @@ struct SigmoidFocal {
           f.alpha_t * f.q * (f.larger * f.larger) * fma(by_modulation, spread, slope * f.by_e);
     } else {
       // e <= by_e.
-      const Acc safe = f.by_e < least<Acc>() ? least<Acc>() : f.by_e;
+      const Acc safe = f.by_e < min_normal<Acc>() ? min_normal<Acc>() : f.by_e;
       by_size = f.alpha_t * power(f.q, gamma) * f.larger * fma(by_modulation, spread / safe, slope);
     }
     return f.positive ? by_size : -by_size;
@@ -174,9 +175,7 @@ __global__ void __launch_bounds__(sigmoid_focal::threads)
       });
 }
 
-int64_t sigmoid_focal_parts(int64_t n) {
-  return (n + sigmoid_focal::elements - 1) / sigmoid_focal::elements;
-}
+int64_t sigmoid_focal_parts(int64_t n) { return ceil_div(n, sigmoid_focal::elements); }
 
 // Calls f.operator()<pack, squared>() with the widest pack that all pointers are aligned to.
 template <typename T, typename Target, typename F>

@@ -1,7 +1,7 @@
 // How a selected box lowers the score of another, for host and device.
 #pragma once
 
-#include "common/geometry.h"
+#include "common/nms/box.h"
 
 namespace fastcv {
 

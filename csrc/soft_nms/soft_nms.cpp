@@ -2,7 +2,7 @@
 
 #include <torch/library.h>
 
-#include "nms/nms_checks.h"
+#include "common/nms/nms_checks.h"
 
 namespace fastcv {
 
@@ -10,11 +10,11 @@ SoftNmsOptions check_soft_nms(const at::Tensor& boxes, const at::Tensor& scores,
                               const at::Tensor* idxs, std::string_view method, double iou_threshold,
                               double sigma, double score_threshold) {
   const char* op = idxs == nullptr ? "soft_nms" : "batched_soft_nms";
-  check_scored_boxes(boxes, scores, 4, op);
-  if (idxs != nullptr) check_class_indices(boxes, *idxs, op);
+  check_scored_boxes(op, boxes, scores, 4);
+  if (idxs != nullptr) check_class_indices(op, boxes, *idxs);
   TORCH_CHECK(method == "linear" || method == "gaussian", op,
               ": method must be 'linear' or 'gaussian', got '", method, "'");
-  check_not_nan(iou_threshold, op, "iou_threshold");
+  check_not_nan(op, iou_threshold, "iou_threshold");
   TORCH_CHECK(sigma > 0, op, ": sigma must be above 0, got ", sigma);
   TORCH_CHECK(score_threshold >= 0, op, ": score_threshold must be at least 0, got ",
               score_threshold);

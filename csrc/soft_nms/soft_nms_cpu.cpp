@@ -9,13 +9,14 @@
 #include <tuple>
 #include <type_traits>
 
-#include "common/dispatch.h"
-#include "common/grouped.h"
+#include "common/host/accumulate.h"
+#include "common/host/dispatch.h"
+#include "common/nms/grouped.h"
 #include "soft_nms/decay.h"
 #include "soft_nms/soft_nms.h"
 
 #define FASTCV_CPU_KERNEL "soft_nms/soft_nms_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
@@ -26,7 +27,7 @@ using Result = std::tuple<at::Tensor, at::Tensor>;
 template <typename T>
 Result select(const at::Tensor& boxes, const at::Tensor& scores, const Groups& groups,
               const SoftNmsOptions& options) {
-  using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+  using Acc = acc_t<T>;
   const int64_t n = boxes.size(0), score_stride = scores.stride(0);
   const T* score_data = scores.const_data_ptr<T>();
   const Decay<Acc> decay(options.gaussian, options.iou_threshold, options.sigma,

@@ -70,7 +70,7 @@ int64_t compact(SoftBlock<T>* blocks, int64_t count) {
     to.index[to_lane] = from.index[lane];
     ++out;
   }
-  const int64_t filled = (out + size - 1) / size;
+  const int64_t filled = ceil_div(out, size);
   for (; out < filled * size; ++out) blocks[out / size].score[out % size] = gone<T>();
   for (int64_t i = 0; i < filled; ++i) blocks[i].find_best();
   return filled;
@@ -81,7 +81,7 @@ template <typename T>
 int64_t soft_nms(const Box<T>* boxes, const T* scores, int64_t n, const Decay<T>& decay,
                  uint32_t* keep, T* kept_scores) {
   constexpr int size = SoftBlock<T>::size;
-  int64_t blocks_in_use = (n + size - 1) / size;
+  int64_t blocks_in_use = ceil_div(n, size);
   const auto blocks = make_buffer<SoftBlock<T>>(blocks_in_use);
   int64_t left = 0;
   for (int64_t i = 0; i < blocks_in_use * size; ++i) {

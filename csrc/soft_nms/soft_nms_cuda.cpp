@@ -8,7 +8,7 @@
 #include <tuple>
 #include <type_traits>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 #include "soft_nms/decay.h"
 #include "soft_nms/soft_nms.h"
 #include "soft_nms/soft_nms_kernel.h"
@@ -32,7 +32,7 @@ Result launch(const at::Tensor& boxes, const at::Tensor& scores, const at::Tenso
   }
   const at::Tensor counts = at::zeros({2}, indices);
   return dispatch_floating(boxes.scalar_type(), "soft_nms", "boxes", [&]<typename T>() -> Result {
-    using Acc = std::conditional_t<sizeof(T) == 8, double, float>;
+    using Acc = acc_t<T>;
     const at::Tensor workspace =
         at::empty({cuda::soft_nms_workspace_bytes<device_t<T>>(n)}, indices.dtype(at::kByte));
     const at::Tensor selected =

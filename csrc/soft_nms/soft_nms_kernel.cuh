@@ -4,9 +4,10 @@
 
 #include <cstdint>
 
-#include "common/convert.cuh"
-#include "common/geometry.h"
-#include "common/launch.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/launch.cuh"
+#include "common/host/ceil_div.h"
+#include "common/nms/box.h"
 #include "soft_nms/decay.h"
 #include "soft_nms/soft_nms_kernel.h"
 
@@ -24,7 +25,7 @@ struct SoftWorkspace {
   SoftWorkspace(void* memory, int64_t n)
       : boxes(static_cast<Box<T>*>(memory)),
         scores(reinterpret_cast<T*>(boxes + n)),
-        group_begin(reinterpret_cast<int64_t*>(scores + (n + 1) / 2 * 2)) {}
+        group_begin(reinterpret_cast<int64_t*>(scores + round_up(n, 2))) {}
 };
 
 // counts[1] becomes the number of groups.
@@ -148,7 +149,7 @@ void launch_soft_nms(const T* boxes, const T* scores, const int64_t* members, co
                      int64_t n, Decay<Acc> decay, void* workspace, Acc* selected, int64_t* counts,
                      cudaStream_t stream) {
   const SoftWorkspace<Acc> work(workspace, n);
-  launch(soft_gather_kernel<T, Acc>, dim3(static_cast<unsigned>((n + 255) / 256)), dim3(256), 0,
+  launch(soft_gather_kernel<T, Acc>, dim3(static_cast<unsigned>(ceil_div(n, 256))), dim3(256), 0,
          stream, boxes, scores, members, groups, n, decay, work, selected, counts);
   // One group needs one large block. Many groups are mostly small, and how many there are is known
   // on the device only: blocks without one end at once.

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "common/cuda_types.h"
+#include "common/cuda/cuda_types.h"
 #include "soft_nms/decay.h"
 
 namespace fastcv::cuda {

@@ -10,12 +10,12 @@ void check_softmax_focal_loss(const at::Tensor& inputs, const at::Tensor& target
                               const std::optional<at::Tensor>& class_alpha, double gamma,
                               const std::optional<at::Tensor>& weight, const at::Tensor* grad) {
   const char* op = grad == nullptr ? "softmax_focal_loss" : "_softmax_focal_loss_backward";
-  check_floating(inputs, op, "inputs");
+  check_floating(op, inputs, "inputs");
   TORCH_CHECK(inputs.dim() == 2, op, ": inputs must have shape [N, C], got ", inputs.sizes());
   const int64_t rows = inputs.size(0), classes = inputs.size(1);
-  check_same_device(inputs, "inputs", targets, "targets", op);
+  check_same_device(op, inputs, "inputs", targets, "targets");
   if (has_probabilities(targets)) {
-    check_floating(targets, op, "targets of shape [N, C]");
+    check_floating(op, targets, "targets of shape [N, C]");
     TORCH_CHECK(targets.sizes() == inputs.sizes(), op,
                 ": targets as probabilities must have the shape of inputs, ", inputs.sizes(),
                 ", got ", targets.sizes());
@@ -28,19 +28,19 @@ void check_softmax_focal_loss(const at::Tensor& inputs, const at::Tensor& target
   }
   check_gamma(op, gamma);
   if (class_alpha.has_value()) {
-    check_floating(*class_alpha, op, "alpha");
-    check_same_device(inputs, "inputs", *class_alpha, "alpha", op);
+    check_floating(op, *class_alpha, "alpha");
+    check_same_device(op, inputs, "inputs", *class_alpha, "alpha");
     TORCH_CHECK(class_alpha->dim() == 1 && class_alpha->size(0) == classes, op,
                 ": alpha must have shape [C] with C = ", classes, ", got ", class_alpha->sizes());
   }
   if (weight.has_value()) {
-    check_real(*weight, op, "weight");
-    check_same_device(inputs, "inputs", *weight, "weight", op);
-    check_leading(*weight, "weight", {rows, 1}, op);
+    check_real(op, *weight, "weight");
+    check_same_device(op, inputs, "inputs", *weight, "weight");
+    check_leading(op, *weight, "weight", {rows, 1});
   }
   if (grad != nullptr) {
-    check_real(*grad, op, "grad");
-    check_same_device(inputs, "inputs", *grad, "grad", op);
+    check_real(op, *grad, "grad");
+    check_same_device(op, inputs, "inputs", *grad, "grad");
     TORCH_CHECK(grad->dim() == 0 || (grad->dim() == 1 && grad->size(0) == rows), op,
                 ": grad must have shape [", rows, "] or [], got ", grad->sizes());
   }

@@ -30,7 +30,7 @@
 
 #include <optional>
 
-#include "common/focal.h"
+#include "common/focal/focal.h"
 
 namespace fastcv {
 

@@ -8,13 +8,14 @@
 #include <limits>
 #include <vector>
 
-#include "common/dispatch.h"
-#include "common/huge_pages.h"
+#include "common/cpu/huge_pages.h"
+#include "common/host/ceil_div.h"
+#include "common/host/dispatch.h"
 #include "softmax_focal_loss/softmax_focal_loss.h"
 #include "softmax_focal_loss/softmax_rows.h"
 
 #define FASTCV_CPU_KERNEL "softmax_focal_loss/softmax_focal_loss_cpu_kernel.h"
-#include "common/foreach_isa.h"
+#include "common/cpu/foreach_isa.h"
 
 namespace fastcv {
 namespace {
@@ -43,7 +44,7 @@ class RowGroups {
       : rows_(rows),
         block_(group_rows * std::max<int64_t>(1, 1024 / std::max<int64_t>(classes, 1))) {}
 
-  int64_t blocks() const { return (rows_ + block_ - 1) / block_; }
+  int64_t blocks() const { return ceil_div(rows_, block_); }
 
   template <typename Acc, typename F>
   void for_each(F f) const {

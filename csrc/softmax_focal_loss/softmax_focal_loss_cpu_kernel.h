@@ -1,6 +1,6 @@
 // 16 rows at a time, side by side in vectors: the classes are loops. Rows of contiguous classes are
-// interleaved in cache (common/interleave.h), [C, N] memory is read as it lies.
-#include "common/focal_cpu_kernel.h"
+// interleaved in cache (common/cpu/interleave.h), [C, N] memory is read as it lies.
+#include "common/focal/focal_cpu_kernel.h"
 
 namespace fastcv::FASTCV_ISA {
 
@@ -134,8 +134,8 @@ struct FocalClass {
     p = s.exp_of(x, j) / sum;
     q = is_largest ? s.rest.v[j] / sum : one - p;
     log_p = (x - s.max.v[j]) - s.log_sum.v[j];
-    const vec<Acc> least = broadcast(std::numeric_limits<Acc>::lowest());
-    log_p = log_p < least ? least : log_p;  // 0 times this is 0
+    const vec<Acc> lowest = broadcast(std::numeric_limits<Acc>::lowest());
+    log_p = log_p < lowest ? lowest : log_p;  // 0 times this is 0
   }
 
   template <bool squared>
@@ -149,8 +149,8 @@ struct FocalClass {
     const vec<Acc> zero = {}, one = broadcast(Acc(1));
     const vec<Acc> p_log_p = p == zero ? zero : p * log_p;
     if constexpr (squared) return q * madd(broadcast(gamma), p_log_p, -q);
-    const vec<Acc> least = broadcast(std::numeric_limits<Acc>::min());
-    const vec<Acc> ratio = q < least ? broadcast(Acc(-1)) : p_log_p / q;
+    const vec<Acc> min_normal = broadcast(std::numeric_limits<Acc>::min());
+    const vec<Acc> ratio = q < min_normal ? broadcast(Acc(-1)) : p_log_p / q;
     return power<false>(q, gamma) * madd(broadcast(gamma), ratio, -one);
   }
 };

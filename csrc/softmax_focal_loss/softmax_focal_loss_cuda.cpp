@@ -2,7 +2,7 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
-#include "common/cuda_launcher.h"
+#include "common/cuda/cuda_launcher.h"
 #include "softmax_focal_loss/softmax_focal_loss.h"
 #include "softmax_focal_loss/softmax_focal_loss_kernel.h"
 

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 
-#include "common/block_sum.cuh"
-#include "common/convert.cuh"
-#include "common/focal.cuh"
+#include "common/cuda/convert.cuh"
+#include "common/cuda/warp_sum.cuh"
+#include "common/focal/block_sum.cuh"
+#include "common/focal/focal.cuh"
+#include "common/host/ceil_div.h"
 #include "softmax_focal_loss/softmax_focal_loss_kernel.h"
 
 namespace fastcv::cuda {
@@ -14,12 +16,6 @@ namespace fastcv::cuda {
 namespace softmax_focal {
 constexpr int threads = 128;
 }  // namespace softmax_focal
-
-template <typename Acc>
-__device__ __forceinline__ Acc lane_sum(Acc x, int lanes) {
-  for (int step = lanes / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step, lanes);
-  return x;
-}
 
 // What all of a row's lanes know of it. `rest` is the sum of e^(x - max) without one logit that is
 // largest: both 1 - p and log(p) of that one come from it without cancellation.
@@ -50,13 +46,14 @@ struct SoftmaxRow {
         sum += exponential(v - max);
       }
     }
-    rest = lane_sum(sum, lanes) + (lane_sum(largest, lanes) - 1);
+    rest = warp_sum(sum, lanes) + (warp_sum(largest, lanes) - 1);
     // No logit is the largest where all are NaN, or infinite.
-    if (!(max <= most<Acc>() && max >= -most<Acc>())) rest = max - max + infinity() - infinity();
+    if (!(max <= max_finite<Acc>() && max >= -max_finite<Acc>()))
+      rest = max - max + infinity() - infinity();
     log_sum = log1p(rest);
   }
 
-  __device__ static Acc infinity() { return 2 * most<Acc>(); }
+  __device__ static Acc infinity() { return 2 * max_finite<Acc>(); }
   __device__ Acc at(int64_t c) const { return widen(x[c * class_stride]); }
   __device__ Acc probability(int64_t c) const { return exponential(at(c) - max) / (1 + rest); }
 };
@@ -70,7 +67,7 @@ struct FocalClass {
     const Acc x = row.at(c);
     q = x == row.max ? row.rest / (1 + row.rest) : 1 - p;
     log_p = (x - row.max) - row.log_sum;
-    log_p = log_p < -most<Acc>() ? -most<Acc>() : log_p;  // 0 times this is 0
+    log_p = log_p < -max_finite<Acc>() ? -max_finite<Acc>() : log_p;  // 0 times this is 0
   }
 
   __device__ Acc loss(Acc gamma) const { return -log_p * power(q, gamma); }
@@ -79,7 +76,7 @@ struct FocalClass {
   __device__ Acc derivative(Acc gamma) const {
     const Acc p_log_p = p == 0 ? Acc(0) : p * log_p;
     if (gamma == 2) return q * fma(gamma, p_log_p, -q);
-    const Acc ratio = q < least<Acc>() ? Acc(-1) : p_log_p / q;
+    const Acc ratio = q < min_normal<Acc>() ? Acc(-1) : p_log_p / q;
     return power(q, gamma) * fma(gamma, ratio, Acc(-1));
   }
 };
@@ -113,7 +110,7 @@ __device__ acc_t<T> row_loss(const SoftmaxFocalArguments<T>& a, int64_t row, boo
       const Acc t = widen(a.probabilities[row * a.classes + c]);
       if (t != 0) loss += FocalClass<Acc>(s, c).loss(a.gamma) * t * alpha_of(a, c);
     }
-    loss = lane_sum(loss, lanes);
+    loss = warp_sum(loss, lanes);
   }
   const Acc weight = there ? row_weight(a, row) : Acc(0);
   if (weight == 0) return 0;
@@ -177,7 +174,7 @@ __global__ void __launch_bounds__(softmax_focal::threads)
     for (int64_t c = lane; there && c < a.classes; c += lanes) {
       sum += derivative(c, widen(a.probabilities[row * a.classes + c]));
     }
-    sum = lane_sum(sum, lanes);
+    sum = warp_sum(sum, lanes);
   }
   if (!there) return;
   const int64_t index = a.indices == nullptr ? -1 : a.indices[row];
@@ -207,7 +204,7 @@ inline int softmax_focal_lanes(int64_t classes) {
 
 int64_t softmax_focal_parts(int64_t rows, int64_t classes) {
   const int64_t per_block = softmax_focal::threads / softmax_focal_lanes(classes);
-  return (rows + per_block - 1) / per_block;
+  return ceil_div(rows, per_block);
 }
 
 template <typename T>

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "common/accumulate.h"
-#include "common/cuda_types.h"
+#include "common/cuda/cuda_types.h"
+#include "common/host/accumulate.h"
 
 namespace fastcv::cuda {
 

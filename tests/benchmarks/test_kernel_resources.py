@@ -50,7 +50,7 @@ def test_the_name_and_the_arguments_of_a_template():
 
 def test_shared_memory_that_a_launch_asks_for():
     # 64 rows and 128 columns, 40 numbers each.
-    assert kernel_resources.set_at_launch("tile_product_kernel", ["float"]) == 192 * 40 * 4
+    assert kernel_resources.set_at_launch("gemm_plain_kernel", ["float"]) == 192 * 40 * 4
     assert kernel_resources.set_at_launch("hog_cells_kernel", ["float"]) == 0
 
 

@@ -1,5 +1,5 @@
-// CUDA C++ for a host compiler: what common/launch.cuh includes in place of CUDA's own headers when
-// FASTCV_EMULATE_CUDA is defined. Kernels then run on the CPU, one fiber per CUDA thread
+// CUDA C++ for a host compiler: what common/cuda/launch.cuh includes in place of CUDA's own headers
+// when FASTCV_EMULATE_CUDA is defined. Kernels then run on the CPU, one fiber per CUDA thread
 // (runtime/scheduler.cpp). README.md says what is emulated and what is not.
 #pragma once
 

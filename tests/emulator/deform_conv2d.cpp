@@ -35,7 +35,7 @@ cuda::DeformPositions<T> positions(const T* offset, const int64_t* offset_stride
   extern "C" void deform_gradients_##name(                                                         \
       const DeformShape* s, const cuda::DeformWindow* w, const T* input,                           \
       const int64_t* input_strides, const T* offset, const int64_t* offset_strides, const T* mask, \
-      const int64_t* mask_strides, T* columns, int replace, cuda::acc_t<T>* sums,                  \
+      const int64_t* mask_strides, T* columns, int replace, acc_t<T>* sums,                        \
       const int64_t* sum_strides, T* grad_offset, T* grad_mask) {                                  \
     cuda::launch_deform_gradients<T>(                                                              \
         *s, *w, positions(offset, offset_strides, mask, mask_strides),                             \
@@ -46,8 +46,7 @@ cuda::DeformPositions<T> positions(const T* offset, const int64_t* offset_stride
   extern "C" void deform_ordered_scatter_##name(                                                   \
       const DeformShape* s, const cuda::DeformWindow* w, const T* offset,                          \
       const int64_t* offset_strides, const T* mask, const int64_t* mask_strides,                   \
-      Sample<cuda::acc_t<T>>* samples, const T* columns, cuda::acc_t<T>* sums,                     \
-      const int64_t* sum_strides) {                                                                \
+      Sample<acc_t<T>>* samples, const T* columns, acc_t<T>* sums, const int64_t* sum_strides) {   \
     cuda::launch_deform_ordered_scatter<T>(                                                        \
         *s, *w, positions(offset, offset_strides, mask, mask_strides), samples, columns,           \
         pixels(sums, sum_strides), cudaStream_t{});                                                \

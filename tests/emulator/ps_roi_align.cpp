@@ -11,7 +11,7 @@ using emulated::strided;
 // shape is input's and grad_input's; strides are those of the tensor before them.
 #define PS_ROI_ALIGN(name, T)                                                                      \
   extern "C" void ps_roi_align_##name(                                                             \
-      const T* input, const int64_t* strides, const int64_t* shape, const cuda::acc_t<T>* rois,    \
+      const T* input, const int64_t* strides, const int64_t* shape, const acc_t<T>* rois,          \
       int64_t roi_count, double spatial_scale, int height, int width, int sampling_ratio,          \
       T* output, const int64_t* output_strides) {                                                  \
     const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, true};             \
@@ -19,7 +19,7 @@ using emulated::strided;
                                  strided(output, output_strides), cudaStream_t{});                 \
   }                                                                                                \
   extern "C" void ps_roi_align_backward_##name(                                                    \
-      const T* grad, const int64_t* strides, const int64_t* shape, const cuda::acc_t<T>* rois,     \
+      const T* grad, const int64_t* strides, const int64_t* shape, const acc_t<T>* rois,           \
       int64_t roi_count, double spatial_scale, int height, int width, int sampling_ratio,          \
       T* grad_input, const int64_t* grad_input_strides) {                                          \
     const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, true};             \

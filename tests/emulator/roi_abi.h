@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "common/roi_cuda.h"
+#include "common/roi/roi_cuda.h"
 
 namespace fastcv::emulated {
 

@@ -9,23 +9,23 @@ using emulated::extent;
 using emulated::strided;
 
 // shape is input's and grad_input's; strides are those of the tensor before them.
-#define ROI_ALIGN(name, T)                                                                      \
-  extern "C" void roi_align_##name(                                                             \
-      const T* input, const int64_t* strides, const int64_t* shape, const cuda::acc_t<T>* rois, \
-      int64_t roi_count, double spatial_scale, int height, int width, int sampling_ratio,       \
-      int aligned, T* output, const int64_t* output_strides) {                                  \
-    const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, aligned != 0};  \
-    cuda::launch_roi_align<T>(strided(input, strides), extent(shape), rois, roi_count, options, \
-                              strided(output, output_strides), cudaStream_t{});                 \
-  }                                                                                             \
-  extern "C" void roi_align_backward_##name(                                                    \
-      const T* grad, const int64_t* strides, const int64_t* shape, const cuda::acc_t<T>* rois,  \
-      int64_t roi_count, double spatial_scale, int height, int width, int sampling_ratio,       \
-      int aligned, T* grad_input, const int64_t* grad_input_strides) {                          \
-    const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, aligned != 0};  \
-    cuda::launch_roi_align_backward<T>(strided(grad, strides), rois, roi_count, options,        \
-                                       strided(grad_input, grad_input_strides), extent(shape),  \
-                                       cudaStream_t{});                                         \
+#define ROI_ALIGN(name, T)                                                                        \
+  extern "C" void roi_align_##name(const T* input, const int64_t* strides, const int64_t* shape,  \
+                                   const acc_t<T>* rois, int64_t roi_count, double spatial_scale, \
+                                   int height, int width, int sampling_ratio, int aligned,        \
+                                   T* output, const int64_t* output_strides) {                    \
+    const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, aligned != 0};    \
+    cuda::launch_roi_align<T>(strided(input, strides), extent(shape), rois, roi_count, options,   \
+                              strided(output, output_strides), cudaStream_t{});                   \
+  }                                                                                               \
+  extern "C" void roi_align_backward_##name(                                                      \
+      const T* grad, const int64_t* strides, const int64_t* shape, const acc_t<T>* rois,          \
+      int64_t roi_count, double spatial_scale, int height, int width, int sampling_ratio,         \
+      int aligned, T* grad_input, const int64_t* grad_input_strides) {                            \
+    const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, aligned != 0};    \
+    cuda::launch_roi_align_backward<T>(strided(grad, strides), rois, roi_count, options,          \
+                                       strided(grad_input, grad_input_strides), extent(shape),    \
+                                       cudaStream_t{});                                           \
   }
 ROI_ALIGN(float64, double)
 ROI_ALIGN(float32, float)

@@ -11,7 +11,7 @@ using emulated::strided;
 // shape is input's and grad_input's; strides are those of the tensor before them.
 #define ROI_ALIGN_ROTATED(name, T)                                                               \
   extern "C" void roi_align_rotated_##name(                                                      \
-      const T* input, const int64_t* strides, const int64_t* shape, const cuda::acc_t<T>* rois,  \
+      const T* input, const int64_t* strides, const int64_t* shape, const acc_t<T>* rois,        \
       int64_t roi_count, double spatial_scale, int height, int width, int sampling_ratio,        \
       int aligned, T* output, const int64_t* output_strides) {                                   \
     const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, aligned != 0};   \
@@ -19,7 +19,7 @@ using emulated::strided;
                                       options, strided(output, output_strides), cudaStream_t{}); \
   }                                                                                              \
   extern "C" void roi_align_rotated_backward_##name(                                             \
-      const T* grad, const int64_t* strides, const int64_t* shape, const cuda::acc_t<T>* rois,   \
+      const T* grad, const int64_t* strides, const int64_t* shape, const acc_t<T>* rois,         \
       int64_t roi_count, double spatial_scale, int height, int width, int sampling_ratio,        \
       int aligned, T* grad_input, const int64_t* grad_input_strides) {                           \
     const RoiAlignOptions options{spatial_scale, height, width, sampling_ratio, aligned != 0};   \

@@ -12,15 +12,15 @@ using emulated::strided;
 // strides of output and grad.
 #define ROI_POOL(name, T)                                                                          \
   extern "C" void roi_pool_##name(const T* input, const int64_t* strides, const int64_t* shape,    \
-                                  const cuda::acc_t<T>* rois, int64_t roi_count,                   \
-                                  double spatial_scale, int height, int width, T* output,          \
-                                  const int64_t* output_strides, int32_t* argmax) {                \
+                                  const acc_t<T>* rois, int64_t roi_count, double spatial_scale,   \
+                                  int height, int width, T* output, const int64_t* output_strides, \
+                                  int32_t* argmax) {                                               \
     const cuda::RoiPoolOptions options{spatial_scale, height, width};                              \
     cuda::launch_roi_pool<T>(strided(input, strides), extent(shape), rois, roi_count, options,     \
                              strided(output, output_strides), argmax, cudaStream_t{});             \
   }                                                                                                \
   extern "C" void roi_pool_backward_##name(                                                        \
-      const T* grad, const int64_t* strides, const int64_t* shape, const cuda::acc_t<T>* rois,     \
+      const T* grad, const int64_t* strides, const int64_t* shape, const acc_t<T>* rois,           \
       int64_t roi_count, double spatial_scale, int height, int width, T* grad_input,               \
       const int64_t* grad_input_strides, const int32_t* argmax) {                                  \
     const cuda::RoiPoolOptions options{spatial_scale, height, width};                              \

@@ -2,7 +2,7 @@
 // find.
 #include <cstdint>
 
-#include "common/launch.cuh"
+#include "common/cuda/launch.cuh"
 
 using namespace fastcv;
 
@@ -81,9 +81,9 @@ __global__ void vote_kernel(int* out) {
             all = __syncthreads_and(t < 63);
   const int up = __shfl_up_sync(0xffffffffu, t, 1), to = __shfl_sync(0xffffffffu, t, 5, 8),
             other = __shfl_xor_sync(0xffffffffu, t, 3);
-  int* mine = out + t * 7;
-  mine[0] = odd == 0xaaaaaaaau;
-  mine[1] = here, mine[2] = any, mine[3] = all, mine[4] = up, mine[5] = to, mine[6] = other;
+  int* own = out + t * 7;
+  own[0] = odd == 0xaaaaaaaau;
+  own[1] = here, own[2] = any, own[3] = all, own[4] = up, own[5] = to, own[6] = other;
 }
 
 // Passes a value through shared memory with a shuffle in between, which orders no memory.

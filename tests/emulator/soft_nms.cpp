@@ -11,10 +11,10 @@ using namespace fastcv;
   extern "C" int64_t soft_nms_##name(const T* boxes, const T* scores, const int64_t* members,    \
                                      const int64_t* groups, int64_t n, int gaussian,             \
                                      double iou_threshold, double sigma, double score_threshold, \
-                                     cuda::acc_t<T>* selected) {                                 \
+                                     acc_t<T>* selected) {                                       \
     const emulator::DeviceBuffer workspace(cuda::soft_nms_workspace_bytes<T>(n));                \
     int64_t counts[2] = {0, 0};                                                                  \
-    const Decay<cuda::acc_t<T>> decay(gaussian != 0, iou_threshold, sigma, score_threshold);     \
+    const Decay<acc_t<T>> decay(gaussian != 0, iou_threshold, sigma, score_threshold);           \
     cuda::launch_soft_nms(boxes, scores, members, groups, n, decay, workspace.data(), selected,  \
                           counts, cudaStream_t{});                                               \
     return counts[0];                                                                            \

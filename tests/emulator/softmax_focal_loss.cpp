@@ -11,9 +11,9 @@ namespace {
 template <typename T>
 cuda::SoftmaxFocalArguments<T> arguments(const T* x, const int64_t* shape, const int64_t* strides,
                                          const int64_t* indices, const T* probabilities,
-                                         const cuda::acc_t<T>* class_alpha,
-                                         const cuda::acc_t<T>* weight, double alpha, double gamma) {
-  using Acc = cuda::acc_t<T>;
+                                         const acc_t<T>* class_alpha, const acc_t<T>* weight,
+                                         double alpha, double gamma) {
+  using Acc = acc_t<T>;
   return {x,
           shape[0],
           shape[1],
@@ -37,9 +37,8 @@ extern "C" int64_t softmax_focal_loss_parts(int64_t rows, int64_t classes) {
 #define SOFTMAX_FOCAL_LOSS(name, T)                                                                \
   extern "C" void softmax_focal_loss_##name(                                                       \
       const T* x, const int64_t* shape, const int64_t* strides, const int64_t* indices,            \
-      const T* probabilities, const cuda::acc_t<T>* class_alpha, const cuda::acc_t<T>* weight,     \
-      double alpha, double gamma, int reduce, T* loss, cuda::acc_t<T>* parts, cuda::acc_t<T>* sum, \
-      cuda::acc_t<T>* count) {                                                                     \
+      const T* probabilities, const acc_t<T>* class_alpha, const acc_t<T>* weight, double alpha,   \
+      double gamma, int reduce, T* loss, acc_t<T>* parts, acc_t<T>* sum, acc_t<T>* count) {        \
     const auto a =                                                                                 \
         arguments(x, shape, strides, indices, probabilities, class_alpha, weight, alpha, gamma);   \
     if (reduce == 0) {                                                                             \
@@ -50,8 +49,8 @@ extern "C" int64_t softmax_focal_loss_parts(int64_t rows, int64_t classes) {
   }                                                                                                \
   extern "C" void softmax_focal_loss_backward_##name(                                              \
       const T* x, const int64_t* shape, const int64_t* strides, const int64_t* indices,            \
-      const T* probabilities, const cuda::acc_t<T>* class_alpha, const cuda::acc_t<T>* weight,     \
-      double alpha, double gamma, const cuda::acc_t<T>* grad, int64_t grad_stride, T* grad_x) {    \
+      const T* probabilities, const acc_t<T>* class_alpha, const acc_t<T>* weight, double alpha,   \
+      double gamma, const acc_t<T>* grad, int64_t grad_stride, T* grad_x) {                        \
     const auto a =                                                                                 \
         arguments(x, shape, strides, indices, probabilities, class_alpha, weight, alpha, gamma);   \
     cuda::launch_softmax_focal_loss_backward(grad, grad_stride, a, grad_x, strides[0], strides[1], \

@@ -20,7 +20,7 @@ Current current;
 
 namespace {
 
-constexpr size_t most_shared = 48 * 1024, most_dynamic_shared = 227 * 1024;
+constexpr size_t max_static_shared = 48 * 1024, max_dynamic_shared = 227 * 1024;
 
 enum class State { ready, at_barrier, in_warp, ended };
 
@@ -239,7 +239,7 @@ std::string refusal(const Launch& launch) {
     return "a grid must have 1 to 2^31 - 1 x 65535 x 65535 blocks, got " + std::to_string(g.x) +
            " x " + std::to_string(g.y) + " x " + std::to_string(g.z);
   }
-  if (launch.shared_bytes > most_dynamic_shared) {
+  if (launch.shared_bytes > max_dynamic_shared) {
     return "at most 227 KiB of dynamic shared memory, got " + std::to_string(launch.shared_bytes);
   }
   return "";
@@ -311,7 +311,7 @@ void* shared_memory(const void* key, size_t bytes, const char* name) {
     if (v.key == key) return v.memory;
   }
   s.shared_bytes += bytes;
-  if (s.shared_bytes > most_shared) {
+  if (s.shared_bytes > max_static_shared) {
     fail(std::string("with ") + name + ", static shared memory is " +
          std::to_string(s.shared_bytes) + " bytes: at most 48 KiB");
   }
