@@ -15,16 +15,20 @@ peers := "torchvision==0.$(shell expr $(torch_minor) + 15).*" timm==1.0.31 segme
 venv := $(if $(filter 2.14.1,$(TORCH)),.venv,.venv-$(TORCH))
 python := $(venv)/bin/python
 installed := $(venv)/.installed-$(TORCH)
+gpu = $(shell nvidia-smi -L 2> /dev/null | grep '^GPU')
 
-.PHONY: test test-cpu-torch demo bench lint format docs asan kernels gpu build clean
+.PHONY: test test-cpu-torch demo bench lint format docs asan kernels gpu build build-for-cpu clean
 
 $(installed): requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fastcv needs Python >= 3.10")'
+	@echo "$(venv): a virtual environment with torch $(TORCH) and what the tests need"
 	$(PYTHON) -m venv $(venv)
-	$(python) -m pip install -q torch==$(TORCH) $(if $(NO_TORCHVISION),,$(peers)) -r requirements-dev.txt
+	$(python) -m pip install torch==$(TORCH) $(if $(NO_TORCHVISION),,$(peers)) -r requirements-dev.txt
 	touch $@
 
+# First the extension, which shows a line for each file as it is compiled: pip would hide them.
 build: $(installed)
+	$(python) setup.py -q build_ext --inplace
 	$(python) -m pip install -q --no-build-isolation --no-deps -e .
 
 test: build
@@ -35,8 +39,16 @@ test-cpu-torch:
 	$(MAKE) build TORCH=2.13.0 NO_TORCHVISION=1
 	.venv-2.13.0/bin/python -m pytest -q --without-torchvision -m "not slow" tests/ops fastcv
 
-demo: build
+demo: $(if $(gpu),build,build-for-cpu)
 	$(python) -m fastcv demo --out demo
+
+# Nothing where an extension is there and current, which may have CUDA in it.
+build-for-cpu: $(installed)
+	@if ! $(python) -c 'from fastcv import _extension; _extension.load()' 2> /dev/null \
+	  || [ -n "$$(find csrc setup.py -newer "$$(ls -t fastcv/_C*.so | head -n 1)")" ]; then \
+	  echo "no GPU here: building the CPU side alone (make build builds CUDA too)"; \
+	  FASTCV_CUDA=0 $(MAKE) --no-print-directory build; \
+	fi
 
 bench: build
 	$(python) -m pytest -q benchmarks --benchmark-only --benchmark-json=build/bench.json $(PYTEST_ARGS)

@@ -1,9 +1,14 @@
 """Builds fastcv._C. What to build is the tree itself: every csrc/*/*.cpp and, with CUDA, *.cu.
 
+    python setup.py -q build_ext --inplace     into fastcv/, a line for each file as it is compiled
+    pip install -v --no-build-isolation .      the same lines, and the package installed
+
 FASTCV_CUDA=0|1          leave CUDA out, or insist on it (default: where torch and nvcc have it)
 FASTCV_SANITIZE=1        AddressSanitizer and UndefinedBehaviorSanitizer (`make asan`)
-TORCH_CUDA_ARCH_LIST     architectures, as for any torch extension
+TORCH_CUDA_ARCH_LIST     architectures, as for any torch extension (default: of the GPUs that are
+                         here; without one, those of the data centre and the newest desktop's)
 MAX_JOBS                 compile jobs at a time
+CXX                      the C++ compiler
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,77 +25,19 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parent.resolve()
+sys.path.insert(0, str(ROOT))  # pip does not
+# ninja may lie beside a Python whose environment is not active
+os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
+
+from buildlib import compiling, cuda, isolation, stop  # noqa: E402
+
 TORCH_MIN = "2.11"
 
 
 def sources(*patterns: str) -> list[str]:
     found = sorted(p for pattern in patterns for p in (ROOT / "csrc").glob(pattern))
     return [p.relative_to(ROOT).as_posix() for p in found]
-
-
-def stop(message: str) -> None:
-    sys.exit(f"fastcv: {message}")
-
-
-def find_toolkit() -> tuple[str, str] | None:
-    """The CUDA toolkit's folder and version, from nvcc itself: the one on PATH may be a wrapper."""
-    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
-    nvcc = str(Path(home, "bin", "nvcc")) if home else shutil.which("nvcc")
-    if nvcc is None and Path("/usr/local/cuda/bin/nvcc").exists():
-        nvcc = "/usr/local/cuda/bin/nvcc"
-    if nvcc is None or not Path(nvcc).exists():
-        return None
-    text = subprocess.run([nvcc, "--version"], capture_output=True, text=True).stdout
-    version = re.search(r"release (\d+\.\d+)", text)
-    if version is None:
-        return None
-    plan = subprocess.run(
-        [nvcc, "--dryrun", "-E", "-x", "cu", os.devnull], capture_output=True, text=True
-    ).stderr
-    top = re.search(r"TOP=(.+)", plan)
-    home = home or (
-        str(Path(top.group(1).strip()).resolve()) if top else str(Path(nvcc).parents[1])
-    )
-    return home, version.group(1)
-
-
-def want_cuda(torch_cuda: str | None, toolkit: str | None) -> bool:
-    """Whether to build the CUDA side; stops with one sentence where that cannot work."""
-    asked = os.environ.get("FASTCV_CUDA", "")
-    if asked not in ("", "0", "1"):
-        stop(f"FASTCV_CUDA must be 0 or 1, got {asked!r}.")
-    if asked == "0":
-        return False
-    if asked == "1" and torch_cuda is None:
-        stop(
-            "FASTCV_CUDA=1, but the installed torch is a CPU build: install a CUDA build of torch "
-            "or build with FASTCV_CUDA=0."
-        )
-    if asked == "1" and toolkit is None:
-        stop(
-            "FASTCV_CUDA=1, but no nvcc was found: install the CUDA toolkit "
-            f"{torch_cuda} (or set CUDA_HOME) or build with FASTCV_CUDA=0."
-        )
-    if torch_cuda is None or toolkit is None:
-        return False
-    if torch_cuda.split(".")[0] != toolkit.split(".")[0]:
-        stop(
-            f"torch was built for CUDA {torch_cuda}, but nvcc is {toolkit}: install CUDA toolkit "
-            f"{torch_cuda.split('.')[0]}.x (and point CUDA_HOME at it) or build with FASTCV_CUDA=0."
-        )
-    return True
-
-
-def default_archs(toolkit: str) -> str:
-    major, minor = (int(x) for x in toolkit.split(".")[:2])
-    return "8.0;9.0;10.0;12.0+PTX" if (major, minor) >= (12, 8) else "8.0;9.0+PTX"
-
-
-def nvidia_package_dirs(kind: str) -> list[str]:
-    """Folders of the pip-installed CUDA libraries: headers and libraries the toolkit may lack."""
-    site = [Path(p, "nvidia") for p in sys.path if Path(p, "nvidia").is_dir()]
-    return sorted({str(d) for s in site for d in s.glob(f"*/{kind}") if d.is_dir()})
 
 
 def cpp_compiler() -> str:
@@ -113,7 +61,7 @@ def shared_cpp_runtime() -> list[str]:
 
 
 def extension_and_command() -> tuple[Extension, type]:
-    toolkit = find_toolkit()
+    toolkit = cuda.find_toolkit()
     if toolkit is not None:
         os.environ["CUDA_HOME"] = toolkit[0]  # cpp_extension reads it when imported
     try:
@@ -139,8 +87,12 @@ def extension_and_command() -> tuple[Extension, type]:
             f"`pip install 'torch>={TORCH_MIN}'`."
         )
 
-    cuda = want_cuda(torch.version.cuda, toolkit[1] if toolkit else None)
-    macros = [("FASTCV_TORCH_VERSION", torch.__version__)]
+    isolation.check_torch(torch.__file__)
+
+    with_cuda = cuda.want_cuda(torch.version.cuda, toolkit[1] if toolkit else None)
+    sanitize = os.environ.get("FASTCV_SANITIZE") == "1"
+    # What the build says of itself; no other file depends on it.
+    macros = [f"-DFASTCV_TORCH_VERSION={torch.__version__}"]
     flags = [
         "-O3",
         "-std=c++20",
@@ -161,44 +113,43 @@ def extension_and_command() -> tuple[Extension, type]:
     if platform.machine() in ("x86_64", "AMD64"):
         flags.append("-march=x86-64-v2")
     link = ["-Wl,-s", *shared_cpp_runtime()]
-    if os.environ.get("FASTCV_SANITIZE") == "1":
-        sanitize = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"]
-        flags, link = [*flags, *sanitize, "-O1"], [*sanitize, *shared_cpp_runtime()]
-    include_dirs = [str(ROOT / "csrc")]
-    if cuda:
+    if sanitize:
+        options = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"]
+        flags, link = [*flags, *options, "-O1"], [*options, *shared_cpp_runtime()]
+    files = sources("*.cpp", "*/*.cpp", "*/*/*.cpp")
+    cuda_includes: list[str] = []
+    if with_cuda:
         assert toolkit is not None
-        cuda_home, cuda_version = toolkit
-        archs = os.environ.setdefault("TORCH_CUDA_ARCH_LIST", default_archs(cuda_version))
-        macros += [
-            ("FASTCV_CUDA_VERSION", cuda_version),
-            ("FASTCV_CUDA_ARCHS", re.sub(r"[;,\s]+", " ", archs.strip())),
-        ]
+        home, version = toolkit
+        archs = cuda.archs(version, str(Path(home, "bin", "nvcc")))
+        os.environ["TORCH_CUDA_ARCH_LIST"] = archs  # cpp_extension reads it
+        archs = re.sub(r"[;,\s]+", " ", archs.strip())
+        macros += [f"-DFASTCV_CUDA_VERSION={version}", f"-DFASTCV_CUDA_ARCHS={archs}"]
         # The toolkit first: the pip packages' runtime headers are not whole.
-        include_dirs += [str(Path(cuda_home, "include"))]
-        include_dirs += nvidia_package_dirs("include")
-    make = cpp_extension.CUDAExtension if cuda else cpp_extension.CppExtension
-    files = sources("*.cpp", "*/*.cpp", "*/*/*.cpp", "*/*.cu")
-    if not cuda:
-        files = [f for f in files if not f.endswith(("_cuda.cpp", ".cu"))]
+        cuda_includes = [str(Path(home, "include")), *cuda.nvidia_package_dirs("include")]
+        files += sources("*/*.cu")
+    else:
+        files = [f for f in files if not f.endswith("_cuda.cpp")]
+    make = cpp_extension.CUDAExtension if with_cuda else cpp_extension.CppExtension
     extension = make(
         "fastcv._C",
         files,
-        include_dirs=include_dirs,
-        library_dirs=nvidia_package_dirs("lib") if cuda else [],
-        define_macros=macros,
+        include_dirs=[str(ROOT / "csrc")],
+        library_dirs=cuda.nvidia_package_dirs("lib") if with_cuda else [],
         extra_compile_args={"cxx": flags, "nvcc": ["-O3", "-std=c++20", "--fmad=false"]},
         extra_link_args=link,
     )
 
     # One folder for every way of building, so that a rebuild compiles only what changed.
     variant = [f"torch{torch.__version__}", f"py{sys.version_info.major}.{sys.version_info.minor}"]
-    variant += ["cuda"] * cuda + ["sanitize"] * (os.environ.get("FASTCV_SANITIZE") == "1")
-    build_folder = str(ROOT / "build" / "-".join(variant))
+    variant += ["sanitize"] * sanitize
+    folder = ROOT / "build" / "-".join(variant)
 
     class Build(cpp_extension.BuildExtension):
         def finalize_options(self) -> None:
             super().finalize_options()
-            self.build_temp = build_folder
+            self.build_temp = str(folder)
+            self.force = True  # what is up to date, ninja says: it knows the headers too
 
         def run(self) -> None:
             if shutil.which(cpp_compiler()) is None:
@@ -206,7 +157,52 @@ def extension_and_command() -> tuple[Extension, type]:
                     f"no C++ compiler: {cpp_compiler()!r} was not found; install one (Debian and "
                     "Ubuntu: `apt-get install g++`) or name it in CXX."
                 )
+            if shutil.which("ninja") is None:
+                stop("building needs ninja, which was not found: run `pip install ninja`.")
             super().run()
+
+        def build_extension(self, ext: Extension) -> None:
+            self.compiler.compile = self.compile_with_ninja
+            super().build_extension(ext)
+
+        def compile_with_ninja(
+            self, sources: list[str], extra_postargs: dict[str, list[str]], **_: object
+        ) -> list[str]:
+            """The objects of all sources: what the compiler's own method does one by one."""
+            cxx = shlex.split(cpp_extension.get_cxx_compiler())
+            others = [*cpp_extension.include_paths(), *self.compiler.include_dirs]  # torch, Python
+            compilers = compiling.Compilers(
+                cxx=compiling.cached(cxx),
+                flags=[
+                    *self.compiler.compiler_so[1:],
+                    f"-I{ROOT / 'csrc'}",
+                    # Of others' headers no warnings: GCC forgets their pragmas in compiled form.
+                    *(word for other in others for word in ("-isystem", other)),
+                    *extra_postargs["cxx"],
+                ],
+                cuda_includes=cuda_includes,
+            )
+            if with_cuda:
+                compilers.nvcc = compiling.cached([str(Path(os.environ["CUDA_HOME"], "bin/nvcc"))])
+                compilers.cuda_flags = [
+                    *(f"-I{folder}" for folder in [ROOT / "csrc", *cuda_includes]),
+                    *cpp_extension.COMMON_NVCC_FLAGS,
+                    *("--compiler-options", "-fPIC"),
+                    *(("-ccbin", os.environ["CC"]) if "CC" in os.environ else ()),
+                    *extra_postargs["nvcc"],
+                    *cpp_extension._get_cuda_arch_flags(),
+                ]
+            objects = self.compiler.object_filenames(sources, output_dir=self.build_temp)
+            compiling.run(
+                ROOT,
+                folder,
+                dict(zip(sources, objects, strict=True)),
+                compilers,
+                macros={"csrc/bindings.cpp": macros},
+                # Sanitized, every file is compiled by what it includes itself.
+                precompiled=not sanitize and compiling.is_gcc(cxx),
+            )
+            return objects
 
     return extension, Build
 

@@ -112,3 +112,26 @@ def test_the_real_library_carries_its_marker(monkeypatch):
     monkeypatch.setattr(torch, "__version__", "1.0.0")
     built_for = _extension.importlib.import_module("fastcv._C").build_info()["torch"]
     assert f"built for torch {built_for}" in _extension._why_not(ImportError("undefined symbol"))
+
+
+@pytest.mark.parametrize(
+    "smi, has_gpu",
+    [
+        ("GPU 0: NVIDIA H100 (UUID: GPU-1)", True),
+        ("NVIDIA-SMI has failed because it could not talk to the driver.", False),
+        ("No devices found.", False),
+    ],
+)
+def test_the_demo_needs_no_cuda_where_there_is_no_gpu(tmp_path, smi, has_gpu):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{smi}'\n")
+    program.chmod(0o755)
+    planned = subprocess.run(
+        ["make", "-n", "demo"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert planned.endswith("-m fastcv demo --out demo\n")
+    assert ("FASTCV_CUDA=0" in planned) is not has_gpu

@@ -1,7 +1,17 @@
 // CUDA launcher. Vertices are numbered by sorting the pixels' keys: that also gives each vertex its
 // pixels in order, so nothing is added by atomics. Softmax and the compatibility's product are
 // torch's. Labels lie side by side, [pixels, labels].
-#include <ATen/ATen.h>
+#include <ATen/ops/_softmax_backward_data.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/sort.h>
+#include <ATen/ops/unique_consecutive.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/library.h>
 
 #include <vector>
