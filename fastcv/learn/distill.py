@@ -47,8 +47,8 @@ def distillation_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0
         )
     if temperature <= 0:
         raise ValueError(f"temperature must be above 0, got {temperature}")
-    said, target = (x.div(temperature).log_softmax(dim=1) for x in (student, teacher))
-    return F.kl_div(said, target, reduction="batchmean", log_target=True) * temperature**2
+    predicted, target = (x.div(temperature).log_softmax(dim=1) for x in (student, teacher))
+    return F.kl_div(predicted, target, reduction="batchmean", log_target=True) * temperature**2
 
 
 class Distillation(ImageModel):

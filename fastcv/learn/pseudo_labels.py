@@ -58,15 +58,15 @@ def confident_and_balanced(
         >>> confident_and_balanced(scores, threshold=0.65, per_class=2)
         tensor([0, 2, 3, 3])
     """
-    confidence, said = scores.max(dim=1)
+    confidence, predicted = scores.max(dim=1)
     order = confidence.argsort(descending=True, stable=True)
     order = order[confidence[order] >= threshold]
     chosen = []
     for label in range(scores.shape[1]):
-        mine = order[said[order] == label]
-        if per_class is not None and len(mine):
-            mine = mine[torch.arange(per_class) % len(mine)]
-        chosen.append(mine)
+        of_label = order[predicted[order] == label]
+        if per_class is not None and len(of_label):
+            of_label = of_label[torch.arange(per_class) % len(of_label)]
+        chosen.append(of_label)
     return torch.cat(chosen)
 
 

@@ -119,10 +119,10 @@ def two_rates(
 
     def optimizer(parameters: list[nn.Parameter]) -> Optimizer:
         # Asked for here, not above: a sharded model has other parameters by now.
-        of_head = set(head.parameters())
-        body = [p for p in parameters if p not in of_head]
-        mine = [p for p in parameters if p in of_head]
-        groups = [{"params": body, "lr": body_lr}, {"params": mine, "lr": head_lr}]
+        in_head = set(head.parameters())
+        of_body = [p for p in parameters if p not in in_head]
+        of_head = [p for p in parameters if p in in_head]
+        groups = [{"params": of_body, "lr": body_lr}, {"params": of_head, "lr": head_lr}]
         return make([group for group in groups if group["params"]])
 
     return optimizer
