@@ -64,11 +64,6 @@ DETR = {
     "feedforward": 32,
     "num_queries": 5,
 }
-FIRST_QUERIES = {
-    "decoder.layers.0.self_attn.in_proj": "the first layer's queries begin at zero, so that it "
-    "does not matter which looks at which"
-}
-
 SMALL: dict[str, Small] = {
     # Classification.
     "alexnet": Small(CLASSES, (3, 64, 80), heavy=True),
@@ -127,10 +122,10 @@ SMALL: dict[str, Small] = {
     **family("ssd300_vgg16 ssd512_vgg16", Small(CLASSES, like="ssd_resnet18")),
     "yolov1": Small({**NARROW, "grid": 2, "hidden": 16, "batch_norm": True}, options=ANY_SCORE),
     "yolov1_darknet": Small(CLASSES, like="yolov1"),
-    "detr_resnet18": Small(DETR, options=ANY_SCORE, idle=FIRST_QUERIES),
+    "detr_resnet18": Small(DETR, options=ANY_SCORE),
     **family(
         "detr_resnet50 detr_resnet101 detr_resnet50_dc5 detr_resnet101_dc5",
-        Small({**DETR, "frozen_norm": False}, options=ANY_SCORE, idle=FIRST_QUERIES),
+        Small({**DETR, "frozen_norm": False}, options=ANY_SCORE),
     ),
     "centernet_resdcn18": Small({**NARROW, "size": 96}, options=ANY_SCORE),
     "centernet_resdcn101": Small(CLASSES, like="centernet_resdcn18"),

@@ -4,6 +4,7 @@ The small forms are in ``small_models.py``. A model that cannot be small (``like
 without memory, and a smaller one of its class runs in its stead.
 """
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -73,12 +74,16 @@ def test_small_forms_are_of_models():
     assert {SMALL[like].like for like in STAND_IN.values()} == {""}
 
 
+@functools.cache
+def without_memory(name):
+    with torch.device("meta"):
+        return fastcv.create_model(name, **SMALL[name].config)
+
+
 @pytest.mark.parametrize("name", STAND_IN)
 def test_is_built_as_its_stand_in(name):
     entry, like = find_model(name), STAND_IN[name]
-    with torch.device("meta"):
-        model = fastcv.create_model(name, **SMALL[name].config)
-        stand_in = fastcv.create_model(like, **SMALL[like].config)
+    model, stand_in = without_memory(name), without_memory(like)
     assert type(model) is type(stand_in) and entry.task == find_model(like).task
     assert model.classes == stand_in.classes
     assert model.predict_options() == stand_in.predict_options()
