@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CHUNK = 64  # images in a Parquet file, and what is lost when a run is stopped
 
 
-def run(args: argparse.Namespace, files: list[Path]) -> int:
+def run(args: argparse.Namespace, pictures: list[Path]) -> int:
     if args.json is not None:
         raise UserError(
             "--json is of --engine local: the results of ray are Parquet files in --out"
@@ -35,8 +35,10 @@ def run(args: argparse.Namespace, files: list[Path]) -> int:
         raise UserError(
             f"--engine ray writes Parquet files: --out must be a folder, got {args.out}"
         )
-    if args.labels is not None:
-        raise UserError("--labels is of --engine local: ray's Parquet files hold the label maps")
+    for files in (files for task in _tasks.TASKS for files in task.files):
+        if getattr(args, files.option.name) is not None:
+            flag, content = files.option.flag, files.content
+            raise UserError(f"{flag} is of --engine local: ray's Parquet files hold {content}")
     name, weights, task, given = args.model, args.weights, args.task, given_to_predict(args)
     if weights is not None and Path(weights).is_file():
         weights = str(Path(weights).absolute())  # workers may run in another folder
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace, files: list[Path]) -> int:
 
     make("cpu")  # a wrong name or file shows here, as a sentence, and a download happens once
     done, broken = predict_to_parquet(
-        files,
+        pictures,
         Path(args.out),
         make,
         settings={"model": name or task, "weights": weights, "score_threshold": None} | given,
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace, files: list[Path]) -> int:
         batch_size=args.batch_size,
         gpus=int(device == "cuda"),
     )
-    skipped = f", {len(files) - done} were there already" if done < len(files) else ""
+    skipped = f", {len(pictures) - done} were there already" if done < len(pictures) else ""
     print(f"{args.out}: {done} images{skipped}; {broken} could not be read")
     return 1 if broken else 0
 

@@ -47,12 +47,14 @@ class Files:
         option: of which the value is a file or a folder.
         suffix: of the files.
         save: the result's method that writes one.
+        content: what is in them, as in "rows hold the label maps".
         missing: what is told of a model of another task.
     """
 
     option: Option
     suffix: str
     save: str
+    content: str
     missing: str
 
 
@@ -248,6 +250,7 @@ TASKS = (
                 Option("--labels", "label maps as PNGs with a palette", {"metavar": "PATH"}),
                 ".png",
                 "save_labels",
+                "the label maps",
                 missing="does not segment, it has no label maps",
             ),
         ),

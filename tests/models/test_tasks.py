@@ -168,7 +168,7 @@ def captioning(monkeypatch):
         predict_options=(Option("--beams", "sentences at a time", {"type": int}),),
         predict_defaults={"beams": 3},
         evaluate_options=(Option("--longest", "words of a sentence", {"type": int}),),
-        files=(Files(Option("--captions", "texts"), ".txt", "save_text", "has no captions"),),
+        files=(Files(Option("--captions", "texts"), ".txt", "save_text", "texts", "none"),),
         data=(Data(Option("--sentences", "pictures and texts"), lambda classes, path: path),),
         evaluate=lambda model, data, options: {"of": data, **options},
         columns={"caption": "string"},
