@@ -15,6 +15,8 @@ peers := "torchvision==0.$(shell expr $(torch_minor) + 15).*" timm==1.0.31 segme
 venv := $(if $(filter 2.14.1,$(TORCH)),.venv,.venv-$(TORCH))
 python := $(venv)/bin/python
 installed := $(venv)/.installed-$(TORCH)
+# pytest's workers: one for each core, four at most, for each imports all peers.
+in_parallel := -n auto --maxprocesses 4 --dist loadfile
 gpu = $(shell nvidia-smi -L 2> /dev/null | grep '^GPU')
 
 .PHONY: test test-cpu-torch demo bench lint format docs asan kernels gpu build build-for-cpu clean
@@ -32,12 +34,12 @@ build: $(installed)
 	$(python) -m pip install -q --no-build-isolation --no-deps -e .
 
 test: build
-	$(python) -m pytest -q $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(python) -m pytest -q $(in_parallel) $(PYTEST_ARGS)
 
 # A torch without CUDA has no torchvision that imports beside it: what compares with it stays out.
 test-cpu-torch:
 	$(MAKE) build TORCH=2.13.0 NO_TORCHVISION=1
-	.venv-2.13.0/bin/python -m pytest -q --without-torchvision -m "not slow" tests/ops fastcv
+	OMP_NUM_THREADS=1 .venv-2.13.0/bin/python -m pytest -q $(in_parallel) --without-torchvision -m "not slow" tests/ops fastcv
 
 demo: $(if $(gpu),build,build-for-cpu)
 	$(python) -m fastcv demo --out demo
