@@ -67,7 +67,9 @@ format: $(installed)
 	$(venv)/bin/ruff format .
 	$(venv)/bin/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cuh' '*.cu')
 
+# PICTURES=all draws those too of which nothing has changed.
 docs: build
+	$(python) docs/gallery.py $(PICTURES)
 	$(venv)/bin/mkdocs build --strict
 
 asan: $(installed)
