@@ -24,7 +24,7 @@ from fastcv.nn.points.heatmaps import find_peaks
 
 SCENES = 4
 STEPS = 120
-LEAST_SCORE = 0.3
+MIN_SCORE = 0.3
 
 
 def train(images: list[Tensor], targets: list[dict[str, Any]]) -> Any:
@@ -51,14 +51,14 @@ def main() -> None:
     with torch.inference_mode():
         output = model(images)
         heatmaps = output.stacks[-1].heatmap.sigmoid()
-        found = model.postprocess(output, score_threshold=LEAST_SCORE)
+        found = model.postprocess(output, score_threshold=MIN_SCORE)
     peaks = find_peaks(heatmaps, k=10)
 
     figure, axes = plt.subplots(3, SCENES, figsize=(2.6 * SCENES, 8.2), layout="constrained")
     for i, (scene, heat, drawn) in enumerate(axes.T):
         scene.imshow(images[i].permute(1, 2, 0))
         heat.imshow(heatmaps[i].amax(0), vmin=0, vmax=1, cmap="magma")
-        sure = peaks.scores[i] > LEAST_SCORE
+        sure = peaks.scores[i] > MIN_SCORE
         x, y = peaks.points[i, sure].T
         heat.plot(x, y, "o", mfc="none", mec="#00d0a0", mew=1.5, ms=13)
         drawn.imshow(found[i].draw(images[i]))

@@ -34,14 +34,14 @@ def items(split: str, indices: range | tuple[int, ...]) -> tuple[Tensor, Tensor]
 def trained(
     name: str, images: Tensor, labels: Tensor, steps: int, **config: int
 ) -> fastcv.models.ImageModel:
-    """A segmenter that has learned for so many steps of eight images."""
+    """A segmenter that has learned for so many steps of four images."""
     torch.manual_seed(0)
     model = fastcv.create_model(name, num_classes=2, output_stride=16, width=16, **config)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     scheduler = torch.optim.lr_scheduler.PolynomialLR(optimizer, steps, power=0.9)
     prepared = model.prepare(list(images))
     for step in range(steps):
-        batch = torch.arange(8 * step, 8 * step + 8) % len(images)
+        batch = torch.arange(4 * step, 4 * step + 4) % len(images)
         optimizer.zero_grad()
         losses = model.loss(model(prepared[batch]), labels[batch])
         torch.stack(list(losses.values())).sum().backward()
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--out", default="docs/images/deeplab_decoder.png")
     parser.add_argument("--steps", type=int, default=100)
     arguments = parser.parse_args()
-    images, labels = items("train", range(400))
+    images, labels = items("train", range(200))
     unseen, truth = items("val", range(40))
     columns = [("truth", truth)]
     for title, name, config in (
@@ -69,7 +69,7 @@ def main() -> None:
         ("v3+", "deeplabv3plus_resnet50", {"decoder_channels": 64}),
     ):
         model = trained(name, images, labels, arguments.steps, **config)
-        found = torch.stack([said.labels for said in model.predict(list(unseen))])
+        found = torch.stack([result.labels for result in model.predict(list(unseen))])
         columns.append((f"{title}: IoU {100 * iou(found, truth):.0f} %", found))
     figure, axes = plt.subplots(len(SHOWN), 3, figsize=(8, 8), layout="constrained")
     for row, index in zip(axes, SHOWN, strict=True):

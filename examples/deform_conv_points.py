@@ -49,12 +49,12 @@ def find_offsets(source: Tensor, target: Tensor, steps: int) -> tuple[Tensor, li
         )
         return fine.repeat(1, 9, 1, 1)
 
-    wanted = torch.nn.functional.conv2d(target, weight, padding=1)
+    edges = torch.nn.functional.conv2d(target, weight, padding=1)
     losses = []
     for step in range(steps):
         # From coarse to fine: what both images blurred say first.
         blur = 2 * max(0, round(8 * (1 - 2 * step / steps))) + 1
-        blurred = [torch.nn.functional.avg_pool2d(t, blur, 1, blur // 2) for t in (source, wanted)]
+        blurred = [torch.nn.functional.avg_pool2d(t, blur, 1, blur // 2) for t in (source, edges)]
         loss = (
             (ops.deform_conv2d(blurred[0], offsets(), weight, padding=1) - blurred[1]).abs().mean()
         )

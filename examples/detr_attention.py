@@ -2,9 +2,9 @@
 
     python examples/detr_attention.py --out docs/images/detr_attention.png
 
-Trains a small DETR on 24 scenes of drawn digits until it knows them by heart. Above: which query
-has which object before and after, and what every pair would cost. Below: where the last decoder
-layer looks for each object, and the last encoder layer from a point.
+Trains a small DETR on twelve scenes of drawn digits until it knows them by heart. Above: which
+query has which object before and after, and what every pair would cost. Below: where the last
+decoder layer looks for each object, and the last encoder layer from a point.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150, help="of training")
     arguments = parser.parse_args()
     digits = DrawnDigits("train", **SCENES)
-    scenes = [digits[i] for i in range(24)]
+    scenes = [digits[i] for i in range(12)]
     image, target = max(scenes, key=lambda scene: len(scene[1]["labels"]))
     names = [DrawnDigits.classes[label] for label in target["labels"]]
 

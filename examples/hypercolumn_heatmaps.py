@@ -31,16 +31,16 @@ FORMS = {
 
 
 def boxes_of(split: str, count: int, model: Hypercolumns) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops, labels and wanted heatmaps of so many digits."""
+    """Crops, labels and target heatmaps of so many digits."""
     data = DrawnDigits(split, size=(160, 160), digit_size=(50.0, 100.0), max_digits=2)
-    crops, labels, wanted = [], [], []
+    crops, labels, masks = [], [], []
     for image, target in data:
         crops.append(model.crop(image, target["boxes"]))
-        wanted.append(model.crop_masks(target["masks"], target["boxes"]))
+        masks.append(model.crop_masks(target["masks"], target["boxes"]))
         labels.append(target["labels"].clamp(max=1))  # a digit is a digit
         if sum(map(len, labels)) >= count:
             break
-    return torch.cat(crops)[:count], torch.cat(labels)[:count], torch.cat(wanted)[:count]
+    return torch.cat(crops)[:count], torch.cat(labels)[:count], torch.cat(masks)[:count]
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
     for column, (title, form) in enumerate(FORMS.items(), 2):
         torch.manual_seed(0)
         model = fastcv.create_model("hypercolumns_vgg16", num_classes=2, width=8, **form)
-        crops, labels, wanted = boxes_of("train", DIGITS, model)
+        crops, labels, masks = boxes_of("train", DIGITS, model)
         tests, _, truth = boxes_of("val", 24, model)
         with torch.no_grad():
             maps = model.maps(crops)
@@ -60,7 +60,7 @@ def main() -> None:
             batch = torch.randint(DIGITS, (8,))
             heatmaps = model.heatmaps({name: x[batch] for name, x in maps.items()})
             optimizer.zero_grad()
-            model.loss(heatmaps, (labels[batch], wanted[batch]))["log_loss"].backward()
+            model.loss(heatmaps, (labels[batch], masks[batch]))["log_loss"].backward()
             optimizer.step()
         with torch.no_grad():
             heatmaps = model(tests)[:, 1]

@@ -27,10 +27,12 @@ import fastcv.ops as ops
 from fastcv.explain.nms import DROPPED, KEPT, draw_box, draw_nms_step, nms_steps
 
 
-def candidates(image: np.ndarray, radii: range, least: float) -> tuple[torch.Tensor, torch.Tensor]:
+def candidates(
+    image: np.ndarray, radii: range, min_votes: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Boxes ``[N, 4]`` about circles that edges support, and how much of the circle does."""
     votes = torch.from_numpy(hough_circle(canny(image, sigma=2.5), list(radii)))
-    k, y, x = (votes >= least).nonzero().unbind(1)
+    k, y, x = (votes >= min_votes).nonzero().unbind(1)
     radius = torch.tensor(list(radii))[k]
     boxes = torch.stack((x - radius, y - radius, x + radius, y + radius), dim=1).float()
     return boxes, votes[k, y, x].float()
@@ -82,7 +84,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     image = skimage.data.coins()
-    boxes, scores = candidates(image, range(14, 38), least=0.34)
+    boxes, scores = candidates(image, range(14, 38), min_votes=0.34)
     figure = draw(image, boxes, scores, arguments.iou_threshold)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     temporary = arguments.out.with_name(arguments.out.name + ".tmp")

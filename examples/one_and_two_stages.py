@@ -73,10 +73,10 @@ def side_by_side(image: Tensor, target: dict, two: Detector, one: Detector):
 
     with torch.no_grad():
         output = one([image])
-    said = one.split(output.predictions)
+    predictions = one.split(output.predictions)
     draw_grid(axes[1, 0], image, target["boxes"], target["labels"])
     axes[1, 0].set_title(f"YOLO v1: {one.grid} x {one.grid} cells")
-    draw_boxes(axes[1, 1], image.shape[1], said.decoded()[0], said.confidence[0])
+    draw_boxes(axes[1, 1], image.shape[1], predictions.decoded()[0], predictions.confidence[0])
     axes[1, 1].set_title("the only stage: each cell names\nits boxes and a class")
     draw_found(axes[1, 2], one.postprocess(output, score_threshold=0.25)[0])
     axes[1, 2].set_title("after NMS")

@@ -113,7 +113,7 @@ def main() -> None:
     image, target = max(scenes, key=lambda scene: len(scene[1]["labels"]))
     with torch.no_grad():
         output = model([image])
-    said = model.split(output.predictions)
+    predictions = model.split(output.predictions)
     (found,) = model.postprocess(output, score_threshold=0.25)
 
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.9), layout="constrained")
@@ -122,8 +122,8 @@ def main() -> None:
         axis.set(xlim=(0, image.shape[2]), ylim=(image.shape[1], 0))
         axis.set_axis_off()
     draw_grid(axes[0], image, target["boxes"], target["labels"])
-    draw_boxes(axes[1], image.shape[1], said.decoded()[0], said.confidence[0])
-    draw_classes(axes[2], image.shape[1], said.classes[0])
+    draw_boxes(axes[1], image.shape[1], predictions.decoded()[0], predictions.confidence[0])
+    draw_classes(axes[2], image.shape[1], predictions.classes[0])
     axes[3].set_title("confidence times class,\nafter NMS")
     for (x1, y1, x2, y2), label, score in zip(
         found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset, default_collate
 
 from fastcv.data import collate
+from fastcv.data.protocols import SizedDataset
 from fastcv.learn._seed import derive, seed_all
 
 Key = tuple[int, int]
@@ -60,7 +61,7 @@ class Order(Sampler[list[Key]]):
 class SeededItems(Dataset[Any]):
     """A dataset whose random augmentation depends on the epoch and the item, not on the worker."""
 
-    def __init__(self, data: Dataset[Any], seed: int) -> None:
+    def __init__(self, data: SizedDataset, seed: int) -> None:
         self.data, self.seed = data, seed
 
     def __getitem__(self, key: Key) -> Any:
@@ -87,7 +88,7 @@ def _leave_interrupts_to_the_main_process(worker: int) -> None:
 
 
 def make_loader(
-    data: Dataset[Any],
+    data: SizedDataset,
     order: Order,
     *,
     workers: int,

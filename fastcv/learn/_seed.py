@@ -25,5 +25,5 @@ def seed_all(*key: int) -> None:
     # Not torch.manual_seed: before CUDA is started, each call of it is kept for later, with a
     # stack trace (0.5 ms and some memory a call).
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch's has no types
         torch.cuda.manual_seed(seed)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
+from fastcv.data.protocols import SizedDataset
 from fastcv.learn._batches import Order, make_loader
 from fastcv.learn._ema import EMA
 from fastcv.learn._fabric import launch
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def fit(
     model: nn.Module,
-    train_data: Dataset[Any],
+    train_data: SizedDataset,
     *,
     epochs: int,
     batch_size: int,
@@ -145,7 +145,7 @@ def fit(
         if needs is not None and evaluate is None:
             raise ValueError(f"{name} needs evaluate, which says what to measure")
     order = Order(
-        len(train_data),  # type: ignore[arg-type]  # torch's Dataset declares no __len__
+        len(train_data),
         batch_size=batch_size,
         parts=accumulate,
         seed=seed,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from fastcv.data.protocols import SizedDataset
+from fastcv.models import Model
+
 
 def predict_scores(
-    model: nn.Module, dataset: Dataset[Any], *, batch_size: int = 64, progress: bool = False
+    model: Model, dataset: SizedDataset, *, batch_size: int = 64, progress: bool = False
 ) -> Tensor:
     """A classifier's probabilities ``[N, C]`` for a dataset's images, in its order, on the CPU.
 
@@ -22,12 +23,12 @@ def predict_scores(
         progress: show a bar.
     """
     rows = []
-    size = len(dataset)  # type: ignore[arg-type]
+    size = len(dataset)
     for start in tqdm(
         range(0, size, batch_size), "pseudo-labels", unit=" batches", disable=not progress
     ):
         images = [dataset[i][0] for i in range(start, min(start + batch_size, size))]
-        found = model.predict(images, batch_size=batch_size)  # type: ignore[operator]
+        found = model.predict(images, batch_size=batch_size)
         rows.append(torch.stack([f.scores for f in found]).float().cpu())
     return torch.cat(rows)
 
@@ -91,8 +92,8 @@ class PseudoLabelled(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(
         self,
-        labelled: Dataset[Any],
-        unlabelled: Dataset[Any],
+        labelled: SizedDataset,
+        unlabelled: SizedDataset,
         scores: Tensor,
         chosen: Tensor,
         *,
@@ -103,7 +104,7 @@ class PseudoLabelled(Dataset[tuple[Tensor, Tensor]]):
         self.one_hot = torch.eye(classes)
         self.targets = scores if soft else self.one_hot[scores.argmax(dim=1)]
         self.chosen = chosen.tolist()
-        self.of_labelled: int = len(labelled)  # type: ignore[arg-type]
+        self.of_labelled = len(labelled)
 
     def __len__(self) -> int:
         return self.of_labelled + len(self.chosen)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from fastcv.data.protocols import SizedDataset
 from fastcv.learn._seed import derive
 from fastcv.learn._state import write_weights
 from fastcv.learn.fit import fit
@@ -24,8 +24,8 @@ Make = Callable[[int], tuple[ImageModel, dict[str, Any]]]
 
 def self_train(
     make: Make,
-    labelled: Dataset[Any],
-    unlabelled: Dataset[Any],
+    labelled: SizedDataset,
+    unlabelled: SizedDataset,
     *,
     rounds: int,
     threshold: float = 0.3,
@@ -81,7 +81,7 @@ def self_train(
     histories = []
     for number in range(rounds + 1):
         folder = Path(out, f"round-{number}")
-        data = labelled
+        data: SizedDataset = labelled
         if model is not None:
             scores = _answers(model, unlabelled, folder, batch_size, progress)
             chosen = confident_and_balanced(scores, threshold=threshold, per_class=per_class)
@@ -99,7 +99,7 @@ def self_train(
 
 
 def _answers(
-    teacher: ImageModel, unlabelled: Dataset[Any], folder: Path, batch_size: int, progress: bool
+    teacher: ImageModel, unlabelled: SizedDataset, folder: Path, batch_size: int, progress: bool
 ) -> Tensor:
     """The teacher's answers, asked once: a run that goes on must go on with the same ones."""
     path = folder / "pseudo_labels.safetensors"
@@ -107,9 +107,9 @@ def _answers(
         scores = predict_scores(teacher, unlabelled, batch_size=batch_size, progress=progress)
         write_weights(path, {"scores": scores})
     scores = load_file(path)["scores"]
-    if len(scores) != len(unlabelled):  # type: ignore[arg-type]
+    if len(scores) != len(unlabelled):
         raise ValueError(
             f"{path} has answers for {len(scores)} images, and unlabelled has "
-            f"{len(unlabelled)}: choose another out"  # type: ignore[arg-type]
+            f"{len(unlabelled)}: choose another out"
         )
     return scores
