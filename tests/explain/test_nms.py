@@ -24,7 +24,7 @@ def load():
 
 def test_steps_account_for_every_box():
     demo = load()
-    boxes, scores = demo.candidates(skimage.data.coins(), range(18, 30, 4), least=0.4)
+    boxes, scores = demo.candidates(skimage.data.coins(), range(18, 30, 4), min_votes=0.4)
     taken = nms_steps(boxes, scores, 0.2)
     assert [box for box, _ in taken] == nms(boxes, scores, 0.2).tolist()
     assert sorted(i for box, gone in taken for i in [box, *gone]) == list(range(len(boxes)))
