@@ -200,5 +200,6 @@ sys.setprofile(lambda frame, event, argument: called.add(frame.f_code))
 runpy.run_path(sys.argv[0], run_name="__main__")
 sys.setprofile(None)
 names = {code.co_filename for code in called if code.co_flags & 1}
-open(out, "w").write("\\n".join(name for name in names if name.startswith(root)))
+ours = [name for name in names if name.startswith(root) and "site-packages" not in name]
+open(out, "w").write("\\n".join(ours))
 """
