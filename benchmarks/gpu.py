@@ -47,9 +47,16 @@ Part = dict[str, Any]
 
 
 def start(*command: str, log: Path | None = None, **env: str) -> subprocess.Popen[bytes]:
+    """A process that SIGINT reaches, also where this one runs in the background and ignores it."""
     print("$", " ".join(command), *(() if log is None else (">", log)), flush=True)
     with nullcontext() if log is None else log.open("wb") as out:
-        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env}, stdout=out)
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **env},
+            stdout=out,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
 
 def run(*command: str, log: Path | None = None, **env: str) -> int:
