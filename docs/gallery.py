@@ -30,14 +30,17 @@ ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 
 # What each program writes to its `--out`: a picture, or those of a folder.
+# The slowest come first: at the end one core would wait for them.
 PROGRAMS: dict[str, str | tuple[str, ...]] = {
+    "examples/fcn_strides.py": "fcn_strides.png",
+    "examples/hypercolumn_heatmaps.py": "hypercolumns.png",
+    "examples/deeplab_decoder.py": "deeplab_decoder.png",
     "examples/nms_steps.py": "nms_steps.png",
     "examples/drawn_digits.py": "drawn_digits.png",
     "examples/dense_crf.py": "dense_crf.png",
     "examples/checkerboard.py": "checkerboard.png",
     "examples/atrous_rates.py": "atrous_rates.png",
     "examples/aspp_fields.py": "aspp_fields.png",
-    "examples/deeplab_decoder.py": "deeplab_decoder.png",
     "examples/feature_maps.py alexnet": "alexnet.png",
     "examples/feature_maps.py vgg16": "vgg.png",
     "examples/feature_maps.py googlenet": "googlenet.png",
@@ -64,16 +67,20 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/roi_pooling.py": "roi_pooling.png",
     "examples/rcnn_crops.py": "rcnn_crops.png",
     "examples/hog_faces.py": "hog_faces.png",
-    "examples/fcn_strides.py": "fcn_strides.png",
     "examples/unet_bridges.py": "unet.png",
-    "examples/hypercolumn_heatmaps.py": "hypercolumns.png",
     "examples/corner_pooling.py": "corner_pooling.png",
     "examples/keypoint_triplets.py": "keypoint_triplets.png",
     "examples/centernet_peaks.py": "centernet_peaks.png",
     "-m fastcv demo": ("digits.png",),
 }
 # What programs import: imported once, by the process from which theirs are forked.
-SHARED = ("matplotlib.pyplot", "skimage.data", "sklearn.datasets", "fastcv.models._registry")
+SHARED = (
+    "matplotlib.pyplot",
+    "skimage.data",
+    "sklearn.datasets",
+    "torch._dynamo",  # by the first optimizer
+    "fastcv.models._registry",
+)
 
 
 def main() -> int:

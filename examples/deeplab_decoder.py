@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--out", default="docs/images/deeplab_decoder.png")
     parser.add_argument("--steps", type=int, default=100)
     arguments = parser.parse_args()
-    images, labels = items("train", range(200))
+    images, labels = items("train", range(400))
     unseen, truth = items("val", range(40))
     columns = [("truth", truth)]
     for title, name, config in (

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 import fastcv
 from fastcv.models.segmentation.unet import Up
 
-STEPS = 150
+STEPS = 80
 CROP = 96
 """Pixels."""
 

@@ -171,8 +171,7 @@ def _key(name: str) -> str:
 @functools.cache
 def _import_models() -> None:
     """Imports every module under fastcv.models once, so that all have registered."""
-    package = fastcv.models
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    for module in pkgutil.walk_packages(fastcv.models.__path__, "fastcv.models."):
         importlib.import_module(module.name)
 
 

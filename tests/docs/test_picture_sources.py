@@ -184,7 +184,8 @@ def test_what_a_program_runs_is_known(sources, tmp_path):
     ran = {Path(name) for name in files.read_text().splitlines()}
     known = sources(ROOT).of(program)
     assert len(ran) > 5
-    assert {path for path in ran if path.name != "__init__.py"} <= known
+    finds_names = {path for path in ran if path.name in ("__init__.py", "_old_names.py")}
+    assert ran - finds_names <= known
 
 
 # Runs a program, and notes the files of functions that were called (flag 1: neither modules nor
