@@ -224,8 +224,8 @@ def keep(target: Path, about: dict[str, Any], name: str, part: Part) -> None:
     temporary.replace(target)
 
 
-def main(wanted: list[str]) -> int:
-    unknown = set(wanted) - set(PARTS)
+def main(parts: list[str]) -> int:
+    unknown = set(parts) - set(PARTS)
     if unknown:
         sys.exit(
             f"fastcv: PART must be one of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}."
@@ -239,7 +239,7 @@ def main(wanted: list[str]) -> int:
     target = results_file(about["gpu"])
     BUILD.mkdir(exist_ok=True)
     failed = []
-    for name in wanted or PARTS:
+    for name in parts or PARTS:
         began = time.monotonic()
         part = PARTS[name]()
         keep(target, about, name, {**part, "seconds": round(time.monotonic() - began, 1)})

@@ -69,15 +69,15 @@ def costs(model: DETR, image: Tensor, target: dict) -> tuple[Tensor, Tensor, Ten
     model.eval()
     with torch.no_grad():
         output = model([image])
-    wanted = target["boxes"] / image.shape[1]  # the scenes are squares
+    targets = target["boxes"] / image.shape[1]  # the scenes are squares
     found = box_convert(output.boxes[0], "cxcywh", "xyxy")
     loss = model.set_loss
     cost = (
-        loss.l1_weight * torch.cdist(output.boxes[0], box_convert(wanted, "xyxy", "cxcywh"), p=1)
-        - loss.giou_weight * generalized_box_iou(found, wanted)
+        loss.l1_weight * torch.cdist(output.boxes[0], box_convert(targets, "xyxy", "cxcywh"), p=1)
+        - loss.giou_weight * generalized_box_iou(found, targets)
         - loss.class_weight * output.logits[0].softmax(-1)[:, target["labels"]]
     )
-    objects = [(target["labels"], box_convert(wanted, "xyxy", "cxcywh"))]
+    objects = [(target["labels"], box_convert(targets, "xyxy", "cxcywh"))]
     ((queries, columns),) = loss.match(output.logits, output.boxes, objects)
     model.train()
     return cost, queries, columns

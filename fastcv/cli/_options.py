@@ -51,6 +51,7 @@ def options_for(model: Model, given: dict[str, Any]) -> dict[str, Any]:
     """
     takes = model.predict_options()
     check_options(model, given)
+    allow_large_pictures(given)
     defaults = {
         name: value for task in _tasks.TASKS for name, value in task.predict_defaults.items()
     }
@@ -69,18 +70,17 @@ def check_options(model: Model, given: dict[str, Any]) -> None:
     known = {option.name: option for task in _tasks.TASKS for option in task.predict_options}
     for name in given:
         if name not in takes:
-            option = known[name]
-            missing = option.missing or f"has no {name}"
-            who = (
-                model.model_name
-                if option.missing
-                else f"predict of {model.model_name or 'the model'}"
-            )
-            raise UserError(f"{option.flag}: {who} {missing}")
+            flag, missing = known[name].flag, known[name].missing
+            if missing:
+                raise UserError(f"{flag}: {model.model_name} {missing}")
+            raise UserError(f"{flag}: predict of {model.model_name or 'the model'} has no {name}")
+
+
+def allow_large_pictures(given: dict[str, Any]) -> None:
+    """Pillow's limit is lifted for this process where tiles were asked for: pictures are large."""
     if "tile" in given:
         from PIL import Image
 
-        # Pillow's limit is lifted for this process where tiles were asked for: pictures are large.
         Image.MAX_IMAGE_PIXELS = None
 
 

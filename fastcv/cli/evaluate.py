@@ -12,6 +12,7 @@ from fastcv.cli._model import add_device_argument, add_model_arguments, find_dev
 from fastcv.cli._options import (
     add_option,
     add_task_options,
+    allow_large_pictures,
     check_options,
     given,
     in_words,
@@ -74,6 +75,7 @@ def _evaluate_model(args: argparse.Namespace, flag: str) -> dict[str, Any]:
     task = task_that_takes(flag, model)
     options = given(args, task.evaluate_options)
     check_options(model, options)
+    allow_large_pictures(options)
     (data,) = (data for data in task.data if data.option.flag == flag)
     values = getattr(args, data.option.name)
     pictures = data.open(model.classes, *([values] if isinstance(values, str) else values))

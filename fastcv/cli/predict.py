@@ -102,7 +102,7 @@ def plan_files(
 
     Args:
         files: the pictures.
-        option: the argument's name, for what is said of it.
+        option: the argument's name, for error sentences.
         out: its value: a file or a folder.
         suffix: of what is written; by default the picture's own.
     """

@@ -5,6 +5,7 @@ Nothing here loads torch: the command line reads the entries before it knows wha
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,8 +142,6 @@ def _named(name: str) -> type:
 
 def positive(text: str) -> int:
     """argparse's type of a whole number above 0."""
-    import argparse
-
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
     return int(text)
@@ -150,8 +149,6 @@ def positive(text: str) -> int:
 
 def numbers(text: str) -> list[float]:
     """argparse's type of numbers with commas between them."""
-    import argparse
-
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:

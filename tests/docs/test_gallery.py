@@ -45,11 +45,11 @@ def test_failing_programs_are_named_after_all_are_tried(gallery, images, capfd):
     hashes = dict(zip(gallery.PROGRAMS, ("1", "2", "3", "4"), strict=True))
     assert gallery.changed(hashes, images) == [bad, idle, good, pair]
     assert sorted(gallery.draw([bad, idle, good, pair], hashes, images)) == [bad, idle]
-    said = capfd.readouterr()
-    assert f"{bad}: exit status 1" in said.out
-    assert f"{idle}: did not write idle.png" in said.out
-    assert f"{good}: drawn" in said.out
-    assert "ValueError: no such colour" in said.err
+    output = capfd.readouterr()
+    assert f"{bad}: exit status 1" in output.out
+    assert f"{idle}: did not write idle.png" in output.out
+    assert f"{good}: drawn" in output.out
+    assert "ValueError: no such colour" in output.err
     assert (images / "good.png").read_text() == "drawn"
     assert json.loads((images / "drawn.json").read_text()) == {
         "good.png": "3",
