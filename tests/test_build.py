@@ -127,7 +127,7 @@ def test_the_demo_needs_no_cuda_where_there_is_no_gpu(tmp_path, smi, has_gpu):
     program.write_text(f"#!/bin/sh\necho '{smi}'\n")
     program.chmod(0o755)
     planned = subprocess.run(
-        ["make", "-n", "demo"],
+        ["make", "-n", "--no-print-directory", "demo"],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         cwd=ROOT,
         capture_output=True,
