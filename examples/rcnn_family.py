@@ -74,12 +74,14 @@ def main() -> None:
     rows.append(("Faster R-CNN", "300 of its own", 0.0, seconds(lambda: faster([image]))))
 
     slowest = rows[1][2] + rows[1][3]
-    print("| detector | proposals | search, s | network, s | together, s | against R-CNN |")
+    print(
+        "| detector | proposals | search, s | network, s | together, s | times as fast as R-CNN |"
+    )
     print("|---|---|---|---|---|---|")
     for name, number, first, then in rows:
         both = first + then
         print(
-            f"| {name} | {number} | {first:.2f} | {then:.1f} | {both:.1f} | x{slowest / both:.1f} |"
+            f"| {name} | {number} | {first:.2f} | {then:.1f} | {both:.1f} | {slowest / both:.1f} |"
         )
 
 

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fastcv import ops
-from fastcv.nn import deform_conv as nn
+from fastcv.nn.layers import deform_conv as nn
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 

@@ -9,7 +9,7 @@ from sklearn.svm import LinearSVC
 
 from fastcv.models import create_model, load_model, save_model
 from fastcv.ops import box_iou
-from fastcv.recipes import hog_faces
+from fastcv.recipes.detection import hog_faces
 
 FACE = torch.tensor([[165.0, 50, 285, 170]])  # the astronaut's, drawn by hand
 

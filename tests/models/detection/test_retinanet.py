@@ -11,7 +11,7 @@ from fastcv.metrics import evaluate_detector
 from fastcv.models import create_model
 from fastcv.models.detection._dense_detector import DenseOutput
 from fastcv.nn.detection.transform import ImageBatch
-from fastcv.recipes import digits_retinanet
+from fastcv.recipes.detection import digits_retinanet
 
 TINY = {"num_classes": 3, "width": 8, "fpn_channels": 16, "min_size": 64, "max_size": 96}
 

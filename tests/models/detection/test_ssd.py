@@ -10,7 +10,7 @@ from fastcv.metrics import evaluate_detector
 from fastcv.models import create_model
 from fastcv.models.detection._dense_detector import DenseOutput
 from fastcv.nn.detection.transform import ImageBatch
-from fastcv.recipes import digits_ssd
+from fastcv.recipes.detection import digits_ssd
 
 
 def tiny(**options):
