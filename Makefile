@@ -17,7 +17,8 @@ venv := $(if $(filter 2.14.1,$(TORCH)),.venv,.venv-$(TORCH))
 python := $(venv)/bin/python
 installed := $(venv)/.installed-$(TORCH)
 # pytest's workers: one for each core, four at most, for each imports all peers.
-in_parallel := -n auto --maxprocesses 4 --dist loadfile
+# The slowest tests are named: they are the first to look at when the suite takes too long.
+in_parallel := -n auto --maxprocesses 4 --dist loadfile --durations=25 --durations-min=5
 gpu = $(shell nvidia-smi -L 2> /dev/null | grep '^GPU')
 
 .PHONY: venv test test-cpu-torch demo bench lint format docs asan kernels gpu build build-for-cpu clean
