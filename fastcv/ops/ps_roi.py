@@ -119,9 +119,7 @@ class PSRoIAlign(RoIModule):
         self.sampling_ratio = sampling_ratio
 
     def forward(self, input: Tensor, rois: Tensor | list[Tensor]) -> Tensor:
-        return ps_roi_align(
-            input, rois, self.output_size, self.spatial_scale, self.sampling_ratio
-        )
+        return ps_roi_align(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio)
 
 
 class PSRoIPool(RoIModule):
