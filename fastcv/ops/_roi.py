@@ -23,7 +23,7 @@ def as_rois(op: str, boxes: Tensor | list[Tensor], sides: int) -> Tensor:
                 f"{op}: rois must have shape [K, {1 + sides}], got {list(boxes.shape)}"
             )
         return boxes
-    if not torch.jit.is_scripting():
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
         _check_list(op, boxes, sides)
     if len(boxes) == 0:
         raise ValueError(f"{op}: boxes must hold a tensor for each image, got an empty list")

@@ -349,7 +349,7 @@ def _to_centre(boxes: Tensor, fmt: str) -> Tensor:
     if fmt == "xywhr":
         w, h, angle = boxes[..., 2], boxes[..., 3], boxes[..., 4]
         return torch.cat((boxes[..., :2] + _turned(w / 2, h / 2, angle), boxes[..., 2:]), dim=-1)
-    corners = boxes.unflatten(-1, (4, 2))
+    corners = torch.unflatten(boxes, -1, (4, 2))
     across, down = corners[..., 1, :] - corners[..., 0, :], corners[..., 3, :] - corners[..., 0, :]
     angle = torch.atan2(-across[..., 1], across[..., 0]).rad2deg()
     centre = (corners[..., 0, :] + corners[..., 2, :]) / 2
