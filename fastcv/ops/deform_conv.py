@@ -17,9 +17,9 @@ def deform_conv2d(
     offset: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: BroadcastingList2[int] = 1,
-    padding: BroadcastingList2[int] = 0,
-    dilation: BroadcastingList2[int] = 1,
+    stride: BroadcastingList2[int] = (1, 1),
+    padding: BroadcastingList2[int] = (0, 0),
+    dilation: BroadcastingList2[int] = (1, 1),
     mask: Tensor | None = None,
 ) -> Tensor:
     """Deformable convolution, version 1 and, with a mask, version 2.
