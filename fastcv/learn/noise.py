@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv.nn.backbones.resnet import ResidualBlock
-from fastcv.nn.layers.stochastic_depth import drop_branches
+from fastcv.nn.layers.stochastic_depth import stochastic_depth as leave_out
 
 
 def add_noise(model: nn.Module, *, dropout: float = 0.5, stochastic_depth: float = 0.2) -> None:
@@ -47,4 +47,4 @@ def _drop_features(p: float, module: nn.Module, inputs: tuple[Any, ...]) -> Any:
 
 
 def _drop_block(p: float, module: nn.Module, inputs: Any, residual: Tensor) -> Tensor:
-    return drop_branches(residual, p) if module.training else residual
+    return leave_out(residual, p, "row", module.training)

@@ -20,9 +20,13 @@ from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.matching import Matcher
 from fastcv.nn.detection.prior_boxes import PriorBoxes
 from fastcv.nn.layers.aspp import ASPP
+from fastcv.nn.layers.conv_norm_activation import Conv2dNormActivation, Conv3dNormActivation
 from fastcv.nn.layers.deform_conv import DeformConv2d, DeformConv2dPack
+from fastcv.nn.layers.drop_block import DropBlock2d, DropBlock3d
 from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.nn.layers.locally_connected import LocallyConnected2d
+from fastcv.nn.layers.mlp import MLP
+from fastcv.nn.layers.permute import Permute
 from fastcv.nn.layers.separable_conv import AtrousSeparableConv2d, SeparableConv2d
 from fastcv.nn.layers.sine_position import SinePosition
 from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
@@ -38,22 +42,28 @@ from fastcv.nn.points.corner_pooling import CascadeCornerPooling, CenterPooling,
 
 __all__ = [
     "ASPP",
+    "MLP",
     "AnchorGenerator",
     "AtrousSeparableConv2d",
     "BoxCoder",
     "CascadeCornerPooling",
     "CenterPooling",
+    "Conv2dNormActivation",
+    "Conv3dNormActivation",
     "ConvTranspose2d",
     "CornerPooling",
     "DLATrunk",
     "DeformConv2d",
     "DeformConv2dPack",
+    "DropBlock2d",
+    "DropBlock3d",
     "FeaturePyramidNetwork",
     "FoundBoxes",
     "FrozenBatchNorm2d",
     "GramMatrix",
     "LocallyConnected2d",
     "Matcher",
+    "Permute",
     "PriorBoxes",
     "ResNetFPN",
     "ResNetTrunk",

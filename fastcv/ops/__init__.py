@@ -1,7 +1,11 @@
 """The ops: `import fastcv.ops as ops` in place of `torchvision.ops`, and what that lacks.
 
 One file per op family, each function a docstring and one call of ``torch.ops.fastcv.<op>``.
+torchvision keeps some layers here, too: they lie in ``fastcv.nn`` and are loaded on first use.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from fastcv import _extension
 
@@ -50,13 +54,40 @@ from fastcv.ops.selective_search import (  # noqa: E402
 from fastcv.ops.separable_conv import atrous_separable_conv2d  # noqa: E402
 from fastcv.ops.transposed_conv import conv_transpose2d  # noqa: E402
 
+if TYPE_CHECKING:
+    from fastcv.nn.backbones.fpn import FeaturePyramidNetwork
+    from fastcv.nn.layers.conv_norm_activation import Conv2dNormActivation, Conv3dNormActivation
+    from fastcv.nn.layers.deform_conv import DeformConv2d
+    from fastcv.nn.layers.drop_block import (
+        DropBlock2d,
+        DropBlock3d,
+        drop_block2d,
+        drop_block3d,
+    )
+    from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
+    from fastcv.nn.layers.mlp import MLP
+    from fastcv.nn.layers.permute import Permute
+    from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
+    from fastcv.nn.layers.stochastic_depth import StochasticDepth, stochastic_depth
+
 __all__ = [
+    "MLP",
+    "Conv2dNormActivation",
+    "Conv3dNormActivation",
+    "DeformConv2d",
+    "DropBlock2d",
+    "DropBlock3d",
+    "FeaturePyramidNetwork",
+    "FrozenBatchNorm2d",
     "MultiScaleRoIAlign",
     "PSRoIAlign",
     "PSRoIPool",
+    "Permute",
     "RegionTree",
     "RoIAlign",
     "RoIPool",
+    "SqueezeExcitation",
+    "StochasticDepth",
     "atrous_separable_conv2d",
     "batched_nms",
     "batched_nms_rotated",
@@ -74,6 +105,8 @@ __all__ = [
     "dense_crf",
     "distance_box_iou",
     "distance_box_iou_loss",
+    "drop_block2d",
+    "drop_block3d",
     "felzenszwalb",
     "generalized_box_iou",
     "generalized_box_iou_loss",
@@ -94,5 +127,46 @@ __all__ = [
     "sigmoid_focal_loss",
     "soft_nms",
     "softmax_focal_loss",
+    "stochastic_depth",
     "unary_from_labels",
 ]
+
+# Not imported above: fastcv.nn imports the ops.
+_HOME_OF = {
+    "Conv2dNormActivation": "fastcv.nn.layers.conv_norm_activation",
+    "Conv3dNormActivation": "fastcv.nn.layers.conv_norm_activation",
+    "DeformConv2d": "fastcv.nn.layers.deform_conv",
+    "DropBlock2d": "fastcv.nn.layers.drop_block",
+    "DropBlock3d": "fastcv.nn.layers.drop_block",
+    "FeaturePyramidNetwork": "fastcv.nn.backbones.fpn",
+    "FrozenBatchNorm2d": "fastcv.nn.layers.frozen_batch_norm",
+    "MLP": "fastcv.nn.layers.mlp",
+    "Permute": "fastcv.nn.layers.permute",
+    "SqueezeExcitation": "fastcv.nn.layers.squeeze_excitation",
+    "StochasticDepth": "fastcv.nn.layers.stochastic_depth",
+    "drop_block2d": "fastcv.nn.layers.drop_block",
+    "drop_block3d": "fastcv.nn.layers.drop_block",
+    "stochastic_depth": "fastcv.nn.layers.stochastic_depth",
+}
+
+# torchvision's modules, whose names come before a dot: `ops.misc.FrozenBatchNorm2d`.
+_MODULES = {
+    "feature_pyramid_network": "fastcv.nn.backbones.fpn",
+    "misc": "fastcv.nn",
+    "poolers": "fastcv.ops.multiscale_roi_align",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    elif name in _HOME_OF:
+        value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    else:
+        raise AttributeError(f"module 'fastcv.ops' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,27 +8,42 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastcv.ops._script import BroadcastingList2
 
-def as_rois(op: str, boxes: Tensor | Sequence[Tensor], sides: int) -> Tensor:
+
+class WrongBoxes(ValueError, RuntimeError, AssertionError):
+    """Boxes of a shape that no RoI op takes; torchvision raises an AssertionError for them."""
+
+
+def as_rois(op: str, boxes: Tensor | list[Tensor], sides: int) -> Tensor:
     """``boxes`` as ``[K, 1 + sides]``, the image first, from that or from a tensor each."""
     if isinstance(boxes, Tensor):
+        if boxes.dim() != 2 or boxes.size(1) != 1 + sides:
+            raise WrongBoxes(
+                f"{op}: rois must have shape [K, {1 + sides}], got {list(boxes.shape)}"
+            )
         return boxes
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        _check_list(op, boxes, sides)
+    if len(boxes) == 0:
+        raise ValueError(f"{op}: boxes must hold a tensor for each image, got an empty list")
+    for i, b in enumerate(boxes):
+        if b.dim() != 2 or b.size(1) != sides:
+            raise WrongBoxes(f"{op}: boxes[{i}] must have shape [L, {sides}], got {list(b.shape)}")
+    return torch.cat(
+        [torch.cat([torch.full_like(b[:, :1], i), b], dim=1) for i, b in enumerate(boxes)]
+    )
+
+
+def _check_list(op: str, boxes: Any, sides: int) -> None:
     if not isinstance(boxes, (list, tuple)) or not all(isinstance(b, Tensor) for b in boxes):
         raise TypeError(
             f"{op}: boxes must be a tensor [K, {1 + sides}] or a list of tensors [L, {sides}], "
             f"got {type(boxes).__name__}"
         )
-    if not boxes:
-        raise ValueError(f"{op}: boxes must hold a tensor for each image, got an empty list")
-    for i, b in enumerate(boxes):
-        if b.dim() != 2 or b.shape[1] != sides:
-            raise ValueError(f"{op}: boxes[{i}] must have shape [L, {sides}], got {list(b.shape)}")
-    return torch.cat(
-        [torch.cat([b.new_full((b.shape[0], 1), i), b], dim=1) for i, b in enumerate(boxes)]
-    )
 
 
-def as_pair(op: str, output_size: int | Sequence[int]) -> tuple[int, int]:
+def as_pair(op: str, output_size: BroadcastingList2[int]) -> tuple[int, int]:
     """``(height, width)`` from that or from one number for both."""
     if isinstance(output_size, (list, tuple)):
         if len(output_size) != 2:
@@ -36,7 +51,7 @@ def as_pair(op: str, output_size: int | Sequence[int]) -> tuple[int, int]:
                 f"{op}: output_size must be an int or (height, width), got {output_size}"
             )
         return output_size[0], output_size[1]
-    return output_size, output_size  # type: ignore[return-value]  # an int: pairs are gone above
+    return output_size, output_size
 
 
 def empty_in_format_of(x: Tensor, shape: Sequence[int | torch.SymInt]) -> Tensor:
@@ -95,15 +110,8 @@ def register_linear(name: str) -> None:
 
 
 class RoIModule(torch.nn.Module):
-    """Keeps the options of a RoI op and shows them in its ``repr``."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__()
-        self.options = options
-
-    def __getattr__(self, name: str) -> Any:
-        options = self.__dict__.get("options", {})
-        return options[name] if name in options else super().__getattr__(name)
+    """A RoI op with its options, which are its attributes; they are shown in its ``repr``."""
 
     def extra_repr(self) -> str:
-        return ", ".join(f"{name}={value}" for name, value in self.options.items())
+        options = [name for name in vars(self) if name != "training" and name[0] != "_"]
+        return ", ".join(f"{name}={getattr(self, name)}" for name in options)

@@ -133,4 +133,4 @@ def _reduced(op: str, loss: Tensor, reduction: str) -> Tensor:
         return loss.sum()
     if reduction == "mean":
         return loss.mean() if loss.numel() > 0 else loss.sum()
-    raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got '{reduction}'")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.fx
 from torch import Tensor
 
 from fastcv.ops.rotated import box_iou_rotated
-
-UPRIGHT = ("xyxy", "xywh", "cxcywh")
-ROTATED = ("cxcywhr", "xywhr", "xyxyxyxy")
 
 
 def box_area(boxes: Tensor, fmt: str = "xyxy") -> Tensor:
@@ -31,7 +29,7 @@ def box_area(boxes: Tensor, fmt: str = "xyxy") -> Tensor:
         >>> fastcv.ops.box_area(torch.tensor([[1, 1, 4, 3]]))
         tensor([6])
     """
-    _check_format("box_area", fmt, UPRIGHT)
+    _check_format("box_area", fmt, rotated=False)
     _check_columns("box_area", "boxes", boxes, 4)
     boxes = _widened(boxes)
     if fmt == "xyxy":
@@ -62,17 +60,18 @@ def box_convert(boxes: Tensor, in_fmt: str, out_fmt: str) -> Tensor:
         >>> fastcv.ops.box_convert(torch.tensor([[2.0, 2.0, 6.0, 8.0]]), "xyxy", "cxcywh")
         tensor([[4., 5., 4., 6.]])
     """
-    for fmt in (in_fmt, out_fmt):
-        _check_format("box_convert", fmt, UPRIGHT + ROTATED)
-    if (in_fmt in UPRIGHT) != (out_fmt in UPRIGHT):
+    _check_format("box_convert", in_fmt, rotated=True)
+    _check_format("box_convert", out_fmt, rotated=True)
+    upright = _is_upright(in_fmt)
+    if upright != _is_upright(out_fmt):
         raise NotImplementedError(
             f"box_convert: {in_fmt} and {out_fmt} are not both upright or both rotated formats"
         )
-    columns = 4 if in_fmt in UPRIGHT else 8 if in_fmt == "xyxyxyxy" else 5
+    columns = 4 if upright else 8 if in_fmt == "xyxyxyxy" else 5
     _check_columns("box_convert", "boxes", boxes, columns)
     if in_fmt == out_fmt:
         return boxes.clone()
-    if in_fmt in UPRIGHT:
+    if upright:
         return _from_corners(_to_corners(boxes, in_fmt), out_fmt)
     return _from_centre(_to_centre(boxes, in_fmt), out_fmt)
 
@@ -81,12 +80,14 @@ def box_iou(boxes1: Tensor, boxes2: Tensor, fmt: str = "xyxy") -> Tensor:
     """Intersection over union of every pair.
 
     Args:
-        boxes1: ``[N, 4]``, or ``[N, 5]`` or ``[N, 8]`` in a rotated format; any dtype.
+        boxes1: ``[N, 4]``, or ``[N, 5]`` or ``[N, 8]`` in a rotated format; any dtype. Upright
+            boxes may come in batches, ``[..., N, 4]``.
         boxes2: ``[M, 4]`` likewise, the dtype of ``boxes1``.
         fmt: any format of ``box_convert``, for both.
 
     Returns:
-        ``[N, M]``, floating; NaN for two upright boxes without area, as in torchvision.
+        ``[N, M]``, or ``[..., N, M]`` of batches, floating and never above 1; float16 and bfloat16
+        become float32. NaN for two upright boxes without area, as in torchvision.
 
     Raises:
         ValueError: an unknown format, or a shape that does not fit it.
@@ -97,8 +98,9 @@ def box_iou(boxes1: Tensor, boxes2: Tensor, fmt: str = "xyxy") -> Tensor:
         >>> fastcv.ops.box_iou(a, torch.tensor([[0.0, 0.0, 4.0, 2.0], [2.0, 2.0, 6.0, 6.0]]))
         tensor([[0.5000, 0.1429]])
     """
-    _check_format("box_iou", fmt, UPRIGHT + ROTATED)
-    if fmt in ROTATED:
+    _check_format("box_iou", fmt, rotated=True)
+    boxes1, boxes2 = _widened(boxes1), _widened(boxes2)
+    if not _is_upright(fmt):
         return box_iou_rotated(
             box_convert(boxes1, fmt, "cxcywhr"), box_convert(boxes2, fmt, "cxcywhr")
         )
@@ -111,11 +113,11 @@ def generalized_box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """GIoU of every pair: IoU less the part of the smallest common box that neither covers.
 
     Args:
-        boxes1: ``[N, 4]`` as ``(x1, y1, x2, y2)``.
+        boxes1: ``[N, 4]`` as ``(x1, y1, x2, y2)``, or batches ``[..., N, 4]``.
         boxes2: ``[M, 4]`` likewise.
 
     Returns:
-        ``[N, M]`` in [-1, 1].
+        ``[N, M]``, or ``[..., N, M]``, in [-1, 1].
 
     Raises:
         ValueError: a shape other than above.
@@ -129,8 +131,9 @@ def generalized_box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
         tensor([[-0.5000]])
     """
     _check_pair("generalized_box_iou", boxes1, boxes2)
+    boxes1, boxes2 = _widened(boxes1), _widened(boxes2)
     inter, union = _inter_union(boxes1, boxes2)
-    width, height = _hull(boxes1[:, None], boxes2)
+    width, height = _hull(boxes1.unsqueeze(-2), boxes2.unsqueeze(-3))
     hull = width * height
     return inter / union - (hull - union) / hull
 
@@ -139,12 +142,12 @@ def distance_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tenso
     """DIoU of every pair: IoU less the squared distance of centres over that of the hull's corners.
 
     Args:
-        boxes1: ``[N, 4]`` as ``(x1, y1, x2, y2)``.
+        boxes1: ``[N, 4]`` as ``(x1, y1, x2, y2)``, or batches ``[..., N, 4]``.
         boxes2: ``[M, 4]`` likewise.
         eps: added to the squared diagonal.
 
     Returns:
-        ``[N, M]`` in [-1, 1].
+        ``[N, M]``, or ``[..., N, M]``, in [-1, 1].
 
     Raises:
         ValueError: a shape other than above.
@@ -158,20 +161,21 @@ def distance_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tenso
         tensor([[-0.5294]])
     """
     _check_pair("distance_box_iou", boxes1, boxes2)
+    boxes1, boxes2 = _widened(boxes1), _widened(boxes2)
     inter, union = _inter_union(boxes1, boxes2)
-    return inter / union - _distance(boxes1[:, None], boxes2, eps)
+    return inter / union - _distance(boxes1.unsqueeze(-2), boxes2.unsqueeze(-3), eps)
 
 
 def complete_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tensor:
     """CIoU of every pair: DIoU less a penalty for different aspect ratios.
 
     Args:
-        boxes1: ``[N, 4]`` as ``(x1, y1, x2, y2)``.
+        boxes1: ``[N, 4]`` as ``(x1, y1, x2, y2)``, or batches ``[..., N, 4]``.
         boxes2: ``[M, 4]`` likewise.
         eps: added to the denominators.
 
     Returns:
-        ``[N, M]``. The penalty's weight has no gradient, as in the paper.
+        ``[N, M]``, or ``[..., N, M]``. The penalty's weight has no gradient, as in the paper.
 
     Raises:
         ValueError: a shape other than above.
@@ -185,10 +189,11 @@ def complete_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tenso
         tensor([[1.]])
     """
     _check_pair("complete_box_iou", boxes1, boxes2)
+    boxes1, boxes2 = _widened(boxes1), _widened(boxes2)
     inter, union = _inter_union(boxes1, boxes2)
     iou = inter / union
-    penalty = _aspect_penalty(boxes1[:, None], boxes2, iou, eps)
-    return iou - _distance(boxes1[:, None], boxes2, eps) - penalty
+    penalty = _aspect_penalty(boxes1.unsqueeze(-2), boxes2.unsqueeze(-3), iou, eps)
+    return iou - _distance(boxes1.unsqueeze(-2), boxes2.unsqueeze(-3), eps) - penalty
 
 
 def clip_boxes_to_image(boxes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -275,24 +280,40 @@ def _first_and_last(flags: Tensor) -> tuple[Tensor, Tensor]:
     return numbers.argmax(dim=1), flags.shape[1] - 1 - numbers.flip(1).argmax(dim=1)
 
 
-def _check_format(op: str, fmt: str, known: tuple[str, ...]) -> None:
-    if fmt not in known:
-        raise ValueError(f"{op}: format must be one of {', '.join(known)}, got {fmt!r}")
+# Recorded by torch.fx as calls: while a graph is traced there is no shape, dtype or value to ask.
 
 
+@torch.fx.wrap
+def _is_upright(fmt: str) -> bool:
+    return fmt in ("xyxy", "xywh", "cxcywh")
+
+
+@torch.fx.wrap
+def _check_format(op: str, fmt: str, rotated: bool) -> None:
+    known = "xyxy, xywh, cxcywh"
+    if rotated:
+        known += ", cxcywhr, xywhr, xyxyxyxy"
+    if fmt not in known.split(", "):
+        raise ValueError(f"{op}: format must be one of {known}, got '{fmt}'")
+
+
+@torch.fx.wrap
 def _check_columns(op: str, name: str, boxes: Tensor, columns: int) -> None:
     if boxes.dim() == 0 or boxes.shape[-1] != columns:
         raise ValueError(f"{op}: {name} must have shape [..., {columns}], got {list(boxes.shape)}")
 
 
+@torch.fx.wrap
 def _check_pair(op: str, boxes1: Tensor, boxes2: Tensor) -> None:
-    for name, boxes, rows in (("boxes1", boxes1, "N"), ("boxes2", boxes2, "M")):
-        if boxes.dim() != 2 or boxes.shape[1] != 4:
-            raise ValueError(f"{op}: {name} must have shape [{rows}, 4], got {list(boxes.shape)}")
+    if boxes1.dim() < 2 or boxes1.shape[-1] != 4:
+        raise ValueError(f"{op}: boxes1 must have shape [N, 4], got {list(boxes1.shape)}")
+    if boxes2.dim() < 2 or boxes2.shape[-1] != 4:
+        raise ValueError(f"{op}: boxes2 must have shape [M, 4], got {list(boxes2.shape)}")
 
 
+@torch.fx.wrap
 def _widened(t: Tensor) -> Tensor:
-    """What products of two coordinates are safe in."""
+    """What differences and products of coordinates are safe in."""
     if t.is_floating_point():
         return t if t.dtype in (torch.float32, torch.float64) else t.float()
     return t if t.dtype in (torch.int32, torch.int64) else t.int()
@@ -328,55 +349,65 @@ def _to_centre(boxes: Tensor, fmt: str) -> Tensor:
     if fmt == "xywhr":
         w, h, angle = boxes[..., 2], boxes[..., 3], boxes[..., 4]
         return torch.cat((boxes[..., :2] + _turned(w / 2, h / 2, angle), boxes[..., 2:]), dim=-1)
-    corners = boxes.reshape(*boxes.shape[:-1], 4, 2)
+    corners = torch.unflatten(boxes, -1, (4, 2))
     across, down = corners[..., 1, :] - corners[..., 0, :], corners[..., 3, :] - corners[..., 0, :]
     angle = torch.atan2(-across[..., 1], across[..., 0]).rad2deg()
     centre = (corners[..., 0, :] + corners[..., 2, :]) / 2
-    size = torch.stack((across.norm(dim=-1), down.norm(dim=-1), angle), dim=-1)
+    size = torch.stack((across.norm(2, dim=-1), down.norm(2, dim=-1), angle), dim=-1)
     return torch.cat((centre, size), dim=-1)
 
 
 def _from_centre(boxes: Tensor, fmt: str) -> Tensor:
     if fmt == "cxcywhr":
         return boxes
-    centre, (w, h, angle) = boxes[..., :2], boxes[..., 2:].unbind(-1)
+    centre, w, h, angle = boxes[..., :2], boxes[..., 2], boxes[..., 3], boxes[..., 4]
     if fmt == "xywhr":
         return torch.cat((centre + _turned(-w / 2, -h / 2, angle), boxes[..., 2:]), dim=-1)
-    signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
-    corners = [centre + _turned(sx * w / 2, sy * h / 2, angle) for sx, sy in signs]
+    top_left, top_right = _turned(-w / 2, -h / 2, angle), _turned(w / 2, -h / 2, angle)
+    corners = (centre + top_left, centre + top_right, centre - top_left, centre - top_right)
     return torch.cat(corners, dim=-1)
 
 
 def _inter_union(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
-    """``[N, M]`` intersections and unions. Column by column: no [N, M, 2] in between."""
-    x1, y1, x2, y2 = boxes1[:, :, None].unbind(1)
-    u1, v1, u2, v2 = boxes2.unbind(1)
-    width = _widened(torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)
-    height = _widened(torch.minimum(y2, v2) - torch.maximum(y1, v1)).clamp(min=0)
+    """``[..., N, M]`` intersections and unions of what is widened.
+
+    Column by column: no [N, M, 2] in between.
+    """
+    x1, y1, x2, y2 = boxes1.unsqueeze(-2).unbind(-1)
+    u1, v1, u2, v2 = boxes2.unsqueeze(-3).unbind(-1)
+    width = (torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)
+    height = (torch.minimum(y2, v2) - torch.maximum(y1, v1)).clamp(min=0)
     inter = width * height
-    return inter, box_area(boxes1)[:, None] + box_area(boxes2) - inter
+    return inter, (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - inter
 
 
 def _hull(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
     """Width and height of the smallest box about both."""
     low = torch.minimum(boxes1[..., :2], boxes2[..., :2])
     high = torch.maximum(boxes1[..., 2:], boxes2[..., 2:])
-    width, height = _widened(high - low).unbind(-1)
+    width, height = (high - low).unbind(-1)
     return width, height
 
 
 def _distance(boxes1: Tensor, boxes2: Tensor, eps: float) -> Tensor:
     """The squared distance of the centres over that of the hull's corners."""
     width, height = _hull(boxes1, boxes2)
-    centre1 = _widened(boxes1[..., :2] + boxes1[..., 2:]) / 2
-    centre2 = _widened(boxes2[..., :2] + boxes2[..., 2:]) / 2
-    return (centre1 - centre2).square().sum(-1) / (width.square() + height.square() + eps)
+    centre1, centre2 = boxes1[..., :2] + boxes1[..., 2:], boxes2[..., :2] + boxes2[..., 2:]
+    between = (centre1 / 2 - centre2 / 2).square().sum(-1)
+    return between / (width.square() + height.square() + eps)
 
 
 def _aspect_penalty(boxes1: Tensor, boxes2: Tensor, iou: Tensor, eps: float) -> Tensor:
-    w1, h1 = _widened(boxes1[..., 2:] - boxes1[..., :2]).unbind(-1)
-    w2, h2 = _widened(boxes2[..., 2:] - boxes2[..., :2]).unbind(-1)
-    v = (4 / math.pi**2) * (torch.atan(w1 / h1) - torch.atan(w2 / h2)).square()
+    v = (4 / math.pi**2) * (_aspect(boxes1) - _aspect(boxes2)).square()
     with torch.no_grad():
         weight = v / (1 - iou + v + eps)
     return weight * v
+
+
+def _aspect(boxes: Tensor) -> Tensor:
+    """arctan(w / h): pi/2 where h is 0, with the slope that it has there; 0 of a point."""
+    w, h = (boxes[..., 2:] - boxes[..., :2]).unbind(-1)
+    inverted = h < 0  # atan2 would count it as the other half of the circle
+    w, h = torch.where(inverted, -w, w), torch.where(inverted, -h, h)
+    point = torch.maximum(w.abs(), h) < 1e-15  # the slope is about one over this
+    return torch.atan2(w.masked_fill(point, 0.0), h.masked_fill(point, 1.0))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.fx
 from torch import Tensor
 
+from fastcv.ops._script import BroadcastingList2
 
+
+@torch.fx.wrap
 def deform_conv2d(
     input: Tensor,
     offset: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
-    dilation: int | Sequence[int] = 1,
+    stride: BroadcastingList2[int] = (1, 1),
+    padding: BroadcastingList2[int] = (0, 0),
+    dilation: BroadcastingList2[int] = (1, 1),
     mask: Tensor | None = None,
 ) -> Tensor:
     """Deformable convolution, version 1 and, with a mask, version 2.
@@ -72,7 +75,7 @@ def deform_conv2d(
     )
 
 
-def pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
+def pair(name: str, value: BroadcastingList2[int]) -> tuple[int, int]:
     """``(height, width)`` from that or from one number for both."""
     if isinstance(value, int):
         return value, value

@@ -14,7 +14,6 @@ def sigmoid_focal_loss(
     alpha: float = 0.25,
     gamma: float = 2,
     reduction: str = "none",
-    *,
     weight: Tensor | None = None,
     normalizer: Tensor | float | None = None,
 ) -> Tensor:
@@ -56,7 +55,8 @@ def sigmoid_focal_loss(
         tensor(0.1528)
     """
     op = "sigmoid_focal_loss"
-    _check_constants(op, targets=targets, weight=weight)
+    _check_constant(op, "targets", targets)
+    _check_constant(op, "weight", weight)
     reduce = _is_reduced(op, reduction, normalizer)
     loss = torch.ops.fastcv.sigmoid_focal_loss(inputs, targets, alpha, gamma, weight, reduce)
     if reduction == "mean":
@@ -71,7 +71,6 @@ def softmax_focal_loss(
     gamma: float = 2,
     reduction: str = "none",
     ignore_index: int = -100,
-    *,
     weight: Tensor | None = None,
     normalizer: Tensor | float | None = None,
 ) -> Tensor:
@@ -112,9 +111,15 @@ def softmax_focal_loss(
         tensor(0.4818)
     """
     op = "softmax_focal_loss"
-    class_alpha = alpha if isinstance(alpha, Tensor) else None
-    factor = 1.0 if alpha is None or isinstance(alpha, Tensor) else alpha
-    _check_constants(op, targets=targets, alpha=class_alpha, weight=weight)
+    class_alpha: Tensor | None = None
+    factor = 1.0
+    if isinstance(alpha, Tensor):
+        class_alpha = alpha
+    elif alpha is not None:
+        factor = alpha
+    _check_constant(op, "targets", targets)
+    _check_constant(op, "alpha", class_alpha)
+    _check_constant(op, "weight", weight)
     reduce = _is_reduced(op, reduction, normalizer)
     loss, count = torch.ops.fastcv.softmax_focal_loss(
         inputs, targets, factor, class_alpha, gamma, weight, ignore_index, reduce
@@ -124,17 +129,16 @@ def softmax_focal_loss(
     return loss if normalizer is None else _normalized(op, loss, normalizer)
 
 
-def _check_constants(op: str, **arguments: Tensor | None) -> None:
-    for name, value in arguments.items():
-        if value is not None and value.requires_grad:
-            raise ValueError(f"{op}: {name} gets no gradient and must not require one: detach it")
+def _check_constant(op: str, name: str, value: Tensor | None) -> None:
+    if value is not None and value.requires_grad:
+        raise ValueError(f"{op}: {name} gets no gradient and must not require one: detach it")
 
 
 def _is_reduced(op: str, reduction: str, normalizer: Tensor | float | None) -> bool:
     if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+        raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got '{reduction}'")
     if normalizer is not None and reduction != "sum":
-        raise ValueError(f"{op}: normalizer is for reduction='sum', got {reduction!r}")
+        raise ValueError(f"{op}: normalizer is for reduction='sum', got '{reduction}'")
     return reduction != "none"
 
 

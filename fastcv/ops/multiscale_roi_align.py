@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.fx
 from torch import Tensor
 
 from fastcv.ops._roi import as_pair, as_rois
+from fastcv.ops._script import BroadcastingList2
+from fastcv.ops.boxes import box_area
 from fastcv.ops.roi import roi_align
 
 
@@ -40,7 +43,7 @@ class MultiScaleRoIAlign(torch.nn.Module):
     def __init__(
         self,
         featmap_names: Sequence[str],
-        output_size: int | Sequence[int],
+        output_size: BroadcastingList2[int],
         sampling_ratio: int,
         *,
         canonical_scale: int = 224,
@@ -72,47 +75,65 @@ class MultiScaleRoIAlign(torch.nn.Module):
         Raises:
             ValueError: a level is missing, or the numbers of ``boxes`` and ``image_shapes`` differ.
         """
-        missing = [name for name in self.featmap_names if name not in x]
-        if missing:
-            raise ValueError(
-                f"MultiScaleRoIAlign: x must have the levels {self.featmap_names}, got {list(x)}"
-            )
-        if len(boxes) != len(image_shapes) or not boxes:
-            raise ValueError(
-                "MultiScaleRoIAlign: boxes and image_shapes must have one entry for each image, "
-                f"got {len(boxes)} and {len(image_shapes)}"
-            )
-        levels = [x[name] for name in self.featmap_names]
-        rois = as_rois("MultiScaleRoIAlign", boxes, 4)
-        scales = [self._scale(level, image_shapes) for level in levels]
-        if len(levels) == 1:
-            return self._pool(levels[0], rois, scales[0])
-        level_of = self._levels(rois, scales)
-        members = [(level_of == i).nonzero().flatten() for i in range(len(levels))]
-        pooled = [
-            self._pool(level, rois[index], scale)
-            for level, scale, index in zip(levels, scales, members, strict=True)
-        ]
-        # Back from level by level to the order of the boxes.
-        return torch.cat(pooled).index_select(0, torch.cat(members).argsort())
-
-    def _pool(self, level: Tensor, rois: Tensor, scale: float) -> Tensor:
-        return roi_align(level, rois, self.output_size, scale, self.sampling_ratio)
-
-    @staticmethod
-    def _scale(level: Tensor, image_shapes: list[tuple[int, int]]) -> float:
-        """The power of two nearest to what the images were scaled by."""
-        height = max(shape[0] for shape in image_shapes)
-        return 2.0 ** round(math.log2(level.shape[-2] / height))
-
-    def _levels(self, rois: Tensor, scales: list[float]) -> Tensor:
-        finest, coarsest = (round(-math.log2(s)) for s in (scales[0], scales[-1]))
-        area = (rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])
-        level = self.canonical_level + (area.sqrt() / self.canonical_scale).log2() + 1e-6
-        return level.floor().clamp(finest, coarsest).long() - finest
+        return _pool_levels(
+            x,
+            boxes,
+            image_shapes,
+            self.featmap_names,
+            self.output_size,
+            self.sampling_ratio,
+            self.canonical_scale,
+            self.canonical_level,
+        )
 
     def extra_repr(self) -> str:
         return (
             f"featmap_names={self.featmap_names}, output_size={self.output_size}, "
             f"sampling_ratio={self.sampling_ratio}"
         )
+
+
+@torch.fx.wrap
+def _pool_levels(
+    x: dict[str, Tensor],
+    boxes: list[Tensor],
+    image_shapes: list[tuple[int, int]],
+    names: list[str],
+    output_size: tuple[int, int],
+    sampling_ratio: int,
+    canonical_scale: int,
+    canonical_level: int,
+) -> Tensor:
+    for name in names:
+        if name not in x:
+            raise ValueError(
+                f"MultiScaleRoIAlign: x must have the levels {names}, got {list(x.keys())}"
+            )
+    if len(boxes) != len(image_shapes) or len(boxes) == 0:
+        raise ValueError(
+            "MultiScaleRoIAlign: boxes and image_shapes must have one entry for each image, "
+            f"got {len(boxes)} and {len(image_shapes)}"
+        )
+    levels = [x[name] for name in names]
+    rois = as_rois("MultiScaleRoIAlign", boxes, 4)
+    strides = [_log2_stride(level, image_shapes) for level in levels]
+    if len(levels) == 1:
+        return roi_align(levels[0], rois, output_size, 2.0 ** -strides[0], sampling_ratio)
+    sides = box_area(rois[:, 1:]).sqrt()
+    level_of = (canonical_level + (sides / canonical_scale).log2() + 1e-6).floor()
+    level_of = level_of.clamp(strides[0], strides[-1]).long() - strides[0]
+    members = [(level_of == i).nonzero().flatten() for i in range(len(levels))]
+    pooled = [
+        roi_align(level, rois[members[i]], output_size, 2.0 ** -strides[i], sampling_ratio)
+        for i, level in enumerate(levels)
+    ]
+    # Back from level by level to the order of the boxes. Under autocast levels differ in dtype.
+    in_order = torch.cat([p.to(levels[0].dtype) for p in pooled])
+    return in_order.index_select(0, torch.cat(members).argsort())
+
+
+def _log2_stride(level: Tensor, image_shapes: list[tuple[int, int]]) -> int:
+    """Of the power of two nearest to what the images were scaled down by."""
+    height = max([shape[0] for shape in image_shapes])
+    log2 = math.log(height / level.shape[-2]) / math.log(2.0)
+    return int(round(log2))  # noqa: RUF046  # a scripted round gives a float

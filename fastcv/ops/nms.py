@@ -1,9 +1,20 @@
 """Non-maximum suppression: plain, per class, and soft."""
 
 import torch
+import torch.fx
 from torch import Tensor
 
-from fastcv.ops._fake import check_class_indices, check_scored_boxes, some_indices
+from fastcv.ops._nms import (
+    as_boxes,
+    as_group_ids,
+    check_class_indices,
+    check_scored_boxes,
+    run_in_float32_under_autocast,
+    some_indices,
+)
+
+torch.fx.wrap("as_boxes")
+torch.fx.wrap("as_group_ids")
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -14,7 +25,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     Args:
         boxes: ``[N, 4]`` as ``(x1, y1, x2, y2)``, float64, float32, float16 or bfloat16; IoU is
             computed in float32 (float64 for float64).
-        scores: ``[N]``, the boxes' dtype. NaN counts as the highest score.
+        scores: ``[N]``, the boxes' dtype, or under autocast any. NaN counts as the highest score.
         iou_threshold: a kept box suppresses those whose IoU with it is above this.
 
     Returns:
@@ -53,7 +64,7 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
     Args:
         boxes: ``[N, 4]`` as ``(x1, y1, x2, y2)``, float64, float32, float16 or bfloat16.
         scores: ``[N]``, the boxes' dtype.
-        idxs: ``[N]``, an integer dtype: the class (or image, or level) of each box; any values.
+        idxs: ``[N]``, the class (or image, or level) of each box: any numbers, integers or floats.
         iou_threshold: a kept box suppresses those of its class whose IoU with it is above this.
 
     Returns:
@@ -71,7 +82,7 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
         >>> fastcv.ops.batched_nms(boxes, scores, classes, iou_threshold=0.5)
         tensor([1, 0])
     """
-    return torch.ops.fastcv.batched_nms(boxes, scores, idxs, iou_threshold)
+    return torch.ops.fastcv.batched_nms(as_boxes(boxes), scores, as_group_ids(idxs), iou_threshold)
 
 
 @torch.library.register_fake("fastcv::batched_nms")
@@ -152,7 +163,7 @@ def batched_soft_nms(
     Args:
         boxes: ``[N, 4]`` as ``(x1, y1, x2, y2)``, float64, float32, float16 or bfloat16.
         scores: ``[N]``, the boxes' dtype; boxes with a NaN score are dropped.
-        idxs: ``[N]``, an integer dtype: the class (or image, or level) of each box; any values.
+        idxs: ``[N]``, the class (or image, or level) of each box: any numbers, integers or floats.
         method: ``"linear"`` or ``"gaussian"``, as in ``soft_nms``.
         iou_threshold: for ``"linear"``: overlaps up to here change nothing.
         sigma: for ``"gaussian"``: above 0; the larger, the milder.
@@ -175,7 +186,7 @@ def batched_soft_nms(
         (tensor([0, 2, 1]), tensor([0.9000, 0.7000, 0.4000]))
     """
     return torch.ops.fastcv.batched_soft_nms(
-        boxes, scores, idxs, method, iou_threshold, sigma, score_threshold
+        boxes, scores, as_group_ids(idxs), method, iou_threshold, sigma, score_threshold
     )
 
 
@@ -193,3 +204,6 @@ def _(
     check_class_indices("batched_soft_nms", boxes, idxs)
     keep = some_indices(boxes)
     return keep, scores.new_empty(keep.shape)
+
+
+run_in_float32_under_autocast("nms", "batched_nms", "soft_nms", "batched_soft_nms")

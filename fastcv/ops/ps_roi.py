@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from fastcv.ops._roi import RoIModule, as_pair, as_rois, register_linear
+from fastcv.ops._script import BroadcastingList2
 
 
+@torch.fx.wrap
 def ps_roi_align(
     input: Tensor,
-    boxes: Tensor | Sequence[Tensor],
-    output_size: int | Sequence[int],
+    boxes: Tensor | list[Tensor],
+    output_size: BroadcastingList2[int],
     spatial_scale: float = 1.0,
     sampling_ratio: int = -1,
 ) -> Tensor:
@@ -55,10 +55,11 @@ def ps_roi_align(
     return torch.ops.fastcv.ps_roi_align(input, rois, spatial_scale, height, width, sampling_ratio)
 
 
+@torch.fx.wrap
 def ps_roi_pool(
     input: Tensor,
-    boxes: Tensor | Sequence[Tensor],
-    output_size: int | Sequence[int],
+    boxes: Tensor | list[Tensor],
+    output_size: BroadcastingList2[int],
     spatial_scale: float = 1.0,
 ) -> Tensor:
     """Position-sensitive RoIPool: the mean of every bin, each bin from its own channels.
@@ -110,14 +111,15 @@ class PSRoIAlign(RoIModule):
     """
 
     def __init__(
-        self, output_size: int | Sequence[int], spatial_scale: float, sampling_ratio: int
+        self, output_size: BroadcastingList2[int], spatial_scale: float, sampling_ratio: int
     ) -> None:
-        super().__init__(
-            output_size=output_size, spatial_scale=spatial_scale, sampling_ratio=sampling_ratio
-        )
+        super().__init__()
+        self.output_size = output_size
+        self.spatial_scale = spatial_scale
+        self.sampling_ratio = sampling_ratio
 
-    def forward(self, input: Tensor, rois: Tensor | Sequence[Tensor]) -> Tensor:
-        return ps_roi_align(input, rois, **self.options)
+    def forward(self, input: Tensor, rois: Tensor | list[Tensor]) -> Tensor:
+        return ps_roi_align(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio)
 
 
 class PSRoIPool(RoIModule):
@@ -130,11 +132,13 @@ class PSRoIPool(RoIModule):
         torch.Size([1, 2, 3, 3])
     """
 
-    def __init__(self, output_size: int | Sequence[int], spatial_scale: float) -> None:
-        super().__init__(output_size=output_size, spatial_scale=spatial_scale)
+    def __init__(self, output_size: BroadcastingList2[int], spatial_scale: float) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.spatial_scale = spatial_scale
 
-    def forward(self, input: Tensor, rois: Tensor | Sequence[Tensor]) -> Tensor:
-        return ps_roi_pool(input, rois, **self.options)
+    def forward(self, input: Tensor, rois: Tensor | list[Tensor]) -> Tensor:
+        return ps_roi_pool(input, rois, self.output_size, self.spatial_scale)
 
 
 register_linear("ps_roi_align")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fastcv.ops._roi import RoIModule, as_pair, as_rois, empty_in_format_of, register_linear
+from fastcv.ops._script import BroadcastingList2
 
 
+@torch.fx.wrap
 def roi_align(
     input: Tensor,
-    boxes: Tensor | Sequence[Tensor],
-    output_size: int | Sequence[int],
+    boxes: Tensor | list[Tensor],
+    output_size: BroadcastingList2[int],
     spatial_scale: float = 1.0,
     sampling_ratio: int = -1,
     aligned: bool = False,
@@ -60,10 +61,11 @@ def roi_align(
     )
 
 
+@torch.fx.wrap
 def roi_pool(
     input: Tensor,
-    boxes: Tensor | Sequence[Tensor],
-    output_size: int | Sequence[int],
+    boxes: Tensor | list[Tensor],
+    output_size: BroadcastingList2[int],
     spatial_scale: float = 1.0,
 ) -> Tensor:
     """RoIPool: the maximum of every bin of every box.
@@ -101,10 +103,11 @@ def roi_pool(
     return torch.ops.fastcv.roi_pool(input, rois, spatial_scale, height, width)[0]
 
 
+@torch.fx.wrap
 def roi_align_rotated(
     input: Tensor,
-    boxes: Tensor | Sequence[Tensor],
-    output_size: int | Sequence[int],
+    boxes: Tensor | list[Tensor],
+    output_size: BroadcastingList2[int],
     spatial_scale: float = 1.0,
     sampling_ratio: int = -1,
     aligned: bool = True,
@@ -163,20 +166,21 @@ class RoIAlign(RoIModule):
 
     def __init__(
         self,
-        output_size: int | Sequence[int],
+        output_size: BroadcastingList2[int],
         spatial_scale: float,
         sampling_ratio: int,
         aligned: bool = False,
     ) -> None:
-        super().__init__(
-            output_size=output_size,
-            spatial_scale=spatial_scale,
-            sampling_ratio=sampling_ratio,
-            aligned=aligned,
-        )
+        super().__init__()
+        self.output_size = output_size
+        self.spatial_scale = spatial_scale
+        self.sampling_ratio = sampling_ratio
+        self.aligned = aligned
 
-    def forward(self, input: Tensor, rois: Tensor | Sequence[Tensor]) -> Tensor:
-        return roi_align(input, rois, **self.options)
+    def forward(self, input: Tensor, rois: Tensor | list[Tensor]) -> Tensor:
+        return roi_align(
+            input, rois, self.output_size, self.spatial_scale, self.sampling_ratio, self.aligned
+        )
 
 
 class RoIPool(RoIModule):
@@ -189,11 +193,13 @@ class RoIPool(RoIModule):
         torch.Size([1, 16, 7, 7])
     """
 
-    def __init__(self, output_size: int | Sequence[int], spatial_scale: float) -> None:
-        super().__init__(output_size=output_size, spatial_scale=spatial_scale)
+    def __init__(self, output_size: BroadcastingList2[int], spatial_scale: float) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.spatial_scale = spatial_scale
 
-    def forward(self, input: Tensor, rois: Tensor | Sequence[Tensor]) -> Tensor:
-        return roi_pool(input, rois, **self.options)
+    def forward(self, input: Tensor, rois: Tensor | list[Tensor]) -> Tensor:
+        return roi_pool(input, rois, self.output_size, self.spatial_scale)
 
 
 register_linear("roi_align")

@@ -6,9 +6,18 @@ A rotated box is ``(cx, cy, w, h, angle)``: the upright ``w x h`` box about ``(c
 """
 
 import torch
+import torch.fx
 from torch import Tensor
 
-from fastcv.ops._fake import check_class_indices, check_scored_boxes, some_indices
+from fastcv.ops._nms import (
+    as_group_ids,
+    check_class_indices,
+    check_scored_boxes,
+    run_in_float32_under_autocast,
+    some_indices,
+)
+
+torch.fx.wrap("as_group_ids")
 
 
 def box_iou_rotated(boxes1: Tensor, boxes2: Tensor) -> Tensor:
@@ -95,7 +104,7 @@ def batched_nms_rotated(
     Args:
         boxes: ``[N, 5]`` as ``(cx, cy, w, h, angle)``, as in ``nms_rotated``.
         scores: ``[N]``, the boxes' dtype.
-        idxs: ``[N]``, an integer dtype: the class (or image, or level) of each box; any values.
+        idxs: ``[N]``, the class (or image, or level) of each box: any numbers, integers or floats.
         iou_threshold: at least 0; a kept box suppresses those of its class whose IoU with it is
             above this.
 
@@ -114,7 +123,7 @@ def batched_nms_rotated(
         >>> fastcv.ops.batched_nms_rotated(boxes, scores, classes, iou_threshold=0.5)
         tensor([0, 2])
     """
-    return torch.ops.fastcv.batched_nms_rotated(boxes, scores, idxs, iou_threshold)
+    return torch.ops.fastcv.batched_nms_rotated(boxes, scores, as_group_ids(idxs), iou_threshold)
 
 
 @torch.library.register_fake("fastcv::batched_nms_rotated")
@@ -122,3 +131,6 @@ def _(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: float) -> Tens
     check_scored_boxes("batched_nms_rotated", boxes, scores, 5)
     check_class_indices("batched_nms_rotated", boxes, idxs)
     return some_indices(boxes)
+
+
+run_in_float32_under_autocast("box_iou_rotated", "nms_rotated", "batched_nms_rotated")

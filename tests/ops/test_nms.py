@@ -258,7 +258,7 @@ def test_refuses(device, boxes, scores, threshold, message):
     "idxs, message",
     [
         (torch.zeros(4, dtype=torch.int64), r"idxs must have shape \[N\] with N = 3.*got \[4\]"),
-        (torch.zeros(3), r"idxs must have an integer dtype, got Float"),
+        (torch.zeros(3).cfloat(), r"idxs must have an integer dtype, got ComplexFloat"),
     ],
 )
 def test_refuses_classes(device, idxs, message):

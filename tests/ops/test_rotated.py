@@ -328,4 +328,4 @@ def test_nms_refuses(device, boxes, scores, threshold, message):
     with pytest.raises(RuntimeError, match="batched_nms_rotated: " + message):
         batched_nms_rotated(boxes, scores, idxs, threshold)
     with pytest.raises(RuntimeError, match=r"batched_nms_rotated: idxs must have an integer dtype"):
-        batched_nms_rotated(FIVE.to(device), SCORES.to(device), SCORES.to(device), 0.5)
+        batched_nms_rotated(FIVE.to(device), SCORES.to(device), SCORES.to(device).cfloat(), 0.5)

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv.nn.init import fill
+from fastcv.nn.layers.conv_norm_activation import Conv2dNormActivation
 
 
 class ExtraLevels(nn.Module):
-    """Makes levels coarser than the pyramid's, ``(outputs, inputs) -> list``, under ``names``."""
-
-    names: tuple[str, ...]
+    """Appends levels coarser than the pyramid's: ``(outputs, inputs, names) -> outputs, names``."""
 
 
 class LastLevelMaxPool(ExtraLevels):
     """One level more: every second pixel of the coarsest, under the name ``pool``."""
 
-    names = ("pool",)
-
-    def forward(self, outputs: list[Tensor], inputs: list[Tensor]) -> list[Tensor]:
-        return [F.max_pool2d(outputs[-1], kernel_size=1, stride=2)]
+    def forward(
+        self, outputs: list[Tensor], inputs: list[Tensor], names: list[str]
+    ) -> tuple[list[Tensor], list[str]]:
+        outputs.append(F.max_pool2d(outputs[-1], kernel_size=1, stride=2))
+        names.append("pool")
+        return outputs, names
 
 
 class LastLevelP6P7(ExtraLevels):
@@ -37,8 +39,6 @@ class LastLevelP6P7(ExtraLevels):
     Source: Lin et al., "Focal Loss for Dense Object Detection" (2017), section 4, footnote 2.
     """
 
-    names = ("p6", "p7")
-
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.p6 = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1)
@@ -48,9 +48,13 @@ class LastLevelP6P7(ExtraLevels):
             nn.init.kaiming_uniform_(conv.weight, a=1)
             fill(conv.bias)
 
-    def forward(self, outputs: list[Tensor], inputs: list[Tensor]) -> list[Tensor]:
+    def forward(
+        self, outputs: list[Tensor], inputs: list[Tensor], names: list[str]
+    ) -> tuple[list[Tensor], list[str]]:
         p6 = self.p6(outputs[-1] if self.use_p5 else inputs[-1])
-        return [p6, self.p7(F.relu(p6))]
+        outputs.extend([p6, self.p7(F.relu(p6))])
+        names.extend(["p6", "p7"])
+        return outputs, names
 
 
 class FeaturePyramidNetwork(nn.Module):
@@ -59,7 +63,9 @@ class FeaturePyramidNetwork(nn.Module):
     Args:
         in_channels_list: channels of the maps that come in, finest first.
         out_channels: channels of every map that goes out.
-        extra_blocks: makes coarser levels.
+        extra_blocks: makes coarser levels, of the pyramid's maps, of those that came in and of
+            their names.
+        norm_layer: makes a norm of a number of channels, after each convolution; None: no norms.
 
     Its keys are torchvision's; those of old checkpoints (``inner_blocks.0.weight``) load as well.
 
@@ -78,23 +84,24 @@ class FeaturePyramidNetwork(nn.Module):
         self,
         in_channels_list: Sequence[int],
         out_channels: int,
-        extra_blocks: ExtraLevels | None = None,
+        extra_blocks: nn.Module | None = None,
+        norm_layer: Callable[..., nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        # Each in a Sequential of its own: the checkpoints' keys are "inner_blocks.0.0.weight".
+        block = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=None)
         self.inner_blocks = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(channels, out_channels, 1)) for channels in in_channels_list
+            block(channels, out_channels, kernel_size=1) for channels in in_channels_list
         )
         self.layer_blocks = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(out_channels, out_channels, 3, padding=1))
-            for _ in in_channels_list
+            block(out_channels, out_channels) for _ in in_channels_list
         )
         self.extra_blocks = extra_blocks
         for blocks in (self.inner_blocks, self.layer_blocks):
             for conv in blocks.modules():
                 if isinstance(conv, nn.Conv2d):
                     nn.init.kaiming_uniform_(conv.weight, a=1)
-                    fill(conv.bias)
+                    if conv.bias is not None:
+                        fill(conv.bias)
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         """The pyramid.
@@ -105,19 +112,26 @@ class FeaturePyramidNetwork(nn.Module):
         Returns:
             ``[N, out_channels, H_i, W_i]`` under the same names, then the extra levels.
         """
-        names, inputs = list(x), list(x.values())
+        names, inputs = list(x.keys()), list(x.values())
         if len(inputs) != len(self.inner_blocks):
             raise ValueError(
                 f"FeaturePyramidNetwork: x must have {len(self.inner_blocks)} levels, got {names}"
             )
-        inner = [block(level) for block, level in zip(self.inner_blocks, inputs, strict=True)]
+        # Loops that the script compiler can unroll.
+        inner: list[Tensor] = []
+        for i, block in enumerate(self.inner_blocks):
+            inner.append(block(inputs[i]))
         for i in range(len(inner) - 2, -1, -1):
             inner[i] = inner[i] + F.interpolate(inner[i + 1], size=inner[i].shape[-2:])
-        outputs = [block(level) for block, level in zip(self.layer_blocks, inner, strict=True)]
+        outputs: list[Tensor] = []
+        for i, block in enumerate(self.layer_blocks):
+            outputs.append(block(inner[i]))
         if self.extra_blocks is not None:
-            names += [*self.extra_blocks.names]
-            outputs += self.extra_blocks(outputs, inputs)
-        return dict(zip(names, outputs, strict=True))
+            outputs, names = self.extra_blocks(outputs, inputs, names)
+        pyramid: dict[str, Tensor] = {}
+        for i, name in enumerate(names):
+            pyramid[name] = outputs[i]
+        return pyramid
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         for i in range(len(self.inner_blocks)):

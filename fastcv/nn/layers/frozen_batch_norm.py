@@ -1,7 +1,5 @@
 """Batch normalisation whose statistics and affine weights are constants."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 
 class SqueezeExcitation(nn.Module):
-    """Each channel times a gate in (0, 1), which two small layers make of all channels' means.
+    """Each channel times a gate, which two small layers make of all channels' means.
 
     Args:
-        channels: C.
+        input_channels: C.
         squeeze_channels: between the two layers.
         activation: makes the activation between them.
+        scale_activation: makes that of the gates; with a sigmoid they are in (0, 1).
 
     Source: Hu et al., "Squeeze-and-Excitation Networks" (2018), section 3; the keys of its state
         are torchvision's and timm's, ``fc1`` and ``fc2``.
@@ -29,19 +30,22 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(
         self,
-        channels: int,
+        input_channels: int,
         squeeze_channels: int,
-        activation: Callable[[], nn.Module] = nn.ReLU,
+        activation: Callable[..., nn.Module] = nn.ReLU,
+        scale_activation: Callable[..., nn.Module] = nn.Sigmoid,
     ) -> None:
         super().__init__()
-        self.fc1 = nn.Conv2d(channels, squeeze_channels, 1)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(input_channels, squeeze_channels, 1)
+        self.fc2 = nn.Conv2d(squeeze_channels, input_channels, 1)
         self.activation = activation()
-        self.fc2 = nn.Conv2d(squeeze_channels, channels, 1)
+        self.scale_activation = scale_activation()
 
     def gates(self, x: Tensor) -> Tensor:
         """``[B, C, 1, 1]``, of ``[B, C, H, W]``."""
-        squeezed = x.mean(dim=(2, 3), keepdim=True)
-        return self.fc2(self.activation(self.fc1(squeezed))).sigmoid()
+        squeezed = self.fc1(self.avgpool(x))
+        return self.scale_activation(self.fc2(self.activation(squeezed)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.gates(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return input * self.gates(input)

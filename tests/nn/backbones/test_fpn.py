@@ -67,6 +67,8 @@ def test_p6_is_of_p5_or_c5(channels, source):
     for conv in (extra.p6, extra.p7):
         nn.init.zeros_(conv.weight), nn.init.zeros_(conv.bias)
         conv.weight.data[:, 0, 1, 1] = 1  # every second pixel of the first channel
-    p6, p7 = extra([p5], [c5])
+    outputs, names = extra([p5], [c5], ["0"])
+    _, p6, p7 = outputs
+    assert names == ["0", "p6", "p7"]
     assert p6.shape == (1, 2, 2, 2) and (p6 == (-3 if source == "p5" else 1)).all()
     assert p7.flatten().tolist() == ([0.0, 0.0] if source == "p5" else [1.0, 1.0])  # activated

@@ -25,7 +25,7 @@ def test_leaves_a_branch_alone_in_eval_mode(p):
     assert StochasticDepth(0.0).train()(x) is x
 
 
-@pytest.mark.parametrize("p", [-0.1, 1.0])
+@pytest.mark.parametrize("p", [-0.1, 1.1])
 def test_refuses_what_is_no_probability(p):
-    with pytest.raises(ValueError, match=r"p must be in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"p must be in \[0, 1\]"):
         StochasticDepth(p)

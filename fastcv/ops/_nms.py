@@ -1,7 +1,26 @@
-"""What the fake kernels of the NMS family share: the shape contract, without data."""
+"""What the NMS family shares: the shape contract without data, group ids, autocast."""
 
 import torch
 from torch import Tensor
+
+
+def as_group_ids(idxs: Tensor) -> Tensor:
+    """Integers that are equal where the numbers ``idxs`` are: the bits of those that are floats."""
+    if not idxs.is_floating_point():
+        return idxs
+    return (idxs.double() + 0.0).view(torch.int64)  # -0 + 0 is 0; all NaNs are one group
+
+
+def as_boxes(boxes: Tensor) -> Tensor:
+    """``boxes``; but ``torch.tensor([])``, which is nothing at all, as no boxes."""
+    return boxes.reshape(0, 4) if boxes.dim() == 1 and boxes.shape[0] == 0 else boxes
+
+
+def run_in_float32_under_autocast(*ops: str) -> None:
+    """Boxes and scores may come from parts of a model that run in different dtypes."""
+    for op in ops:
+        for device in ("cpu", "cuda"):
+            torch.library.register_autocast(f"fastcv::{op}", device, torch.float32)
 
 
 def check_scored_boxes(op: str, boxes: Tensor, scores: Tensor, columns: int) -> None:
