@@ -21,10 +21,12 @@ from fastcv._metadata import ORIENTATION, orientation_alone, without_metadata
 
 ImageInput = str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8] | Tensor
 
-SUFFIXES = tuple(
-    ".bmp .dib .gif .jfif .jpe .jpeg .jpg .mpo .j2k .jp2 .jpx .pbm .pcx .pgm .png .apng .pnm .ppm"
-    " .qoi .tga .tif .tiff .webp .avif".split()
+# fmt: off
+SUFFIXES = (
+    ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".j2k", ".jp2", ".jpx",
+    ".pbm", ".pgm", ".pnm", ".ppm", ".apng", ".png", ".pcx", ".qoi", ".tga", ".tif", ".tiff", ".avif", ".webp",
 )
+# fmt: on
 """Of a folder's pictures; drawings are written with any of them too."""
 
 LEFT_OUT = (".arw", ".cr2", ".dng", ".heic", ".heif", ".ico", ".jxl", ".nef", ".psd", ".svg")
