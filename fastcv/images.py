@@ -24,7 +24,8 @@ ImageInput = str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8] | Tens
 # fmt: off
 SUFFIXES = (
     ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".j2k", ".jp2", ".jpx",
-    ".pbm", ".pgm", ".pnm", ".ppm", ".apng", ".png", ".pcx", ".qoi", ".tga", ".tif", ".tiff", ".avif", ".webp",
+    ".pbm", ".pgm", ".pnm", ".ppm", ".apng", ".png", ".pcx", ".qoi", ".tga", ".tif",
+    ".tiff", ".avif", ".webp",
 )
 # fmt: on
 """Of a folder's pictures; drawings are written with any of them too."""
