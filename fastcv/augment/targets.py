@@ -79,7 +79,7 @@ def _move(target: dict[str, Any], matrix: Tensor, size: tuple[int, int]) -> dict
     if "keypoints" in target:
         moved["keypoints"] = _move_keypoints(target["keypoints"], matrix, size)
     # By their length, whose rows fields have, and which of these stay.
-    rows = {len(boxes): keep}
+    rows: dict[int | None, Tensor] = {len(boxes): keep}
     done = set(OF_IMAGE)
     for name, value in target.items():
         move = _mover(name, value)

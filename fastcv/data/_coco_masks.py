@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ def _polygons(segmentation: list[Any]) -> list[list[float]]:
     return [polygon for polygon in polygons if len(polygon) >= 6]
 
 
-def _numbers(values: Any) -> bool:
+def _numbers(values: Any) -> TypeGuard[list[Any]]:
     # Fast, for a file has millions of them.
     return (
         isinstance(values, list)

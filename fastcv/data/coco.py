@@ -7,7 +7,7 @@ import math
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -300,13 +300,13 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         )
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:
     """Height and width of an image's entry, where it has them."""
-    size = image.get("height"), image.get("width")
-    if not all(_is_number(side) and side >= 1 for side in size):
+    height, width = image.get("height"), image.get("width")
+    if not (_is_number(height) and _is_number(width) and min(height, width) >= 1):
         return None
-    return int(size[0]), int(size[1])
+    return int(height), int(width)

@@ -93,8 +93,7 @@ class VocDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         self.pictures.check_size(file, frame, size)
         objects = self.objects[index]
         boxes = torch.tensor([box for box, _, _ in objects], dtype=torch.float32).reshape(-1, 4)
-        height, width = image.shape[1:]
-        edge = torch.tensor([width, height] * 2, dtype=torch.float32)
+        edge = torch.tensor([frame.width, frame.height] * 2, dtype=torch.float32)
         boxes = frame.boxes(boxes).clamp(min=0).minimum(edge)
         there = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
         if not there.all():

@@ -8,14 +8,14 @@ import torch
 from PIL import Image
 
 from fastcv.cli import main
-from fastcv.models import create_model
+from fastcv.models import create_model, save_model
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    create_model("lenet5", num_classes=3).save(path)
+    save_model(path, create_model("lenet5", num_classes=3))
     return path
 
 

@@ -110,7 +110,9 @@ def own_set(root, lines, encoding="utf-8"):
 
 
 @pytest.mark.parametrize("suffix", ["png", "PNG", "JPG", "jpeg", "bmp", "jfif"])
-@pytest.mark.parametrize("said", ["a.{}", " a.{} ", "C:\\photos\\a.{}", "../x/a.{}", "a", "b.jpg", ""])
+@pytest.mark.parametrize(
+    "said", ["a.{}", " a.{} ", "C:\\photos\\a.{}", "../x/a.{}", "a", "b.jpg", ""]
+)
 def test_pictures_of_other_suffixes(root, suffix, said):
     write(root, "a", DOG)
     (root / "JPEGImages/a.jpg").unlink()
