@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
+
+from fastcv._metadata import ORIENTATION, orientation_alone, without_metadata
 
 ImageInput = str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8] | Tensor
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+# fmt: off
+SUFFIXES = (
+    ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".j2k", ".jp2", ".jpx",
+    ".pbm", ".pgm", ".pnm", ".ppm", ".apng", ".png", ".pcx", ".qoi", ".tga", ".tif",
+    ".tiff", ".avif", ".webp",
+)
+# fmt: on
+"""Of a folder's pictures; drawings are written with any of them too."""
 
+LEFT_OUT = (".arw", ".cr2", ".dng", ".heic", ".heif", ".ico", ".jxl", ".nef", ".psd", ".svg")
+"""Of files that people call pictures, and that are not looked for: a folder with some is told."""
 
-ORIENTATION = 0x0112  # the EXIF tag
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF orientation, how the stored pixels come upright."""
+
+PNG_DEPTHS: dict[str, Callable[[int], int]] = {
+    "L;2": lambda value: 85 * value,
+    "L;4": lambda value: 17 * value,
+    "RGB;16B": lambda value: value >> 8,
+}
+"""By the file's own pixels, what Pillow makes of a value in 8 bits."""
+
 BAND = 2**22  # pixels that are copied at a time
 
 T = TypeVar("T")
@@ -39,7 +69,8 @@ def read_image(image: ImageInput) -> Tensor:
 
     Returns:
         ``[3, H, W]`` uint8; of a floating-point tensor its own dtype, unscaled. Turned as its EXIF
-        orientation says; what is transparent lies on white; 16 bits are brought to 8.
+        orientation says, where that is 1 to 8; what is transparent lies on white; 16 bits are
+        brought to 8. Other metadata do not matter, broken ones neither.
 
     Raises:
         FileNotFoundError: no such file.
@@ -54,7 +85,7 @@ def read_image(image: ImageInput) -> Tensor:
         torch.Size([3, 4, 6])
     """
     if isinstance(image, (str, os.PathLike)):
-        return _from_pil(_open(Path(image), _to_rgb))
+        return read_upright(image)[0]
     if isinstance(image, Image.Image):
         return _from_pil(_to_rgb(image))
     if isinstance(image, np.ndarray):
@@ -65,6 +96,16 @@ def read_image(image: ImageInput) -> Tensor:
         "an image must be a path, PIL image, numpy array or tensor, got "
         f"{type(image).__module__}.{type(image).__qualname__}"
     )
+
+
+def read_upright(path: str | os.PathLike[str]) -> tuple[Tensor, int]:
+    """A file's picture as ``read_image`` has it, and the EXIF orientation it was turned by.
+
+    Returns:
+        ``[3, H, W]`` uint8, and 1 to 8: 1 where the file's pixels are upright.
+    """
+    image, orientation = _open(Path(path), _upright_rgb)
+    return _from_pil(image), orientation
 
 
 def read_labels(path: str | os.PathLike[str]) -> Tensor:
@@ -130,21 +171,35 @@ def _expand(path: Path) -> Sequence[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if _is_image(p))
+        files = _images(path.iterdir(), path)
         if not files:
             raise FileNotFoundError(f"the folder {path} has no images ({' '.join(SUFFIXES)})")
         return files
     if glob.has_magic(str(path)):
-        matches = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
-        files = [p for p in matches if _is_image(p)]
+        files = _images(map(Path, glob.glob(str(path), recursive=True)), path)
         if not files:
             raise FileNotFoundError(f"no image fits the pattern {path}")
         return files
     raise FileNotFoundError(f"there is no file or folder {path}")
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _images(paths: Iterable[Path], where: Path) -> list[Path]:
+    shown = sorted(path for path in paths if not path.name.startswith("."))
+    others = [path for path in shown if path.suffix.lower() in LEFT_OUT]
+    if others:
+        warnings.warn(
+            f"{where}: {len(others)} files are left out, such as {others[0].name}: pictures are "
+            f"{' '.join(SUFFIXES)}",
+            stacklevel=4,
+        )
+    return [path for path in shown if is_image(path)]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name is a picture's; a link to nowhere is one, for reading will name it."""
+    if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        return False
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _open(path: Path, convert: Callable[[Image.Image], T]) -> T:
@@ -154,8 +209,13 @@ def _open(path: Path, convert: Callable[[Image.Image], T]) -> T:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that does not matter here
-            with Image.open(path) as image:
-                return convert(image)
+            try:
+                with Image.open(path) as image:
+                    return convert(image)
+            except (FileNotFoundError, Image.DecompressionBombError):
+                raise
+            except Exception as error:
+                return _without_metadata(path, convert, error)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no image {path}") from None
     except UnidentifiedImageError as error:
@@ -170,10 +230,58 @@ def _open(path: Path, convert: Callable[[Image.Image], T]) -> T:
         raise BrokenImageError(f"{path} cannot be read as an image: {error}") from error
 
 
+def _without_metadata(path: Path, convert: Callable[[Image.Image], T], error: Exception) -> T:
+    """The picture again, where its pixels may be sound; else the first error."""
+    content = without_metadata(path)
+    if content is None:
+        raise error
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return convert(image)
+    except Exception:
+        raise error from None
+
+
+def _orientation(image: Image.Image, *, of_file: bool) -> int:
+    """1 to 8; 1 where the metadata has none of these, or cannot be read."""
+    value = None
+    # Metadata raise errors of many kinds.
+    if of_file:  # for Pillow leaves a directory at its first broken entry
+        with suppress(Exception):
+            alone = Image.Exif()
+            alone.load(orientation_alone(image.info["exif"]))
+            value = alone.get(ORIENTATION)
+    if value is None:
+        with suppress(Exception):
+            value = image.getexif().get(ORIENTATION)
+    return next((turn for turn in TURNS if value == turn), 1)
+
+
+def _upright_rgb(image: Image.Image, *, of_file: bool = True) -> tuple[Image.Image, int]:
+    _scale_transparency(image)
+    orientation = _orientation(image, of_file=of_file)
+    image.load()
+    if orientation != 1 and image.format != "TIFF":  # Pillow turns a TIFF as it loads it
+        image = image.transpose(TURNS[orientation])
+    return _rgb(image), orientation
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    # Only where something changes: both calls copy, and a picture may be large.
-    if image.getexif().get(ORIENTATION, 1) != 1:
-        image = ImageOps.exif_transpose(image)
+    return _upright_rgb(image, of_file=False)[0]
+
+
+def _scale_transparency(image: Image.Image) -> None:
+    """A PNG's transparent colour is in the file's depth: in 8 bits, as the pixels will be."""
+    tiles, transparent = getattr(image, "tile", ()), image.info.get("transparency")
+    scale = PNG_DEPTHS.get(tiles[0][3]) if image.format == "PNG" and tiles else None
+    if scale is not None and isinstance(transparent, int):
+        image.info["transparency"] = scale(transparent)
+    elif scale is not None and isinstance(transparent, tuple):
+        image.info["transparency"] = tuple(map(scale, transparent))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    # Only where something changes: these calls copy, and a picture may be large.
     if image.mode.startswith("I"):
         return _from_16_bit(image)
     if image.mode == "F":
@@ -184,7 +292,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return Image.alpha_composite(white, image).convert("RGB")
     if image.mode != "RGB":
         return image.convert("RGB")
-    image.load()
     return image
 
 
@@ -202,6 +309,9 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
     if values.min() < 0 or values.max() > 65535:
         raise ValueError("its pixels are beyond 16 bits, and their white is unknown")
     gray: npt.NDArray[np.uint8] = ((values + 128) // 257).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        gray[values == transparent] = 255
     return Image.fromarray(gray).convert("RGB")
 
 

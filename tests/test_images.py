@@ -213,3 +213,34 @@ def test_pictures_beyond_pillows_limit_say_how_to_read_them(tmp_path, monkeypatc
 def test_large_pictures_are_copied_in_bands(monkeypatch):
     monkeypatch.setattr(images, "BAND", 20)  # two rows of seven
     np.testing.assert_array_equal(to_array(Image.fromarray(PIXELS)), PIXELS)
+
+
+@pytest.mark.parametrize("suffix", images.SUFFIXES)
+def test_every_suffix_is_found_read_and_written(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    Image.new("RGB", (400, 300), "white").save(path, quality=92)
+    assert find_images(tmp_path) == [path] and images.is_image(path)
+    assert read_image(path).shape == (3, 300, 400) and read_image(path).min() > 250
+
+
+def test_links_to_nothing_are_found(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "c.png").symlink_to(tmp_path / "c.png")
+    (tmp_path / "d").symlink_to(tmp_path / "gone")
+    (tmp_path / "e.png").mkdir()
+    (tmp_path / "f.png").symlink_to(tmp_path / "a.png")
+    for form in (tmp_path, tmp_path / "*"):
+        assert [path.name for path in find_images(form)] == ["a.png", "b.png", "c.png", "f.png"]
+    with pytest.raises(FileNotFoundError, match="there is no image .*b.png"):
+        read_image(tmp_path / "b.png")
+    with pytest.raises(BrokenImageError, match="c.png cannot be read"):
+        read_image(tmp_path / "c.png")
+
+
+def test_pictures_that_are_left_out_are_told(tmp_path):
+    for name in ("a.png", "b.HEIC", "c.heic", "notes.txt", ".d.heic"):
+        (tmp_path / name).touch()
+    for form in (tmp_path, tmp_path / "*"):
+        with pytest.warns(UserWarning, match=r"2 files are left out, such as b.HEIC"):
+            assert [path.name for path in find_images(form)] == ["a.png"]

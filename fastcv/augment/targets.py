@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +15,11 @@ from fastcv.ops import masks_to_boxes
 Targets = Any
 """Of a batch: None, labels ``[B]``, probabilities ``[B, C]``, or a list of target dicts."""
 
-OF_OBJECTS = ("boxes", "labels", "masks", "keypoints", "iscrowd", "area")
+OF_IMAGE = ("image_id", "image_size", "orig_size", "size")
+"""Fields of the image as a whole, of whatever length."""
+
+MIN_SIDE = 1e-3
+"""Of a box, in pixels: what is thinner is nothing, and further steps would round it away."""
 
 
 def move_targets(targets: Targets, matrices: Tensor, size: tuple[int, int]) -> Targets:
@@ -21,8 +27,15 @@ def move_targets(targets: Targets, matrices: Tensor, size: tuple[int, int]) -> T
 
     A moved box is the box about its four moved corners, cut at the image's edge; with masks it is
     the box about the moved mask, which may be smaller. Keypoints that leave the image get
-    visibility 0 and x = y = 0. Objects of which nothing is left are dropped. Targets that say
-    nothing of places, such as labels, are returned as they are.
+    visibility 0 and x = y = 0. Objects of which nothing is left are dropped, and with them their
+    rows of every field that is as long as ``boxes``, whatever its name: tensors, arrays, lists and
+    tuples, but for ``image_id``, ``image_size``, ``orig_size`` and ``size``.
+
+    ``proposals`` and own fields whose names end in ``_boxes``, ``_masks`` or ``_keypoints`` are
+    moved too. Where they are not as long as ``boxes``, as proposals never are, those of which
+    nothing is left are dropped by themselves, with the fields that are as long as ``proposals``.
+
+    Targets that say nothing of places, such as labels, are returned as they are.
 
     Args:
         targets: None, a tensor, or a dict for each image as ``fastcv.data`` has them.
@@ -52,12 +65,9 @@ def _move(target: dict[str, Any], matrix: Tensor, size: tuple[int, int]) -> dict
     moved = dict(target)
     boxes = target["boxes"]
     matrix = matrix.to(boxes.device, torch.float64)
-    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].view(-1, 4, 2)
-    placed = _points(corners, matrix)
-    whole = torch.cat([placed.amin(dim=1), placed.amax(dim=1)], dim=1)
-    edge = whole.new_tensor([size[1], size[0]] * 2)
-    cut = torch.minimum(whole.clamp(min=0), edge)
-    keep = (cut[:, 2:] > cut[:, :2]).all(dim=1)
+    whole = _around(boxes, matrix)
+    cut = _cut(whole, size)
+    keep = _has_area(cut.to(boxes.dtype))
     if "masks" in target:
         moved["masks"] = _move_masks(target["masks"], matrix, size)
         keep &= moved["masks"].flatten(1).any(dim=1)
@@ -68,7 +78,85 @@ def _move(target: dict[str, Any], matrix: Tensor, size: tuple[int, int]) -> dict
         moved["area"] = _area(moved, target["area"], matrix, whole, cut)
     if "keypoints" in target:
         moved["keypoints"] = _move_keypoints(target["keypoints"], matrix, size)
-    return {name: v[keep] if name in OF_OBJECTS else v for name, v in moved.items()}
+    # By their length, whose rows fields have, and which of these stay.
+    rows: dict[int | None, Tensor] = {len(boxes): keep}
+    done = set(OF_IMAGE)
+    for name, value in target.items():
+        move = _mover(name, value)
+        if move is None:
+            continue
+        moved[name], there = move(value, matrix.to(value.device), size)
+        if name == "proposals" or len(value) != len(boxes):
+            moved[name] = moved[name][there]
+            done.add(name)
+        if name == "proposals":
+            rows.setdefault(len(value), there)
+    for name, value in moved.items():
+        which = None if name in done else rows.get(_length(value))
+        if which is not None:
+            moved[name] = _rows(value, which)
+    return moved
+
+
+Move = Callable[[Tensor, Tensor, tuple[int, int]], tuple[Tensor, Tensor]]
+
+
+def _mover(name: str, value: Any) -> Move | None:
+    """How an own field moves, and which of its rows are left; None: it has no places."""
+    if name in ("boxes", "masks", "keypoints") or not isinstance(value, Tensor):
+        return None
+    kind = "boxes" if name == "proposals" else name.rpartition("_")[2]
+    if kind == "boxes" and value.ndim == 2 and value.shape[1] == 4:
+        return _own_boxes
+    if kind == "masks" and value.ndim == 3:
+        return _own_masks
+    if kind == "keypoints" and value.ndim == 3 and value.shape[2] == 3:
+        return _own_keypoints
+    return None
+
+
+def _own_boxes(boxes: Tensor, matrix: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    moved = _cut(_around(boxes, matrix), size).to(boxes.dtype)
+    return moved, _has_area(moved)
+
+
+def _own_masks(masks: Tensor, matrix: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    moved = _move_masks(masks, matrix, size)
+    return moved.to(masks.dtype), moved.flatten(1).any(dim=1)
+
+
+def _own_keypoints(points: Tensor, matrix: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    moved = _move_keypoints(points, matrix, size)
+    return moved, (moved[..., 2] > 0).any(dim=1)
+
+
+def _length(value: Any) -> int | None:
+    if isinstance(value, (list, tuple)):
+        return len(value)
+    return len(value) if isinstance(value, (Tensor, np.ndarray)) and value.ndim else None
+
+
+def _rows(value: Any, which: Tensor) -> Any:
+    if isinstance(value, Tensor):
+        return value[which.to(value.device)]
+    if isinstance(value, np.ndarray):
+        return value[which.cpu().numpy()]
+    return type(value)(row for row, keep in zip(value, which.tolist(), strict=True) if keep)
+
+
+def _around(boxes: Tensor, matrix: Tensor) -> Tensor:
+    """The boxes about the four moved corners of boxes, in float64."""
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].view(-1, 4, 2)
+    placed = _points(corners, matrix)
+    return torch.cat([placed.amin(dim=1), placed.amax(dim=1)], dim=1)
+
+
+def _cut(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    return torch.minimum(boxes.clamp(min=0), boxes.new_tensor([size[1], size[0]] * 2))
+
+
+def _has_area(boxes: Tensor) -> Tensor:
+    return (boxes[:, 2:] - boxes[:, :2] >= MIN_SIDE).all(dim=1)
 
 
 def _points(points: Tensor, matrix: Tensor) -> Tensor:

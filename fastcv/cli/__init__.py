@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 import textwrap
@@ -33,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         could be done, with one sentence on stderr; 130 after Ctrl-C.
     """
     args = make_parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name may be one that the terminal's encoding does not have.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: int = args.run(args)
         sys.stdout.flush()

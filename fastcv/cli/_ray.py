@@ -101,7 +101,8 @@ def predict_to_parquet(
     ray = need("ray", extra="scale")
     need("ray.data", extra="scale")
     seen = paths_done(out, settings)
-    paths = [p for p in (str(f.absolute()) for f in files) if p not in seen]
+    # Bytes, for a name need not be UTF-8, as Ray's and Parquet's text must be.
+    paths = [os.fsencode(p) for p in (str(f.absolute()) for f in files) if _text(p) not in seen]
     if not paths:
         return 0, 0
     if not ray.is_initialized():
@@ -155,25 +156,25 @@ class _Worker:
         self.out, self.settings, self.batch_size = out, settings, batch_size
 
     def __call__(self, row: dict[str, Any]) -> dict[str, int]:
-        paths = [Path(p) for p in row["paths"]]
+        paths = [Path(os.fsdecode(p)) for p in row["paths"]]
         found = self.model.predict_iter(
             paths, batch_size=self.batch_size, on_error="yield", **self.options
         )
         rows = [self._row(path, result) for path, result in found]
         # The name is the work's: a chunk that is done again after a crash replaces itself.
-        name = hashlib.sha256("\n".join(row["paths"]).encode()).hexdigest()[:16]
+        name = hashlib.sha256(b"\n".join(row["paths"])).hexdigest()[:16]
         self._write(self.out / f"{name}.parquet", rows)
         return {"done": len(rows), "broken": sum("error" in row for row in rows)}
 
     def _row(self, path: Path, result: Any) -> dict[str, Any]:
         if isinstance(result, Exception):
-            return {"path": str(path), "error": str(result)}
+            return {"path": _text(str(path)), "error": _text(str(result))}
         height, width = result.image_size
         row = task_of_result(result).row(result)
         missing: dict[str, Any] = {
             name: [] for name, kind in _columns().items() if kind.startswith("list")
         }
-        return {"path": str(path), "height": height, "width": width, **missing, **row}
+        return {"path": _text(str(path)), "height": height, "width": width, **missing, **row}
 
     def _write(self, path: Path, rows: list[dict[str, Any]]) -> None:
         pa = need("pyarrow", extra="scale")
@@ -191,6 +192,11 @@ class _Worker:
         )
         with replacing(path) as temporary:
             parquet.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+
+
+def _text(path: str) -> str:
+    """As it is; bytes of a file's name that are no UTF-8 as ``\\xe9``."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _columns() -> dict[str, str]:

@@ -129,9 +129,9 @@ def plan_files(
         if times > 1:
             raise UserError(f"{option} {out}: {times} images would be written to {twice}")
         plan = {path: target / name for path, name in names.items()}
-    originals = {path.resolve() for path in files}
+    originals = {os.path.realpath(path) for path in files}  # of links in a circle too
     for path in plan.values():
-        if path.resolve() in originals:
+        if os.path.realpath(path) in originals:
             raise UserError(
                 f"{option} {out} would overwrite the image {path}: choose another place"
             )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastcv._extras import need
-from fastcv.data._image import read
+from fastcv.data._coco_masks import checked, draw
+from fastcv.data._frame import AnnotatedPictures
 
+MAX_ID = 999_999  # of a category: a detector has scores for each number up to it
 UNUSED = "(unused)"  # a label that stands for no class, as in fastcv.classes
 
 
@@ -23,22 +26,31 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
 
     An item is ``(image, target)``: ``[3, H, W]`` float32 in [0, 1], and a dict of ``boxes``
     ``[N, 4]`` (xyxy), ``labels`` ``[N]`` int64, ``iscrowd`` ``[N]`` bool, ``area`` ``[N]``,
-    ``image_id``, with ``masks=True`` ``masks`` ``[N, H, W]`` bool, and where the annotations have
+    ``image_id``, with ``masks=True`` ``masks`` ``[N, H, W]`` bool, and where the categories have
     keypoints ``keypoints`` ``[N, K, 3]`` (x, y, visibility; zeros for an instance without).
+
+    The image is upright. Where ``width`` and ``height`` of the file say that its annotations are of
+    the pixels as they are stored, which EXIF turns, they are turned too; a warning says where
+    sizes are of neither frame, or cannot tell.
 
     A label is the category's id in the file, so that COCO's are 1 to 90 as models trained on it
     have them; an id that the file leaves out is ``"(unused)"`` in ``classes``. Images come in the
-    order of their ids, those without instances too. Boxes without area are left out, and a warning
-    says how many.
+    order of their ids, those without instances too. Boxes without area are left out, and with
+    ``masks=True`` instances whose polygons all have fewer than three points; a warning says how
+    many. Ids of annotations do not matter. Backslashes in a file name are slashes where there is no
+    file of the name as it is.
 
     Args:
         images: the folder that the file names in the JSON are relative to.
         annotations: the JSON file.
         masks: whether targets have masks (polygons and both forms of RLE).
+        keypoints: whether targets have keypoints. None: where all categories that have some have
+            the same; where they differ, there are none, and a warning says so.
 
     Raises:
         FileNotFoundError: no such folder, JSON file, or (on access) image.
-        ValueError: the JSON is malformed or lacks something; an image is broken.
+        ValueError: the JSON is malformed or lacks something, and what it is; (on access) an image
+            is broken. Masks and keypoints that are not wanted are not looked at.
         ImportError: ``masks=True`` without pycocotools.
 
     Source: https://cocodataset.org/#format-data
@@ -66,6 +78,7 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         annotations: str | os.PathLike[str],
         *,
         masks: bool = False,
+        keypoints: bool | None = None,
     ) -> None:
         self.folder, self.path, self.masks = Path(images), Path(annotations), masks
         if not self.folder.is_dir():
@@ -78,22 +91,27 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         names = self._names(content["categories"])
         self.classes = tuple(names.get(label, UNUSED) for label in range(max(names) + 1))
         self.images = self._images(content["images"])
-        self.keypoint_names = self._keypoint_names(content["categories"])
+        self.keypoint_names = self._keypoint_names(content["categories"], keypoints)
+        self.pictures = AnnotatedPictures()
         self.instances: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in self.images}
-        degenerate = 0
+        sizes = {image["id"]: image["size"] for image in self.images}
+        left_out = {"boxes have no area": 0, "segmentations have no area": 0}
         for number, annotation in enumerate(content["annotations"]):
-            instance = self._instance(number, annotation, names)
+            instance = self._instance(number, annotation, names, sizes)
             x1, y1, x2, y2 = instance["box"]
-            if x2 > x1 and y2 > y1:
-                self.instances[annotation["image_id"]].append(instance)
+            if not (x2 > x1 and y2 > y1):
+                left_out["boxes have no area"] += 1
+            elif masks and not instance["segmentation"]:
+                left_out["segmentations have no area"] += 1
             else:
-                degenerate += 1
-        if degenerate:
-            warnings.warn(
-                f"{self.path}: {degenerate} of {len(content['annotations'])} boxes have no area "
-                "and are left out",
-                stacklevel=2,
-            )
+                self.instances[annotation["image_id"]].append(instance)
+        for what, count in left_out.items():
+            if count:
+                warnings.warn(
+                    f"{self.path}: {count} of {len(content['annotations'])} {what} and are left "
+                    "out",
+                    stacklevel=2,
+                )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -101,23 +119,32 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Any]]:
         entry = self.images[index]
         instances = self.instances[entry["id"]]
-        image = read(self.folder / entry["file_name"])
+        path = self._path(entry["file_name"])
+        image, frame = self.pictures.read(path, entry["size"])
+        self.pictures.check_size(path, frame, entry["size"])
         boxes = torch.tensor([i["box"] for i in instances], dtype=torch.float32).reshape(-1, 4)
         target: dict[str, Any] = {
-            "boxes": boxes,
+            "boxes": frame.boxes(boxes),
             "labels": torch.tensor([i["label"] for i in instances], dtype=torch.int64),
             "iscrowd": torch.tensor([i["iscrowd"] for i in instances], dtype=torch.bool),
             "area": torch.tensor([i["area"] for i in instances], dtype=torch.float32),
             "image_id": entry["id"],
         }
         if self.masks:
-            target["masks"] = self._masks(instances, entry["id"], *image.shape[1:])
+            target["masks"] = frame.masks(self._masks(instances, entry["id"], *frame.stored_size))
         if self.keypoint_names:
-            keypoints = [i["keypoints"] for i in instances]
-            target["keypoints"] = torch.tensor(keypoints, dtype=torch.float32).reshape(
-                len(instances), len(self.keypoint_names), 3
-            )
+            values = torch.tensor([i["keypoints"] for i in instances], dtype=torch.float32)
+            keypoints = values.reshape(len(instances), len(self.keypoint_names), 3)
+            places, seen = frame.points(keypoints[..., :2]), keypoints[..., 2:]
+            # Those that are not labelled stay at 0.
+            target["keypoints"] = torch.cat([places.where(seen > 0, keypoints[..., :2]), seen], 2)
         return image, target
+
+    def _path(self, name: str) -> Path:
+        path = self.folder / name
+        if "\\" in name and not path.exists():  # written on Windows
+            return self.folder / name.replace("\\", "/")
+        return path
 
     def _parse(self) -> dict[str, list[dict[str, Any]]]:
         try:
@@ -134,6 +161,11 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         names = {0: "background"}
         for number, category in enumerate(categories):
             label = self._get(category, "id", int, "category", number)
+            if label > MAX_ID:
+                raise ValueError(
+                    f"{self.path}: category {number} has the id {label}, which must be at most "
+                    f"{MAX_ID}: it is the label, and classes has a name for each number up to it"
+                )
             if label > 0:
                 names[label] = self._get(category, "name", str, "category", number)
         return names
@@ -143,6 +175,7 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
             {
                 "id": self._get(image, "id", int, "image", number),
                 "file_name": self._get(image, "file_name", str, "image", number),
+                "size": _size(image),
             }
             for number, image in enumerate(images)
         ]
@@ -150,14 +183,26 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
             raise ValueError(f"{self.path} has several images with the same id")
         return sorted(kept, key=lambda image: image["id"])
 
-    def _keypoint_names(self, categories: list[dict[str, Any]]) -> tuple[str, ...]:
-        schemes = {tuple(c["keypoints"]) for c in categories if c.get("keypoints")}
-        if len(schemes) > 1:
-            raise ValueError(f"{self.path} has categories with different keypoints")
-        return schemes.pop() if schemes else ()
+    def _keypoint_names(
+        self, categories: list[dict[str, Any]], wanted: bool | None
+    ) -> tuple[str, ...]:
+        given = [c["keypoints"] for c in categories if c.get("keypoints")]
+        if wanted is False or not given:
+            return ()
+        if all(isinstance(names, list) and names == given[0] for names in given):
+            return tuple(map(str, given[0]))
+        sentence = f"{self.path} has categories with different keypoints"
+        if wanted:
+            raise ValueError(sentence)
+        warnings.warn(f"{sentence}: targets have none", stacklevel=3)
+        return ()
 
     def _instance(
-        self, number: int, annotation: dict[str, Any], names: dict[int, str]
+        self,
+        number: int,
+        annotation: dict[str, Any],
+        names: dict[int, str],
+        sizes: dict[int, tuple[int, int] | None],
     ) -> dict[str, Any]:
         def get(key: str, kind: type, default: Any = None) -> Any:
             return self._get(annotation, key, kind, "annotation", number, default)
@@ -173,29 +218,47 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
                 f"{self.path}: annotation {number} has category_id {label}, which must be in "
                 '"categories" and above 0 (0 is the background)'
             )
-        if len(box) != 4 or not all(isinstance(value, (int, float)) for value in box):
+        if len(box) != 4 or not all(_is_number(value) for value in box):
             raise ValueError(
                 f"{self.path}: the bbox of annotation {number} must be four numbers, got {box}"
             )
         x, y, width, height = (float(value) for value in box)
         area = annotation.get("area")
+        if area is not None and not _is_number(area):
+            raise ValueError(
+                f"{self.path}: the area of annotation {number} must be a number, got {area!r}"
+            )
         instance = {
             "box": (x, y, x + width, y + height),
             "label": label,
-            "iscrowd": bool(get("iscrowd", int, 0)),
+            "iscrowd": annotation.get("iscrowd") is not None and bool(get("iscrowd", int)),
             "area": width * height if area is None else float(area),
         }
         if self.masks:
-            instance["segmentation"] = get("segmentation", object)
+            segmentation, size = get("segmentation", object), sizes[annotation["image_id"]]
+            try:
+                instance["segmentation"] = checked(segmentation, size)
+            except Exception as error:  # pycocotools raises plain ones
+                where = f"annotation {number}: a segmentation"
+                raise self._no_mask(where, annotation["image_id"], size, error) from error
         if self.keypoint_names:
-            count = 3 * len(self.keypoint_names)
-            instance["keypoints"] = get("keypoints", list, [0] * count)
-            if len(instance["keypoints"]) != count:
-                raise ValueError(
-                    f"{self.path}: annotation {number} has {len(instance['keypoints'])} numbers "
-                    f"as keypoints, its category has {count // 3} of three"
-                )
+            instance["keypoints"] = self._keypoints(number, annotation)
         return instance
+
+    def _keypoints(self, number: int, annotation: dict[str, Any]) -> list[float]:
+        count = 3 * len(self.keypoint_names)
+        keypoints = annotation.get("keypoints") or [0] * count
+        if not isinstance(keypoints, list) or not all(map(_is_number, keypoints)):
+            raise ValueError(
+                f"{self.path}: the keypoints of annotation {number} must be numbers, got "
+                f"{keypoints!r}"
+            )
+        if len(keypoints) != count:
+            raise ValueError(
+                f"{self.path}: annotation {number} has {len(keypoints)} numbers "
+                f"as keypoints, its category has {count // 3} of three"
+            )
+        return keypoints
 
     def _get(
         self,
@@ -221,18 +284,29 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         masks = torch.zeros(len(instances), height, width, dtype=torch.bool)
         for mask, instance in zip(masks, instances, strict=True):
             try:
-                mask.copy_(self._mask(instance["segmentation"], height, width))
+                mask.copy_(draw(instance["segmentation"], height, width))
             except Exception as error:  # pycocotools raises plain ones
-                raise ValueError(
-                    f"{self.path}: a segmentation of image {image_id} ({height} x {width}) is "
-                    f"neither polygons nor RLE of its size: {error}"
-                ) from error
+                size = (height, width)
+                raise self._no_mask("a segmentation", image_id, size, error) from error
         return masks
 
-    def _mask(self, segmentation: Any, height: int, width: int) -> Tensor:
-        rle = need("pycocotools.mask", extra="data")
-        if isinstance(segmentation, list):  # polygons
-            segmentation = rle.merge(rle.frPyObjects(segmentation, height, width))
-        elif isinstance(segmentation["counts"], list):
-            segmentation = rle.frPyObjects(segmentation, height, width)
-        return torch.from_numpy(rle.decode(segmentation)).bool()
+    def _no_mask(
+        self, what: str, image_id: int, size: tuple[int, int] | None, error: Exception
+    ) -> ValueError:
+        of_size = f" ({size[0]} x {size[1]})" if size else ""
+        return ValueError(
+            f"{self.path}: {what} of image {image_id}{of_size} is neither polygons nor RLE of its "
+            f"size: {error}"
+        )
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int] | None:
+    """Height and width of an image's entry, where it has them."""
+    height, width = image.get("height"), image.get("width")
+    if not (_is_number(height) and _is_number(width) and min(height, width) >= 1):
+        return None
+    return int(height), int(width)

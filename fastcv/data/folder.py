@@ -9,8 +9,8 @@ from pathlib import Path
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fastcv.data._image import read
-from fastcv.images import SUFFIXES
+from fastcv.data._image import check_links, read
+from fastcv.images import SUFFIXES, is_image
 
 
 class ImageFolder(Dataset[tuple[Tensor, int]]):
@@ -25,7 +25,8 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
         transform: what to do with each image, such as bringing it to a common size.
 
     Raises:
-        FileNotFoundError: no such folder, or one without sub-folders.
+        FileNotFoundError: no such folder, one without sub-folders, or an image that is a link to
+            a file that is not there.
         ValueError: a sub-folder without images; (on access) a broken image.
 
     Example:
@@ -59,7 +60,8 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
         self.classes = tuple(folder.name for folder in folders)
         self.samples: list[tuple[Path, int]] = []
         for label, folder in enumerate(folders):
-            files = sorted(path for path in folder.rglob("*") if _is_image(path))
+            files = sorted(path for path in folder.rglob("*") if is_image(path))
+            check_links(files)
             if not files:
                 raise ValueError(f"the class folder {folder} has no images ({' '.join(SUFFIXES)})")
             self.samples += [(path, label) for path in files]
@@ -75,7 +77,3 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
 
 def _shown(path: Path) -> bool:
     return not path.name.startswith(".")
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and _shown(path) and path.is_file()

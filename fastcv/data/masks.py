@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fastcv.classes import class_names
-from fastcv.data._image import read
-from fastcv.images import SUFFIXES, read_labels
+from fastcv.classes import IGNORE, class_names
+from fastcv.data._frame import AnnotatedPictures
+from fastcv.data._image import check_links
+from fastcv.data._image_set import NamedPictures, image_names
+from fastcv.images import is_image, read_labels
 
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -25,6 +27,7 @@ class _Masks(Dataset[tuple[Tensor, Tensor]]):
         files: each image and its label map.
         classes: names by label.
         transform: what to make of an image and its labels.
+        labels: what the values of label maps mean; None: they are the labels.
     """
 
     def __init__(
@@ -32,19 +35,51 @@ class _Masks(Dataset[tuple[Tensor, Tensor]]):
         files: list[tuple[Path, Path]],
         classes: Sequence[str],
         transform: Transform | None,
+        labels: Mapping[int, int] | None = None,
     ) -> None:
         self.files, self.classes, self.transform = files, tuple(classes), transform
+        self.labels = labels
+        self.pictures = AnnotatedPictures()
+        # Of two classes, until a label 1 was seen, 255 may be meant as one.
+        self._white_is_doubtful = len(self.classes) <= 2 and labels is None
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         picture, mask = self.files[index]
-        image, labels = read(picture), read_labels(mask)
+        labels = self._labels(mask)
+        image, frame = self.pictures.read(picture, (labels.shape[0], labels.shape[1]))
+        labels = frame.masks(labels)
         if image.shape[1:] != labels.shape:
             sizes = ["x".join(map(str, x.shape[-2:])) for x in (labels, image)]
             raise ValueError(f"{mask} is {sizes[0]}, and its image {picture.name} is {sizes[1]}")
         return self.transform(image, labels) if self.transform else (image, labels)
+
+    def _labels(self, mask: Path) -> Tensor:
+        stored = read_labels(mask)
+        labels = stored
+        if self.labels is not None:
+            labels = torch.full_like(stored, -1)
+            for value, label in self.labels.items():
+                labels[stored == value] = label
+            if (labels < 0).any():
+                value = int(stored[labels < 0][0])
+                raise ValueError(f"{mask} has the value {value}, which is not in labels")
+        counts = labels != IGNORE
+        greatest = int(labels.where(counts, 0).max())
+        if self._white_is_doubtful and not counts.all() and greatest == 0:
+            self._white_is_doubtful = False
+            self.pictures.tell(
+                "white",
+                f"{mask} has 0 and 255 alone, and pixels of 255 do not count: where they are the "
+                "object, labels={0: 0, 255: 1} says so",
+            )
+        self._white_is_doubtful &= greatest == 0
+        if self.classes and greatest >= len(self.classes):
+            classes = f"there are {len(self.classes)} classes"
+            self.pictures.tell("labels", f"{mask} has the label {greatest}, and {classes}")
+        return labels
 
 
 class MaskFolder(_Masks):
@@ -59,10 +94,14 @@ class MaskFolder(_Masks):
         masks: the folder of label maps: PNGs with a palette or grey.
         classes: names by label, if they are known.
         transform: such as a random crop, ``transform(image, labels)``.
+        labels: what the values of the PNGs mean, where they are not the labels: ``{0: 0, 255: 1}``
+            of black and white ones. A warning says where that seems to be missing.
 
     Raises:
-        FileNotFoundError: no such folder, one without PNGs, or a label map without an image.
-        ValueError: (on access) a broken file, or an image and labels of different sizes.
+        FileNotFoundError: no such folder, one without PNGs, a label map without an image, or a link
+            to nothing.
+        ValueError: (on access) a broken file, an image and labels of different sizes, or a value
+            that is not in ``labels``.
 
     Example:
         >>> import pathlib, tempfile, torch
@@ -85,8 +124,9 @@ class MaskFolder(_Masks):
         *,
         classes: Sequence[str] = (),
         transform: Transform | None = None,
+        labels: Mapping[int, int] | None = None,
     ) -> None:
-        of_stem = {path.stem: path for path in _files(images) if path.suffix.lower() in SUFFIXES}
+        of_stem = {path.stem: path for path in _files(images) if is_image(path)}
         files = []
         for mask in (path for path in _files(masks) if path.suffix.lower() == ".png"):
             if mask.stem not in of_stem:
@@ -94,7 +134,8 @@ class MaskFolder(_Masks):
             files.append((of_stem[mask.stem], mask))
         if not files:
             raise FileNotFoundError(f"the folder {masks} has no label maps (.png)")
-        super().__init__(files, classes, transform)
+        check_links(path for pair in files for path in pair)
+        super().__init__(files, classes, transform, labels)
 
 
 class VocSegmentation(_Masks):
@@ -135,10 +176,9 @@ class VocSegmentation(_Masks):
             path = root / "ImageSets" / "Segmentation" / f"{path}.txt"
         if not path.is_file():
             raise FileNotFoundError(f"there is no image set {path}")
-        files = [
-            (root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png")
-            for name in path.read_text(encoding="utf-8").split()
-        ]
+        pictures, maps = NamedPictures(root / "JPEGImages"), root / "SegmentationClass"
+        names = image_names(path, lambda name: (maps / f"{name}.png").is_file())
+        files = [(pictures[name], maps / f"{name}.png") for name in names]
         super().__init__(files, class_names("voc"), transform)
 
 
@@ -178,4 +218,4 @@ def _files(folder: str | os.PathLike[str]) -> list[Path]:
     path = Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"there is no folder {path}")
-    return sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+    return sorted(p for p in path.iterdir() if not p.is_dir() and not p.name.startswith("."))

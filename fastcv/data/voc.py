@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastcv.classes import class_names
-from fastcv.data._image import read
+from fastcv.data._frame import AnnotatedPictures
+from fastcv.data._image_set import NamedPictures, image_names
 
 
 class VocDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
@@ -24,7 +27,12 @@ class VocDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
     ``area`` ``[N]`` (of the boxes), ``image_id`` (the index). ``iscrowd`` equals ``difficult``, so
     that training and COCO's metrics leave difficult objects out as VOC's own metric does. The
     files count pixels from 1 and include the last; here ``xmin ymin xmax ymax`` is
-    ``(xmin - 1, ymin - 1, xmax, ymax)``.
+    ``(xmin - 1, ymin - 1, xmax, ymax)``. Boxes are cut at the image's edges, and those of which
+    nothing is left are left out. A box that begins at 0 was counted from 0: a warning says so.
+
+    The picture is the one that the XML's ``filename`` names in ``JPEGImages``, else the one of the
+    XML's own name, with any suffix that is read. It is upright: where the XML's ``size`` says that
+    boxes are of the pixels as they are stored, which EXIF turns, they are turned too.
 
     Args:
         root: the folder of one year, such as ``VOCdevkit/VOC2007``.
@@ -59,43 +67,84 @@ class VocDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
             path = self.root / "ImageSets" / "Main" / f"{path}.txt"
         if not path.is_file():
             raise FileNotFoundError(f"there is no image set {path}")
-        # Image sets of one class have a second column, whether the image shows it.
-        lines = path.read_text(encoding="utf-8").splitlines()
-        self.names = [line.split()[0] for line in lines if line.strip()]
-        self.objects = [self._objects(name) for name in self.names]
+        annotations = self.root / "Annotations"
+        self.names = image_names(path, lambda name: (annotations / f"{name}.xml").is_file())
+        self.pictures = AnnotatedPictures()
+        self._by_name = NamedPictures(self.root / "JPEGImages")
+        self.counted_from_zero = 0
+        annotated = [self._annotation(name) for name in self.names]
+        self.files = [file for file, _, _ in annotated]
+        self.sizes = [size for _, size, _ in annotated]
+        self.objects = [objects for _, _, objects in annotated]
+        if self.counted_from_zero:
+            warnings.warn(
+                f"{self.root}: {self.counted_from_zero} boxes begin at pixel 0, and the format "
+                "counts from 1: they are cut at the edge, and the others may be a pixel off",
+                stacklevel=2,
+            )
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Any]]:
         index = range(len(self))[index]
-        image = read(self.root / "JPEGImages" / f"{self.names[index]}.jpg")
+        file, size = self.files[index], self.sizes[index]
+        image, frame = self.pictures.read(file, size)
+        self.pictures.check_size(file, frame, size)
         objects = self.objects[index]
         boxes = torch.tensor([box for box, _, _ in objects], dtype=torch.float32).reshape(-1, 4)
-        difficult = torch.tensor([hard for _, _, hard in objects], dtype=torch.bool)
+        edge = torch.tensor([frame.width, frame.height] * 2, dtype=torch.float32)
+        boxes = frame.boxes(boxes).clamp(min=0).minimum(edge)
+        there = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+        if not there.all():
+            sentence = f"{file}: boxes outside of the image are left out"
+            self.pictures.tell("outside", sentence)
+        boxes = boxes[there]
+        difficult = torch.tensor([hard for _, _, hard in objects], dtype=torch.bool)[there]
+        labels = torch.tensor([label for _, label, _ in objects], dtype=torch.int64)[there]
         width, height = (boxes[:, 2:] - boxes[:, :2]).unbind(1)
         return image, {
             "boxes": boxes,
-            "labels": torch.tensor([label for _, label, _ in objects], dtype=torch.int64),
+            "labels": labels,
             "difficult": difficult,
             "iscrowd": difficult.clone(),
             "area": width * height,
             "image_id": index,
         }
 
-    def _objects(self, name: str) -> list[tuple[list[float], int, bool]]:
-        """Of each object its box, label and whether it is difficult."""
+    def _annotation(
+        self, name: str
+    ) -> tuple[Path, tuple[int, int] | None, list[tuple[list[float], int, bool]]]:
+        """The picture's file, its height and width, of each object box, label and difficulty."""
         path = self.root / "Annotations" / f"{name}.xml"
         try:
             tree = ElementTree.parse(path)
         except FileNotFoundError:
             raise FileNotFoundError(f"there is no annotation {path}") from None
-        except ElementTree.ParseError as error:
+        # ValueError and LookupError: of encodings that the parser does not have.
+        except (ElementTree.ParseError, ValueError, LookupError) as error:
             raise ValueError(f"{path} is not XML: {error}") from error
-        return [
+        root = tree.getroot()
+        objects = [
             self._object(element, f"{path}: object {number}")
-            for number, element in enumerate(tree.getroot().findall("object"), start=1)
+            for number, element in enumerate(root.findall("object"), start=1)
         ]
+        return self._picture(name, root.findtext("filename") or ""), _size(root), objects
+
+    def _picture(self, name: str, said: str) -> Path:
+        """The picture that an XML says it is of, else that of its own name."""
+        own = self._by_name[name]
+        said = said.strip().replace("\\", "/").rpartition("/")[2]
+        path = own.with_name(said) if said else own
+        if not path.is_file():
+            return own
+        if path.stem != own.stem and own.is_file():
+            warnings.warn(
+                f"{self.root}: the annotation {name}.xml names the image {said}, and is taken to "
+                f"be of it, though there is {own.name} too",
+                stacklevel=4,
+            )
+        return path
 
     def _object(self, element: ElementTree.Element, where: str) -> tuple[list[float], int, bool]:
         name = (element.findtext("name") or "").strip()
@@ -104,9 +153,21 @@ class VocDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         tags = [f"bndbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax")]
         try:
             x1, y1, x2, y2 = (float(element.findtext(tag) or "") for tag in tags)
+            if not math.isfinite(x1 + y1 + x2 + y2):
+                raise ValueError
         except ValueError:
             raise ValueError(f"{where} must have four numbers in bndbox") from None
+        self.counted_from_zero += x1 == 0 or y1 == 0
         if x2 < x1 or y2 < y1:
             raise ValueError(f"{where} has xmax < xmin or ymax < ymin")
         difficult = (element.findtext("difficult") or "0").strip() == "1"
         return [x1 - 1, y1 - 1, x2, y2], self.classes.index(name), difficult
+
+
+def _size(annotation: ElementTree.Element) -> tuple[int, int] | None:
+    """Height and width, where an XML gives them."""
+    try:
+        height, width = (int(annotation.findtext(f"size/{s}") or 0) for s in ("height", "width"))
+    except ValueError:
+        return None
+    return (height, width) if height > 0 and width > 0 else None

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from fastcv._extras import need
 from fastcv.data import detection_to_coco
+from fastcv.data._coco_masks import checked
 
 if TYPE_CHECKING:
     from fastcv.data.protocols import DatasetWithClasses
@@ -37,7 +38,9 @@ def coco_metrics(
     """COCO's average precisions and recalls.
 
     Args:
-        truth: ground truth in COCO's format, or a detection dataset.
+        truth: ground truth in COCO's format, or a detection dataset. Ids of annotations do not
+            matter; without ``iscrowd`` they are no crowds, without ``area`` it is that of the mask
+            for ``"segm"``, else of the box.
         found: a result for each image of ``truth``, in its order.
         iou_type: ``"bbox"``, or ``"segm"`` where results and truth have ``segmentation``.
 
@@ -49,7 +52,8 @@ def coco_metrics(
         ``AP50_by_class``: a dict by class name.
 
     Raises:
-        ValueError: the numbers of images differ, or the truth has no objects.
+        ValueError: the numbers of images differ, the truth has no objects, or one of them has no
+            box, or no mask for ``"segm"``.
         ImportError: neither faster-coco-eval nor pycocotools is installed.
 
     Source: Lin et al., "Microsoft COCO: Common Objects in Context" (2014);
@@ -85,9 +89,12 @@ def coco_metrics(
         for image, result in zip(truth["images"], found, strict=True)
         for row in result.to_coco(image["id"])
     ]
-    api, evaluator = _evaluators()
+    api, evaluator, masks = _evaluators()
     with contextlib.redirect_stdout(io.StringIO()):  # they print a table
-        expected = _index(api, truth, truth["annotations"])
+        expected = _index(api, truth, _objects(truth["annotations"], iou_type))
+        for row in expected.dataset["annotations"]:
+            if row.get("area") is None:  # only of masks: boxes have theirs already
+                row["area"] = float(masks.area(expected.annToRLE(row)))
         detected = expected.loadRes(rows) if rows else _index(api, truth, [])
         evaluation = evaluator(expected, detected, iou_type)
         evaluation.evaluate()
@@ -174,19 +181,43 @@ class _Targets:
         return self.items[index]
 
 
-def _evaluators() -> tuple[Any, Any]:
-    """COCO and COCOeval: of faster-coco-eval if it is installed, else of pycocotools."""
+def _evaluators() -> tuple[Any, Any, Any]:
+    """COCO, COCOeval, masks: of faster-coco-eval if it is installed, else of pycocotools."""
     try:
         faster = need("faster_coco_eval", extra="data")
     except ImportError:
-        coco, evaluate = (need(f"pycocotools.{m}", extra="data") for m in ("coco", "cocoeval"))
-        return coco.COCO, evaluate.COCOeval
-    return faster.COCO, faster.COCOeval_faster
+        coco, evaluate, masks = (
+            need(f"pycocotools.{m}", extra="data") for m in ("coco", "cocoeval", "mask")
+        )
+        return coco.COCO, evaluate.COCOeval, masks
+    return faster.COCO, faster.COCOeval_faster, need("faster_coco_eval.core.mask", extra="data")
 
 
 def _index(api: Any, truth: dict[str, Any], annotations: list[dict[str, Any]]) -> Any:
     coco = api()
-    # Copies: the evaluators write into what they are given.
-    coco.dataset = {**truth, "annotations": [dict(annotation) for annotation in annotations]}
+    coco.dataset = {**truth, "annotations": annotations}
     coco.createIndex()
     return coco
+
+
+def _objects(annotations: list[dict[str, Any]], iou_type: str) -> list[dict[str, Any]]:
+    """Copies, for the evaluators write into them, with all that the evaluators need.
+
+    Raises:
+        ValueError: an annotation has no box, or no mask where masks are compared.
+    """
+    needed = "segmentation" if iou_type == "segm" else "bbox"
+    objects = []
+    for number, annotation in enumerate(annotations):
+        if not annotation.get(needed):
+            raise ValueError(f"annotation {number} of the ground truth has no {needed}")
+        # An id of its own, and above 0, which the evaluators take for no match.
+        row = annotation | {"id": number + 1, "iscrowd": int(annotation.get("iscrowd") or 0)}
+        if iou_type == "segm" and isinstance(row["segmentation"], list):
+            row["segmentation"] = checked(row["segmentation"], None)
+            if not row["segmentation"]:
+                continue  # polygons of fewer than three points
+        if iou_type == "bbox" and row.get("area") is None:
+            row["area"] = row["bbox"][2] * row["bbox"][3]
+        objects.append(row)
+    return objects

@@ -52,3 +52,10 @@ def test_errors(root, tmp_path):
     (root / "c").mkdir()
     with pytest.raises(ValueError, match=r"the class folder .*c has no images \(\.bmp"):
         ImageFolder(root)
+
+
+def test_links_to_nothing(tmp_path):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat/a.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(FileNotFoundError, match=r"no image .*a.png: it is a link to nothing"):
+        ImageFolder(tmp_path)

@@ -87,3 +87,73 @@ def test_label_maps_of_drawn_digits():
         for mask, label in zip(target["masks"], target["labels"], strict=True):
             assert (labels[mask] == label).all()
         assert (labels[~target["masks"].any(dim=0)] == 0).all()
+
+
+def black_and_white(root, *values, name="a", mode=None):
+    (root / "m").mkdir(exist_ok=True)
+    mask = Image.new("L", (3, 1))
+    mask.putdata(values)
+    (mask.convert(mode) if mode else mask).save(root / f"m/{name}.png")
+    Image.new("RGB", (3, 1)).save(root / f"{name}.png")
+    return root, root / "m"
+
+
+@pytest.mark.parametrize("classes", [("background", "object"), ()])
+@pytest.mark.parametrize("values", [(0, 255, 255), (255, 255, 255)])
+def test_white_that_may_be_an_object_is_told(tmp_path, classes, values):
+    data = MaskFolder(*black_and_white(tmp_path, *values), classes=classes)
+    with pytest.warns(UserWarning, match=r"a.png has 0 and 255 alone, .*labels=\{0: 0, 255: 1\}"):
+        assert data[0][1].tolist() == [list(values)]
+    data[0]  # told once
+
+
+@pytest.mark.parametrize("values", [(0, 1, 255), (0, 0, 0), (1, 1, 1), (0, 1, 0)])
+def test_white_that_does_not_count_is_not_told(tmp_path, recwarn, values):
+    data = MaskFolder(*black_and_white(tmp_path, *values), classes=("background", "object"))
+    assert data[0][1].tolist() == [list(values)] and not recwarn.list
+
+
+def test_white_among_labels_is_not_told(tmp_path, recwarn):
+    black_and_white(tmp_path, 0, 1, 255)
+    data = MaskFolder(*black_and_white(tmp_path, 0, 255, 0, name="b"), classes=("wall", "door"))
+    assert [data[i][1].tolist() for i in range(2)] == [[[0, 1, 255]], [[0, 255, 0]]]
+    assert not recwarn.list
+
+
+def test_black_and_white_of_one_bit(tmp_path, recwarn):
+    folders = black_and_white(tmp_path, 0, 255, 0, mode="1")
+    assert MaskFolder(*folders, classes=("wall", "door"))[0][1].tolist() == [[0, 1, 0]]
+    assert not recwarn.list
+
+
+def test_what_values_mean(tmp_path, recwarn):
+    folders = black_and_white(tmp_path, 0, 255, 128)
+    meaning = {0: 0, 255: 1, 128: 255}
+    data = MaskFolder(*folders, classes=("background", "object"), labels=meaning)
+    assert data[0][1].tolist() == [[0, 1, 255]] and not recwarn.list
+    with pytest.raises(ValueError, match=r"a.png has the value 128, which is not in labels"):
+        MaskFolder(*folders, labels={0: 0, 255: 1})[0]
+
+
+def test_labels_beyond_the_classes_are_told(tmp_path):
+    data = MaskFolder(*black_and_white(tmp_path, 0, 128, 255), classes=("background", "object"))
+    with pytest.warns(UserWarning, match=r"a.png has the label 128, and there are 2 classes"):
+        data[0]
+
+
+def test_links_to_nothing(root):
+    for folder, name in (("i", "b.jpg"), ("m", "b.png")):
+        path = root / folder / name
+        path.rename(root / "kept")
+        path.symlink_to(root / "gone")
+        with pytest.raises(FileNotFoundError, match=rf"no image .*{name}: it is a link to nothing"):
+            MaskFolder(root / "i", root / "m")
+        path.unlink()
+        (root / "kept").rename(path)
+
+
+def test_voc_of_other_suffixes_and_windows(tmp_path):
+    write(tmp_path / "JPEGImages/a b.png", tmp_path / "SegmentationClass/a b.png")
+    (tmp_path / "one.txt").write_bytes("a b\r\n".encode("utf-8-sig"))
+    data = VocSegmentation(tmp_path, tmp_path / "one.txt")
+    assert torch.equal(data[0][1], LABELS)

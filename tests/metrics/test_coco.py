@@ -172,3 +172,68 @@ def test_error_without_evaluators(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"pip install 'fastcv\[data\]'"):
         coco_metrics(truth((0, 1, *SMALL)), [found()])
+
+
+@pytest.mark.parametrize("ids", [(0, 1), (0, 0), (7, 7), (None, None), ("a", "b"), ()])
+@pytest.mark.parametrize("lacks", [(), ("area",), ("iscrowd",), ("area", "iscrowd")])
+def test_ids_areas_and_crowds_that_are_missing(evaluator, recwarn, ids, lacks):
+    objects = truth((0, 1, *SMALL), (0, 1, *LARGE), (1, 2, *LARGE), images=2)
+    want = coco_metrics(objects, images := [found((1, 0.9, *SMALL)), found((2, 0.9, *LARGE))])
+    for annotation in objects["annotations"]:
+        del annotation["id"]
+        for key in lacks:
+            del annotation[key]
+    for annotation, id in zip(objects["annotations"], ids, strict=False):
+        annotation["id"] = id
+    before = [dict(annotation) for annotation in objects["annotations"]]
+    assert coco_metrics(objects, images) == want
+    assert objects["annotations"] == before
+    assert want["AP50_by_class"]["dog"] == pytest.approx(1.0)
+    for annotation in objects["annotations"]:
+        annotation |= {"area": None, "iscrowd": None}
+    assert coco_metrics(objects, images) == want
+    assert not [w for w in recwarn if w.category is UserWarning]
+
+
+def test_ids_that_are_keys(evaluator):
+    objects = truth((0, 1, *SMALL))
+    objects["categories"][0]["id"] = objects["annotations"][0]["category_id"] = 1_000_000_007
+    objects["images"][0]["id"] = objects["annotations"][0]["image_id"] = 123_456_789_012
+    boxes = torch.tensor([SMALL], dtype=torch.float32)
+
+    class Found:
+        def to_coco(self, image_id):
+            box = {"bbox": [*boxes[0].tolist()], "score": 0.9}
+            return [{"image_id": image_id, "category_id": 1_000_000_007} | box]
+
+    assert coco_metrics(objects, [Found()])["AP"] == pytest.approx(1.0)
+
+
+class Whole:
+    """Finds the left 20 columns."""
+
+    def to_coco(self, image_id):
+        import numpy as np
+        from pycocotools import mask
+
+        pixels = np.zeros((200, 200), np.uint8, order="F")
+        pixels[:, :20] = 1
+        row = {"image_id": image_id, "category_id": 1, "score": 0.9}
+        return [row | {"segmentation": mask.encode(pixels)}]
+
+
+def test_masks_without_areas_and_polygons_of_two_points(evaluator):
+    objects = truth((0, 1, 0, 0, 20, 200), (0, 1, 0, 0, 20, 200))
+    square = [0, 0, 20, 0, 20, 200, 0, 200]
+    first, slip = objects["annotations"]
+    first |= {"id": 0, "segmentation": [[40, 5, 50, 30], square]}
+    slip |= {"id": 0, "segmentation": [[40, 5, 50, 30]]}  # no object
+    del first["area"], first["bbox"]
+    metrics = coco_metrics(objects, [Whole()], iou_type="segm")
+    assert metrics["AP"] == pytest.approx(1.0)
+    assert metrics["APm"] == pytest.approx(1.0)  # 4000 pixels
+    slip["segmentation"] = []
+    with pytest.raises(ValueError, match="annotation 1 of the ground truth has no segmentation"):
+        coco_metrics(objects, [Whole()], iou_type="segm")
+    with pytest.raises(ValueError, match="annotation 0 of the ground truth has no bbox"):
+        coco_metrics(objects, [Whole()])

@@ -78,6 +78,14 @@ class ImagePooling(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[-2:]
         for layer in self:
-            x = layer(x)
+            x = _normalised(layer, x) if isinstance(layer, nn.BatchNorm2d) else layer(x)
         # Not expanded: concatenated with others that is copied, and loses their memory format.
         return F.interpolate(x, size)
+
+
+def _normalised(norm: nn.BatchNorm2d, means: Tensor) -> Tensor:
+    """By the batch; of one image by the running statistics, for one mean alone has no variance."""
+    if not norm.training or len(means) > 1:
+        return norm(means)
+    statistics = norm.running_mean, norm.running_var
+    return F.batch_norm(means, *statistics, norm.weight, norm.bias, eps=norm.eps)

@@ -38,3 +38,20 @@ def test_optimized_it_concatenates_in_channels_last():
     fast.project[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     fast(torch.randn(2, 6, 9, 7))
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_it_trains_on_one_image():
+    """Whose one mean has no variance: the running statistics normalise it."""
+    torch.manual_seed(0)
+    aspp, x = ASPP(6, (2, 3), 4), torch.randn(1, 6, 5, 5)
+    _, convolution, norm, _ = aspp.convs[-1]
+    norm.running_mean.fill_(0.5)
+    norm.running_var.fill_(4.0)
+    mean = convolution(x.mean((2, 3), keepdim=True))
+    expected = ((mean - 0.5) / (4 + 1e-5) ** 0.5).relu().expand(-1, -1, 5, 5)
+    torch.testing.assert_close(aspp.convs[-1](x), expected)
+    assert norm.running_mean.unique().tolist() == [0.5]  # one value is no statistic
+    aspp(x).sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in aspp.parameters())
+    aspp.convs[-1](torch.cat([x, x + 1]))  # two have one
+    assert norm.running_mean.unique().tolist() != [0.5]
