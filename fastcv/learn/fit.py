@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fastcv.data.protocols import SizedDataset
 from fastcv.learn._batches import Order, make_loader
+from fastcv.learn._classes import take_class_names
 from fastcv.learn._ema import EMA
 from fastcv.learn._fabric import launch
 from fastcv.learn._interrupt import Interrupt
@@ -23,6 +24,7 @@ from fastcv.learn._seed import seed_all
 from fastcv.learn._settings import check, settings_of
 from fastcv.learn._turn import Batch
 from fastcv.learn.history import History, Row
+from fastcv.models._mode import alone
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -73,6 +75,13 @@ def fit(
     averaged ones with EMA), ``best.safetensors``, ``history.csv``, ``epochs.csv``, ``curves.png``,
     ``samples/`` and ``tensorboard/``. Ctrl-C and SIGTERM save after the step at hand; the same
     call goes on.
+
+    Other threads may predict with the model meanwhile. They wait for the step at hand and the next
+    step for them, so that the training is what it would be without them.
+
+    The model takes the class names of ``train_data.classes`` where it has as many. Of a model that
+    ``create_model`` made, both files of weights note name, config and class names: ``load_model``
+    and the commands need nothing else.
 
     Args:
         model: a module with ``loss``. It is trained in place, and ends with the weights of
@@ -159,6 +168,7 @@ def fit(
         collate_fn=collate_fn,
         pin_memory=fabric.device.type == "cuda",
     )
+    take_class_names(model, train_data)
     players = make_players(fabric, model, optimizer, scheduler, every, epochs * order.steps)
     settings = settings_of(
         model,
@@ -188,9 +198,10 @@ def fit(
                 row: Row = {"epoch": epoch + 1, "step": epoch * order.steps + step + 1}
                 parts = [fabric.to_device(next(batches)) for _ in range(accumulate)]
                 seed_all(seed, epoch, step, fabric.global_rank)
-                _take_turns(fabric, players, parts, row, clip_norm)
-                if ema is not None:
-                    ema.update(model)
+                with alone(model):  # other threads may predict with it between two steps
+                    _take_turns(fabric, players, parts, row, clip_norm)
+                    if ema is not None:
+                        ema.update(model)
                 history.steps.append(row)
                 log.step(row, batch_size)
 
