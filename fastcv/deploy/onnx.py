@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from fastcv._extras import need
 from fastcv._files import replacing
+
 from fastcv.models.detection._detector import Detector
 
-OPSET = 18
+OPSET = 19
 
 
 def export_onnx(
@@ -37,6 +38,8 @@ def export_onnx(
         raise TypeError(f"model must be a detector, with detect(), got {type(model).__name__}")
     need("onnx", extra="export")
     need("onnxscript", extra="export")
+    from fastcv.deploy._onnx_ops import TRANSLATIONS  # which imports onnxscript
+
     view = _ImageToBoxes(model).eval()
     image = torch.rand(3, *image_size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -48,7 +51,7 @@ def export_onnx(
             output_names=["boxes", "scores", "labels"],
             opset_version=OPSET,
             dynamo=True,
-            custom_translation_table=_translations(),
+            custom_translation_table=TRANSLATIONS,
             verbose=False,
         )
     assert program is not None
@@ -64,40 +67,3 @@ class _ImageToBoxes(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (found,) = self.model.detect(self.model([image]))
         return found.boxes, found.scores, found.labels
-
-
-def _translations() -> dict[Any, Any]:
-    """fastcv's ops in terms of ONNX's."""
-    op = need("onnxscript", extra="export").opset18
-
-    def roi_align(  # type: ignore[no-untyped-def]  # onnxscript reads the annotations there are
-        input, rois, spatial_scale, height, width, sampling_ratio, aligned
-    ):
-        image = op.Cast(op.Squeeze(op.Slice(rois, [0], [1], [1]), [1]), to=7)  # int64
-        return op.RoiAlign(
-            input,
-            op.Slice(rois, [1], [5], [1]),
-            image,
-            output_height=height,
-            output_width=width,
-            sampling_ratio=max(sampling_ratio, 0),
-            spatial_scale=spatial_scale,
-            coordinate_transformation_mode="half_pixel" if aligned else "output_half_pixel",
-        )
-
-    def batched_nms(boxes, scores, idxs, iou_threshold):  # type: ignore[no-untyped-def]  # as above
-        # ONNX suppresses within each class of a [classes, boxes] table of scores: a box scores in
-        # the row of its own group, and below the threshold in all others. No offsets, no rounding.
-        groups = op.Range(0, op.Add(op.ReduceMax(idxs, keepdims=0), 1), 1)
-        in_group = op.Equal(op.Unsqueeze(groups, [1]), op.Unsqueeze(idxs, [0]))
-        table = op.Where(in_group, op.Unsqueeze(scores, [0]), -1.0)
-        count = op.Shape(scores)
-        chosen = op.NonMaxSuppression(
-            op.Unsqueeze(boxes, [0]), op.Unsqueeze(table, [0]), count, iou_threshold, 0.0
-        )
-        index = op.Squeeze(op.Slice(chosen, [2], [3], [1]), [1])
-        _, order = op.TopK(op.Gather(scores, index), op.Shape(index))
-        return op.Gather(index, order)
-
-    ops = torch.ops.fastcv
-    return {ops.roi_align.default: roi_align, ops.batched_nms.default: batched_nms}
