@@ -54,7 +54,7 @@ def batched_soft_nms(boxes, scores, idxs, method, iou_threshold, sigma, score_th
 
 
 @script(default_opset=op)
-def _gaussian_soft_nms(boxes, scores, idxs, sigma, score_threshold) -> FLOAT["N"]:
+def _gaussian_soft_nms(boxes, scores, idxs, sigma, score_threshold) -> FLOAT[None]:
     # The scores that boxes are selected with, -1 where they are not. Each turn selects the highest
     # that is left, and lowers those of the boxes that it overlaps.
     out = op.Constant(value_float=-1.0)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from fastcv._extras import need
 from fastcv._files import replacing
-
 from fastcv.models.detection._detector import Detector
 
 OPSET = 19
