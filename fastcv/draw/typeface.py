@@ -84,26 +84,28 @@ class Typeface:
             above, below = max(above, math.ceil(-top)), max(below, math.ceil(bottom))
         return above, below
 
-    def _runs(self, text: str) -> list[tuple[ImageFont.FreeTypeFont, str]]:
-        """The text in parts, in reading order, each with its font."""
+    def parts(self, text: str) -> list[tuple[str, str]]:
+        """The text as it is drawn, cut where the font changes: each part after its font's path."""
         text = re.sub(r"\s", " ", unicodedata.normalize("NFC", text))
         if not features.check("raqm"):  # without it they would be boxes
             text = "".join(c for c in text if not _is_ignorable(c))
-        parts: list[tuple[str | None, str]] = []
+        found: list[tuple[str | None, str]] = []
         for part in re.split("( +)", text):
-            parts += [(None, part)] if part.isspace() or not part else self._fonts_of(part)
+            found += [(None, part)] if part.isspace() or not part else self._fonts_of(part)
         # A space between words of one font is of that font: they are laid out as one, which
         # scripts that run to the left need.
-        fonts = [path for path, _ in parts]
-        for i, path in enumerate(fonts):
-            if path is None:
-                around = {fonts[i - 1] if i else None, *fonts[i + 1 : i + 2]}
-                fonts[i] = around.pop() if len(around) == 1 else None
-        pairs = [(path or self.first, part) for path, (_, part) in zip(fonts, parts, strict=True)]
+        paths = [path for path, _ in found]
+        for i, path in enumerate(paths):
+            if path is None and 0 < i < len(paths) - 1 and paths[i - 1] == paths[i + 1]:
+                paths[i] = paths[i - 1]
+        pairs = [(path or self.first, part) for path, (_, part) in zip(paths, found, strict=True)]
         return [
-            (_load(path, self.size), "".join(part for _, part in same))
+            (path, "".join(part for _, part in same))
             for path, same in groupby(pairs, key=lambda pair: pair[0])
         ]
+
+    def _runs(self, text: str) -> list[tuple[ImageFont.FreeTypeFont, str]]:
+        return [(_load(path, self.size), part) for path, part in self.parts(text)]
 
     def _fonts_of(self, word: str) -> list[tuple[str | None, str]]:
         """One font for the word, else one for each letter with its marks, and each other sign."""
@@ -153,10 +155,9 @@ def _other_fonts() -> tuple[str, ...]:
             found += map(str, files)
     for name in SYSTEM_FONTS:
         try:
-            _load(name, PROBE)
+            found.append(str(_load(name, PROBE).path))  # where the system has it
         except OSError:
             continue
-        found.append(name)
     return tuple(found)
 
 
