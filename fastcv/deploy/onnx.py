@@ -22,7 +22,8 @@ def export_onnx(
 
     The file has one input, ``image`` ``[3, H, W]`` float32 in [0, 1], and three outputs, by
     falling score: ``boxes`` ``[N, 4]`` in pixels of the image, ``scores`` ``[N]`` and ``labels``
-    ``[N]`` int64. RoIAlign and NMS become those of ONNX, so any runtime of opset 18 reads it.
+    ``[N]`` int64. RoIAlign, NMS and deformable convolutions become those of ONNX, so any runtime
+    reads it that has all of opset 19. (ONNX Runtime has DeformConv on the CPU since 1.25.)
 
     Args:
         model: a detector, such as ``create_model("fasterrcnn_resnet50_fpn")``.
@@ -32,9 +33,13 @@ def export_onnx(
     Raises:
         ImportError: onnx or onnxscript is missing.
         TypeError: the model is no detector: it has no ``detect``.
+        NotImplementedError: something that the detector does has no form in ONNX.
     """
+    name = type(model).__name__
     if not isinstance(model, Detector):
-        raise TypeError(f"model must be a detector, with detect(), got {type(model).__name__}")
+        raise TypeError(f"model must be a detector, with detect(), got {name}")
+    if model.no_onnx:
+        raise NotImplementedError(f"{name} cannot be written as ONNX: {model.no_onnx}")
     need("onnx", extra="export")
     need("onnxscript", extra="export")
     from fastcv.deploy._onnx_ops import TRANSLATIONS  # which imports onnxscript
@@ -43,16 +48,20 @@ def export_onnx(
     image = torch.rand(3, *image_size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         view(image)  # so that what is wrong is reported by the model, not by the exporter
-        program = torch.onnx.export(
-            view,
-            (image,),
-            input_names=["image"],
-            output_names=["boxes", "scores", "labels"],
-            opset_version=OPSET,
-            dynamo=True,
-            custom_translation_table=TRANSLATIONS,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                view,
+                (image,),
+                input_names=["image"],
+                output_names=["boxes", "scores", "labels"],
+                opset_version=OPSET,
+                dynamo=True,
+                custom_translation_table=TRANSLATIONS,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            cause = str(error.__cause__ or error).strip().splitlines()[0]
+            raise NotImplementedError(f"{name} cannot be written as ONNX: {cause}") from error
     assert program is not None
     with replacing(path) as temporary:
         program.save(temporary)
