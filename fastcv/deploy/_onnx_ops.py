@@ -2,8 +2,9 @@
 
 Imported only then, for it needs onnxscript. The functions have the arguments of the ops' schemas.
 """
-# mypy: disable-error-code="no-untyped-def"
-# No annotations of the arguments: onnxscript would take them for those of attributes.
+# mypy: ignore-errors
+# What onnxscript reads is no Python to a type checker, and it takes annotations of arguments for
+# those of attributes.
 
 from typing import Any
 

@@ -171,7 +171,7 @@ def _load(path: str, size: int, layout: ImageFont.Layout | None = None) -> Image
     except OSError:  # it has none
         return font
     # Noto's CJK font begins as a thin one.
-    font.set_variation_by_axes([400 if a["name"] == b"Weight" else a["default"] for a in axes])
+    font.set_variation_by_axes([400 if a["name"] == b"Weight" else a["default"] or 0 for a in axes])
     return font
 
 

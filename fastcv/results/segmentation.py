@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fastcv._files import replacing
 from fastcv.classes import IGNORE
-from fastcv.draw.canvas import Canvas, Color, color_of
-from fastcv.draw.typeface import FontPath
+from fastcv.draw.canvas import Canvas, color_of
+from fastcv.draw.typeface import Color, FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
 
