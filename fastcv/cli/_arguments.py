@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,8 @@ def check_json(path: str | None) -> None:
 def write_json(path: str | None, value: Any) -> None:
     """Written whole or not at all; nothing where no path was given."""
     from fastcv._files import replacing
+    from fastcv._json import to_json
 
     if path is not None:
         with replacing(Path(path)) as temporary:
-            temporary.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
+            temporary.write_text(to_json(value), "utf-8")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fastcv._extras import need
 from fastcv._files import replacing
+from fastcv.draw.figure_names import figure_names
 
 
 def draw_bias(
@@ -39,8 +40,9 @@ def draw_bias(
         axes.set_axis_off()
     shown = None
     greatest = float(pictures[there].max())
+    names, family = figure_names(classes)
     for axes, label in zip(panels.flat, there, strict=False):
-        axes.set_title(f"{classes[label]} ({int(counts[label])})", size=9)
+        axes.set_title(f"{names[label]} ({int(counts[label])})", size=9, family=family)
         if pictures.ndim == 4:
             axes.imshow(pictures[label].permute(1, 2, 0).clamp(0, 1).numpy())
         else:

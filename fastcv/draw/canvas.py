@@ -8,13 +8,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-Color = tuple[int, int, int]
+from fastcv.draw.typeface import Color, FontPath, Typeface
+
 Rect = tuple[float, float, float, float]
 
 SMALLEST_SIDE = 320  # a picture with a shorter long side is enlarged, so that a name has room
+FAR = 1e9  # pixels, beyond any picture
 BAND = 2**22  # pixels that are coloured at a time: a huge picture is not copied in larger types
 
 
@@ -38,9 +40,14 @@ class Canvas:
 
     Args:
         picture: RGB; it is copied. A tiny one is enlarged by a whole factor.
+        font: of the names: a font file, or its name where the system has it; None: Pillow's own.
+            Other fonts are asked for the characters that it lacks, as ``Typeface`` says.
+
+    Raises:
+        ValueError: ``font`` is no font file.
     """
 
-    def __init__(self, picture: Image.Image) -> None:
+    def __init__(self, picture: Image.Image, font: FontPath | None = None) -> None:
         self.scale = math.ceil(SMALLEST_SIDE / max(picture.size))
         size = (picture.width * self.scale, picture.height * self.scale)
         self.picture = picture.resize(size, Image.Resampling.NEAREST)
@@ -48,10 +55,9 @@ class Canvas:
         side = math.sqrt(size[0] * size[1])
         self.line = max(2, round(side / 260))
         font_size = min(max(11, round(side / 38)), max(8, size[1] // 4))
-        self.font = ImageFont.load_default(font_size)
-        ascent, descent = self.font.getmetrics()  # type: ignore[union-attr]  # FreeType's: sized
+        self.typeface = Typeface(font_size, font)
         self.pad = max(2, font_size // 5)
-        self.plate_height = ascent + descent + self.pad
+        self.plate_height = self.typeface.height("") + self.pad
         self.taken: list[Rect] = []
 
     def box(self, box: list[float], label: int) -> None:
@@ -65,8 +71,7 @@ class Canvas:
     def tag(self, box: list[float], label: int, text: str) -> None:
         """A name plate at a box: above it, or where else the picture has room and no plate is."""
         text = self._shortened(text, self.picture.width - 2 * self.pad)
-        w = self.draw.textlength(text, self.font) + 2 * self.pad
-        h = self.plate_height
+        w, h = self._plate_size(text)
         x1, y1, x2, y2 = self._inside(box)
         places = [(x, y) for x in (x1, x2 - w + 1) for y in (y1 - h, y1, y2 + 1, y2 - h + 1)]
         rects = [self._moved_inside((x, y, x + w, y + h)) for x, y in places]
@@ -78,19 +83,21 @@ class Canvas:
     def bars(self, rows: list[tuple[str, float, int]]) -> None:
         """Rows of ``(name, share of 1, label)`` as bars over the picture's lower edge."""
         width, height = self.picture.size
-        row_height = self.plate_height + self.pad
+        texts = [self._shortened(f"{name} {x:.2f}", width - 4 * self.pad) for name, x, _ in rows]
+        bar_height = max([self._plate_size(text)[1] for text in texts], default=self.plate_height)
+        row_height = bar_height + self.pad
         top = height - row_height * len(rows) - self.pad
         shade = Image.new("RGB", (width, height - max(top, 0)), (0, 0, 0))
         region = (0, max(top, 0), width, height)
         self.picture.paste(Image.blend(self.picture.crop(region), shade, 0.6), region)
-        for i, (name, share, label) in enumerate(rows):
+        for i, (text, (_, share, label)) in enumerate(zip(texts, rows, strict=True)):
             y = top + self.pad + i * row_height
+            share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
             right = self.pad + share * (width - 2 * self.pad)
             red, green, blue = (c * 3 // 5 for c in color_of(label))  # white text shows on it
-            bar = (self.pad, y, right, y + self.plate_height)
+            bar = (self.pad, y, right, y + bar_height)
             self.draw.rectangle(bar, fill=(red, green, blue))
-            text = self._shortened(f"{name} {share:.2f}", width - 4 * self.pad)
-            self._text((2 * self.pad, y + self.plate_height / 2), text, (255, 255, 255))
+            self._text((2 * self.pad, y + bar_height / 2), text, (255, 255, 255))
 
     def regions(self, labels: Tensor, colors: Mapping[int, Color]) -> None:
         """Translucent colours, and along a region's borders its full colour with a dark edge.
@@ -131,14 +138,15 @@ class Canvas:
         width, height = self.picture.size
         x, y = self.pad, height + self.pad
         plates: list[tuple[Rect, Color, str]] = []
-        for text, color in entries:
-            text = self._shortened(text, width - 4 * self.pad)
-            w = self.draw.textlength(text, self.font) + 2 * self.pad
+        shown = [(self._shortened(text, width - 4 * self.pad), color) for text, color in entries]
+        h = max([self._plate_size(text)[1] for text, _ in shown], default=self.plate_height)
+        for text, color in shown:
+            w, _ = self._plate_size(text)
             if x > self.pad and x + w + self.pad > width:
-                x, y = self.pad, y + self.plate_height + self.pad
-            plates.append(((x, y, x + w, y + self.plate_height), color, text))
+                x, y = self.pad, y + h + self.pad
+            plates.append(((x, y, x + w, y + h), color, text))
             x += math.ceil(w) + self.pad
-        picture = Image.new("RGB", (width, y + self.plate_height + self.pad), (255, 255, 255))
+        picture = Image.new("RGB", (width, y + h + self.pad), (255, 255, 255))
         picture.paste(self.picture, (0, 0))
         self.picture, self.draw = picture, ImageDraw.Draw(picture)
         for plate in plates:
@@ -150,8 +158,9 @@ class Canvas:
     def _inside(self, box: list[float]) -> Rect:
         """Half-open coordinates as the first and last pixel that are drawn."""
         width, height = self.picture.size
-        x1, y1 = (round(c * self.scale) for c in box[:2])
-        x2, y2 = (round(c * self.scale) - 1 for c in box[2:])
+        x1, y1, x2, y2 = (min(max(c, -FAR), FAR) for c in box)  # infinities have no whole number
+        x1, y1 = round(x1 * self.scale), round(y1 * self.scale)
+        x2, y2 = round(x2 * self.scale) - 1, round(y2 * self.scale) - 1
         x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
         return x1, y1, min(max(x2, x1), width - 1), min(max(y2, y1), height - 1)
 
@@ -166,13 +175,17 @@ class Canvas:
         self.draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=color)
         self._text((x1 + self.pad, (y1 + y2) / 2), text, text_color_on(color))
 
+    def _plate_size(self, text: str) -> tuple[float, int]:
+        width = self.typeface.length(text) + 2 * self.pad
+        return width, self.typeface.height(text) + self.pad
+
     def _text(self, at: tuple[float, float], text: str, color: Color) -> None:
-        self.draw.text(at, text, color, self.font, anchor="lm")
+        self.typeface.write(self.draw, at, text, color)
 
     def _shortened(self, text: str, room: float) -> str:
-        if self.draw.textlength(text, self.font) <= room:
+        if self.typeface.length(text) <= room:
             return text
-        while text and self.draw.textlength(text + "…", self.font) > room:
+        while text and self.typeface.length(text + "…") > room:
             text = text[:-1]
         return text + "…"
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastcv._extras import need
 from fastcv._files import replacing
+from fastcv.draw.figure_names import figure_names
 
 MAX_CLASSES_WITH_NUMBERS = 20  # beyond, the cells have no room for them
 
@@ -40,9 +41,10 @@ def draw_confusion(
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="predicted", ylabel="true", title="share of each true class")
     small = 9 if n <= MAX_CLASSES_WITH_NUMBERS else 5
-    ticks = range(n)
-    axes.set_xticks(ticks, classes, rotation=90 if max(map(len, classes)) > 3 else 0, size=small)
-    axes.set_yticks(ticks, classes, size=small)
+    ticks, (names, family) = range(n), figure_names(classes)
+    rotation = 90 if max(map(len, classes)) > 3 else 0
+    axes.set_xticks(ticks, names, rotation=rotation, size=small, family=family)
+    axes.set_yticks(ticks, names, size=small, family=family)
     if n <= MAX_CLASSES_WITH_NUMBERS:
         for (row, column), share in np.ndenumerate(shares):
             if share >= 0.005:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fastcv._extras import need
 from fastcv._files import replacing
+from fastcv.draw.figure_names import figure_names
 from fastcv.explain.nms import DROPPED, KEPT, OTHER, NMSStep, draw_box, draw_nms_step, nms_steps
 from fastcv.images import ImageInput, read_image
 from fastcv.models import ImageModel
@@ -122,11 +123,13 @@ class DetectionSteps:
 
     def _draw_step(self, axes: Any, number: int) -> None:
         step = self.steps[number]
-        name = self.candidates.name_of(int(self.candidates.labels[step.kept]))
+        label = int(self.candidates.labels[step.kept])
+        (name,), family = figure_names([self.candidates.name_of(label)])
         axes.set_title(
             f"NMS, step {number + 1}: keep the best left\n({name} "
             f"{float(self.candidates.scores[step.kept]):.2f}), drop {len(step.dropped)} that "
-            "overlap it"
+            "overlap it",
+            family=family,
         )
         draw_nms_step(axes, self.candidates.boxes, self.steps, number)
 
@@ -135,9 +138,15 @@ class DetectionSteps:
         axes.set_title(f"{how}: {len(self.found)}")
         for i, box in enumerate(self.found.boxes):
             draw_box(axes, box, KEPT, 2.2)
-            text = f"{self.found.name_of(int(self.found.labels[i]))} {self.found.scores[i]:.2f}"
+            (name,), family = figure_names([self.found.name_of(int(self.found.labels[i]))])
             x, y = box[:2].tolist()
-            axes.text(x, y, text, color=OTHER, backgroundcolor="#00000090", fontsize=8)
+            axes.text(
+                *(x, y, f"{name} {self.found.scores[i]:.2f}"),
+                color=OTHER,
+                backgroundcolor="#00000090",
+                fontsize=8,
+                family=family,
+            )
 
 
 def detection_steps(

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from fastcv._files import replacing
+from fastcv.draw.typeface import FontPath
 from fastcv.images import SUFFIXES, ImageInput, read_image
 from fastcv.results._result import Result
 
@@ -20,28 +21,42 @@ class Drawable(Result):
     """The picture's ``(height, width)``, where it is known; ``predict`` sets it."""
 
     @abstractmethod
-    def draw(self, image: ImageInput | None = None) -> Image.Image:
+    def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
         """The finding on the picture.
 
         Args:
             image: the picture, in any form that ``read_image`` takes; None: the file it came from.
+            font: of the names: a font file, or its name where the system has it; None: Pillow's
+                own. Characters that it lacks come from other fonts.
 
         Raises:
-            ValueError: there is no image and the result did not come from a file.
+            ValueError: there is no image and the result did not come from a file, or ``font`` is no
+                font file.
         """
 
-    def save(self, path: str | os.PathLike[str], image: ImageInput | None = None) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        image: ImageInput | None = None,
+        *,
+        font: FontPath | None = None,
+    ) -> None:
         """Writes ``to_dict()`` to a ``.json``, or the drawing to an image file.
 
+        Args:
+            path: ``.json`` or an image's suffix.
+            image: to draw on, as for ``draw``.
+            font: of the names in a drawing, as for ``draw``.
+
         Raises:
-            ValueError: another suffix, or nothing to draw on.
+            ValueError: another suffix, nothing to draw on, or ``font`` is no font file.
         """
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix == ".json":
             super().save(path)
         elif suffix in SUFFIXES:
-            drawing = self.draw(image)
+            drawing = self.draw(image, font=font)
             with replacing(path) as temporary:
                 drawing.save(temporary, quality=92)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fastcv._files import replacing
+from fastcv._json import to_json
 
 Kind = TypeVar("Kind", bound="Result")
 
@@ -25,7 +25,7 @@ class Result(ABC):
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and lists, for JSON."""
+        """Plain numbers, strings and lists, for JSON; None for a number that is NaN or infinite."""
 
     def to(self: Kind, device: str | torch.device) -> Kind:
         """The same with its tensors on ``device``; ``predict`` leaves them on the model's."""
@@ -45,7 +45,7 @@ class Result(ABC):
         if path.suffix.lower() != ".json":
             raise ValueError(f"path must end in .json, got {path.name!r}")
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=1) + "\n", "utf-8")
+            temporary.write_text(to_json(self.to_dict()), "utf-8")
 
     def name_of(self, label: int) -> str:
         """The class's name; ``"class 7"`` where the model has no names."""

@@ -10,7 +10,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
+from fastcv._json import plain
 from fastcv.draw.contact_sheet import contact_sheet
+from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput, read_image
 from fastcv.results._drawable import Drawable
 from fastcv.results.detections import Detections
@@ -71,18 +73,21 @@ class AttentionMaps(Drawable):
             f"{points} point{'s' * (points != 1)}, {height}x{width} cells)"
         )
 
-    def draw(self, image: ImageInput | None = None) -> Image.Image:
+    def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
         """A picture for each object, then for each point: bright where the attention is.
 
         Args:
             image: the picture, in any form that ``read_image`` takes; None: the file it came from.
+            font: of the names: a font file, or its name where the system has it; None: Pillow's
+                own. Characters that it lacks come from other fonts.
 
         Raises:
-            ValueError: no picture, one of another size, or nothing to draw.
+            ValueError: no picture, one of another size, nothing to draw, or a font that is no font
+                file.
         """
         picture = self._picture(image)
         tiles = [
-            self.detections[i].draw(read_image(_lit(picture, of_object)))
+            self.detections[i].draw(read_image(_lit(picture, of_object)), font=font)
             for i, of_object in enumerate(self.of_objects)
         ]
         for point, of_point in zip(self.points, self.of_points, strict=True):
@@ -97,7 +102,7 @@ class AttentionMaps(Drawable):
     def to_dict(self) -> dict[str, Any]:
         """``file``; ``objects`` (as ``Detections`` has them) and ``points``, with ``attention``."""
         objects = self.detections.to_dict()["detections"]
-        return {
+        found: dict[str, Any] = {
             "file": self.source,
             "objects": [
                 {**row, "attention": _rounded(weights)}
@@ -108,6 +113,7 @@ class AttentionMaps(Drawable):
                 for point, weights in zip(self.points, self.of_points, strict=True)
             ],
         }
+        return plain(found)
 
 
 def _rounded(weights: Tensor) -> list[list[float]]:
@@ -118,6 +124,7 @@ def _lit(picture: Image.Image, weights: Tensor) -> Image.Image:
     """The picture, the darker the less attention there is."""
     size = picture.size[::-1]
     light = F.interpolate(weights[None, None].float().cpu(), size, mode="bilinear")[0, 0]
+    light = light.nan_to_num(0.0)  # of a model that diverged: dark
     light = light - light.min()
     light = light / light.max().clamp(min=1e-12)
     mask = ((DARKEST + (1 - DARKEST) * light) * 255).round().byte().numpy()

@@ -8,7 +8,9 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from fastcv._json import plain
 from fastcv.draw.canvas import Canvas
+from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
 
@@ -47,28 +49,31 @@ class Classification(Drawable):
     def __repr__(self) -> str:
         return f"Classification({', '.join(f'{name} {score:.2f}' for name, score in self.top(3))})"
 
-    def draw(self, image: ImageInput | None = None) -> Image.Image:
+    def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
         """The picture with the likeliest classes as bars; tiny pictures are enlarged.
 
         Args:
             image: the picture, in any form that ``read_image`` takes; None: the file it came from.
+            font: of the names: a font file, or its name where the system has it; None: Pillow's
+                own. Characters that it lacks come from other fonts.
 
         Raises:
-            ValueError: no picture.
+            ValueError: no picture, or ``font`` is no font file.
         """
-        canvas = Canvas(self._picture(image))
+        canvas = Canvas(self._picture(image), font)
         canvas.bars([(self.name_of(label), score, label) for label, score in self._top(5)])
         return canvas.finish()
 
     def to_dict(self) -> dict[str, Any]:
-        """``file`` and ``classes``, the five likeliest."""
-        return {
+        """``file`` and ``classes``, the five likeliest; None for a score that is NaN."""
+        found: dict[str, Any] = {
             "file": self.source,
             "classes": [
                 {"label": label, "name": self.name_of(label), "score": round(score, 4)}
                 for label, score in self._top(5)
             ],
         }
+        return plain(found)
 
     def _top(self, k: int) -> list[tuple[int, float]]:
         scores, labels = self.scores.topk(min(k, len(self.scores)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -9,7 +11,9 @@ from typing import Any, TypeVar
 from PIL import Image
 from torch import Tensor
 
+from fastcv._json import plain
 from fastcv.draw.canvas import Canvas
+from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
 
@@ -86,14 +90,19 @@ class Detections(Drawable):
         summary = ": ".join([what, ", ".join(kinds + more)] if kinds else [what])
         return f"{type(self).__name__}({summary})"
 
-    def draw(self, image: ImageInput | None = None) -> Image.Image:
+    def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
         """The picture with each box, its name and its score; tiny pictures are enlarged.
+
+        A box with a coordinate that is NaN has no place: it is left out, with a warning.
 
         Args:
             image: the picture, in any form that ``read_image`` takes; None: the file it came from.
+            font: of the names: a font file, or its name where the system has it; None: Pillow's
+                own. Characters that it lacks come from other fonts.
 
         Raises:
-            ValueError: no picture, or one of another size than ``image_size``.
+            ValueError: no picture, one of another size than ``image_size``, or a font that is no
+                font file.
         """
         picture = self._picture(image)
         if picture.size != self.image_size[::-1]:
@@ -102,13 +111,16 @@ class Detections(Drawable):
                 f"image must be {height}x{width}, the size these boxes belong to, got "
                 f"{picture.height}x{picture.width}"
             )
-        canvas = Canvas(picture)
+        canvas = Canvas(picture, font)
         order = self.scores.argsort(descending=True).tolist()
         self._draw_under(canvas, order)
         boxes, labels, scores = self.boxes.tolist(), self.labels.tolist(), self.scores.tolist()
-        for i in reversed(order):  # the surest last, on top
+        placed = [i for i in order if not any(map(math.isnan, boxes[i]))]
+        if len(placed) < len(order):
+            _warn(f"{len(order) - len(placed)} of {len(order)} boxes are NaN and not drawn")
+        for i in reversed(placed):  # the surest last, on top
             canvas.box(boxes[i], labels[i])
-        for i in order:  # the surest first, at the best place
+        for i in placed:  # the surest first, at the best place
             canvas.tag(boxes[i], labels[i], f"{self.name_of(labels[i])}  {scores[i]:.2f}")
         return canvas.finish()
 
@@ -116,9 +128,12 @@ class Detections(Drawable):
         """What a subclass draws before the boxes; ``order``: of the boxes, the surest first."""
 
     def to_dict(self) -> dict[str, Any]:
-        """``file``, ``size`` as [height, width], and ``detections``, a list."""
+        """``file``, ``size`` as [height, width], and ``detections``, a list.
+
+        Scores and coordinates that are NaN or infinite are None.
+        """
         rows = zip(self.labels.tolist(), self.scores.tolist(), self.boxes.tolist(), strict=True)
-        return {
+        found: dict[str, Any] = {
             "file": self.source,
             "size": list(self.image_size),
             "detections": [
@@ -131,10 +146,21 @@ class Detections(Drawable):
                 for label, score, box in rows
             ],
         }
+        return plain(found)
 
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
-        """Rows of a COCO results file: ``category_id`` is the label, ``bbox`` is xywh."""
-        rows = zip(self.labels.tolist(), self.scores.tolist(), self.boxes.tolist(), strict=True)
+        """Rows of a COCO results file: ``category_id`` is the label, ``bbox`` is xywh.
+
+        Boxes with a NaN or an infinity, which such a file cannot have, are left out with a warning.
+        """
+        finite = self.boxes.isfinite().all(dim=1) & self.scores.isfinite()
+        if left_out := len(self) - int(finite.sum()):
+            _warn(
+                f"image {image_id}: {left_out} of {len(self)} boxes or scores are NaN or infinite "
+                "and not among COCO's results"
+            )
+        kept = (self.labels[finite], self.scores[finite], self.boxes[finite])
+        rows = zip(*(values.tolist() for values in kept), strict=True)
         return [
             {
                 "image_id": image_id,
@@ -144,3 +170,7 @@ class Detections(Drawable):
             }
             for label, score, (x1, y1, x2, y2) in rows
         ]
+
+
+def _warn(what: str) -> None:
+    warnings.warn(f"{what}; a model finds such where training has diverged", stacklevel=3)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from fastcv._files import replacing
 from fastcv.classes import IGNORE
-from fastcv.draw.canvas import Canvas, Color, color_of
+from fastcv.draw.canvas import Canvas, color_of
+from fastcv.draw.typeface import Color, FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
 
@@ -91,17 +92,26 @@ class Segmentation(Drawable):
         height, width = self.labels.shape
         return f"Segmentation({height}x{width}: {', '.join(kinds + more)})"
 
-    def draw(self, image: ImageInput | None = None, *, legend: bool = True) -> Image.Image:
+    def draw(
+        self,
+        image: ImageInput | None = None,
+        *,
+        legend: bool = True,
+        font: FontPath | None = None,
+    ) -> Image.Image:
         """The picture under the classes' colours, their borders, and names and shares below it.
 
         A class called ``background`` is left uncoloured. Tiny pictures are enlarged.
 
         Args:
             image: the picture, in any form that ``read_image`` takes; None: the file it came from.
+            font: of the names: a font file, or its name where the system has it; None: Pillow's
+                own. Characters that it lacks come from other fonts.
             legend: add the classes that occur below the picture.
 
         Raises:
-            ValueError: no picture, or one of another size than the labels.
+            ValueError: no picture, one of another size than the labels, or a font that is no
+                font file.
         """
         picture = self._picture(image)
         height, width = self.labels.shape
@@ -110,7 +120,7 @@ class Segmentation(Drawable):
                 f"image must be {height}x{width}, the size of the labels, got "
                 f"{picture.height}x{picture.width}"
             )
-        canvas = Canvas(picture)
+        canvas = Canvas(picture, font)
         there = [label for label, _ in self._counts()]
         canvas.regions(
             self.labels, {k: self.color_of(k) for k in there if not self._is_background(k)}

@@ -2,13 +2,18 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import onnxruntime
 import pytest
 import torch
+from small_models import SMALL, make_small
 from torch import nn
 
 import fastcv
+from fastcv.deploy._onnx_ops import TRANSLATIONS
+from fastcv.models._registry import find_model
+from fastcv.models.detection._detector import Detector
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,154 @@ def test_others_wait_and_an_error_leaves_the_mode(model, monkeypatch, tmp_path):
             fastcv.export_onnx(model, tmp_path / "x.onnx", image_size=(90, 120))
         torch.testing.assert_close(waiting[0].result(20)[0].scores, expected.scores)
     assert [module.training for module in model.modules()] == modes
+
+
+# Every model: it exports and agrees, or a sentence says why it does not.
+
+
+@cache
+def without_memory(name):
+    with torch.device("meta"):
+        return fastcv.create_model(name, **SMALL[name].config)
+
+
+NAMES = fastcv.list_models()
+DETECTORS = [name for name in NAMES if find_model(name).task == "detection"]
+EXPORTED = [name for name in DETECTORS if not without_memory(name).no_onnx]
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in EXPORTED])
+def test_a_sentence_says_why_a_model_is_not_exported(name, tmp_path):
+    model = without_memory(name)
+    with pytest.raises((TypeError, NotImplementedError)) as error:
+        fastcv.export_onnx(model, tmp_path / "x.onnx", image_size=(64, 64))
+    kind = type(model).__name__
+    why = f"{kind} cannot be written as ONNX: " if isinstance(model, Detector) else "got " + kind
+    assert why in str(error.value) and "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def parts_of(name):
+    """What tells detectors apart: their class, and that of their backbone."""
+    model = without_memory(name)
+    return type(model), type(getattr(model, "backbone", None))
+
+
+ABOVE = ("fasterrcnn_resnet18_fpn", "retinanet_resnet18_fpn", "ssd_resnet18")
+TESTED = {parts_of(name) for name in ABOVE}
+SMALL_ONES = [name for name in EXPORTED if not SMALL[name].like]
+ONE_OF_EACH = {parts_of(name): name for name in SMALL_ONES if parts_of(name) not in TESTED}
+
+
+def test_every_exported_detector_is_like_one_that_is_tested():
+    alike = {type(without_memory(name)) for name in (*ABOVE, *ONE_OF_EACH.values())}
+    assert {type(without_memory(name)) for name in EXPORTED} == alike
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 25),
+    reason="ONNX Runtime has no DeformConv on the CPU before 1.25",
+)
+@pytest.mark.parametrize("name", ONE_OF_EACH.values())
+def test_every_detector_agrees(name, tmp_path):
+    hourglass = {"dims": (8, 8), "modules": (1, 1)} if "hourglass" in name else {}
+    model = make_small(name, **hourglass).eval()
+    path, images = tmp_path / "detector.onnx", torch.rand(3, 3, 64, 80)
+    last = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][-1]
+    while not all(len(found) for found in model.predict(images)):
+        last.weight.data.mul_(2)  # until there is something to find
+    fastcv.export_onnx(model, path, image_size=(64, 80))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    shares = []
+    for image, found in zip(images, model.predict(images), strict=True):
+        boxes, scores, labels = map(torch.from_numpy, session.run(None, {"image": image.numpy()}))
+        same = (
+            (torch.cdist(boxes, found.boxes, p=float("inf")) < 1e-2)
+            & ((scores[:, None] - found.scores).abs() < 1e-5)
+            & (labels[:, None] == found.labels)
+        )
+        shares += [same.any(dim=1), same.any(dim=0)]
+    # Maps agree to 1e-6, but in those of random weights neighbours are as near each other: a few
+    # peaks are there in one and not in the other.
+    assert torch.cat(shares).float().mean() > 0.85
+
+
+class Ops(nn.Module):
+    """The ops with forms of their own in ONNX, in ways that the models do not use them."""
+
+    def forward(self, x, weight, offset, mask, boxes, scores, labels):
+        ops = fastcv.ops
+        return (
+            ops.deform_conv2d(x, offset, weight, None, (2, 1), (1, 2), (1, 2), mask),
+            ops.deform_conv2d(x, offset, weight, weight[:, 0, 0, 0], (2, 1), (1, 2), (1, 2)),
+            ops.conv_transpose2d(x, weight[:4, :, :2], None, 3, 1, (1, 2), 2, 2),
+            ops.conv_transpose2d(x, weight[:4, :, :2], weight[:2, 0, 0, 0]),
+            *(ops.corner_pool(x, way) for way in ("top", "bottom", "left", "right")),
+            ops.corner_pool(x[..., :1], "left"),
+            *ops.batched_soft_nms(boxes, scores, labels, "gaussian", sigma=0.5),
+            *ops.batched_soft_nms(boxes[:0], scores[:0], labels[:0], "gaussian", sigma=0.5),
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 25),
+    reason="ONNX Runtime has no DeformConv on the CPU before 1.25",
+)
+def test_ops(tmp_path):
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 4, 9, 7), torch.randn(6, 2, 3, 2)
+    size = (5, 9)  # of the deformable convolutions' output
+    corners = torch.rand(60, 2) * 40
+    inputs = {
+        "x": x,
+        "weight": weight,
+        "offset": torch.randn(2, 2 * 2 * 6, *size) * 3,
+        "mask": torch.rand(2, 2 * 6, *size),
+        "boxes": torch.cat([corners, corners + torch.rand(60, 2) * 30], dim=1),
+        "scores": torch.rand(60),
+        "labels": torch.randint(-1, 2, (60,)),
+    }
+    expected = Ops()(*inputs.values())
+    program = torch.onnx.export(
+        Ops().eval(),
+        tuple(inputs.values()),
+        input_names=list(inputs),
+        opset_version=19,
+        custom_translation_table=TRANSLATIONS,
+        verbose=False,
+    )
+    program.save(tmp_path / "ops.onnx")
+    session = onnxruntime.InferenceSession(
+        tmp_path / "ops.onnx", providers=["CPUExecutionProvider"]
+    )
+    names = {entry.name for entry in session.get_inputs()}
+    got = session.run(None, {k: v.numpy() for k, v in inputs.items() if k in names})
+    assert len(expected[9]) > 20  # boxes that soft NMS keeps
+    for ours, theirs in zip(expected, got, strict=True):
+        # The order of additions differs, over up to 12 products of normal numbers.
+        torch.testing.assert_close(torch.from_numpy(theirs), ours, rtol=1e-4, atol=1e-5)
+
+
+def test_an_op_that_onnx_does_not_have(tmp_path):
+    class Own(Detector):
+        classes = ("background", "a")
+
+        def forward(self, images):
+            return images
+
+        def detect(self, output):
+            (image,) = output
+            keep = fastcv.ops.nms(image[0, :4, :4], image[0, 0, :4], 0.5)
+            boxes = image[0, :4, :4][keep]
+            return [fastcv.nn.FoundBoxes(boxes, boxes[:, 0], keep)]
+
+    sentence = r"^Own cannot be written as ONNX: .*fastcv.nms"
+    with pytest.raises(NotImplementedError, match=sentence) as error:
+        fastcv.export_onnx(Own(), tmp_path / "x.onnx", image_size=(8, 8))
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_detector(tmp_path):

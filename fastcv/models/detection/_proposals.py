@@ -48,6 +48,8 @@ def proposals_of_targets(targets: Sequence[Mapping[str, Any]]) -> list[Tensor]:
 class TakesProposals(Detector):
     """A system whose ``forward(images, proposals=None)`` proposes boxes itself where none come."""
 
+    no_onnx = "selective search, which proposes its boxes, has no form in ONNX"
+
     def predict(
         self,
         inputs: ImageInput | Sequence[ImageInput],

@@ -54,6 +54,8 @@ class HogSVM(Detector):
         [8.0, 16.0, 24.0, 32.0]
     """
 
+    no_onnx = "histograms of oriented gradients have no form in ONNX"
+
     def __init__(
         self,
         window_size: tuple[int, int] = (128, 64),
