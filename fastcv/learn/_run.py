@@ -165,7 +165,7 @@ class Run:
     def _write_weights(self, name: str) -> None:
         state = model_state(self.model)
         if self.fabric.is_global_zero:
-            write_weights(self.folder / name, state)
+            write_weights(self.folder / name, state, self.model)
 
     def _draw(self) -> None:
         if self.fabric.is_global_zero:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from fastcv._files import replacing
+from fastcv.models._weights import metadata_of, own_key, unwrapped
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -62,10 +64,20 @@ def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def write_weights(path: Path, state: dict[str, Tensor]) -> None:
-    """Write a state dict as safetensors."""
+def write_weights(path: Path, state: dict[str, Tensor], of: nn.Module | None = None) -> None:
+    """Write a state dict as safetensors.
+
+    Of a model that ``create_model`` made it notes what ``load_model`` needs.
+    """
+    model, noted = unwrapped(of), None
+    if getattr(model, "model_name", ""):
+        # A config that JSON does not hold must not end a run: its weights load with the name given.
+        with suppress(ValueError):
+            noted = metadata_of(model)
+    state = {own_key(key): value for key, value in state.items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(state))  # not save_file: no one else could read what it makes
+        # Not save_file: no one else could read what it makes.
+        temporary.write_bytes(save(state, noted))
 
 
 def optimizer_state(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fastcv.data.protocols import SizedDataset
 from fastcv.learn._batches import Order, make_loader
+from fastcv.learn._classes import take_class_names
 from fastcv.learn._ema import EMA
 from fastcv.learn._fabric import launch
 from fastcv.learn._interrupt import Interrupt
@@ -73,6 +74,10 @@ def fit(
     averaged ones with EMA), ``best.safetensors``, ``history.csv``, ``epochs.csv``, ``curves.png``,
     ``samples/`` and ``tensorboard/``. Ctrl-C and SIGTERM save after the step at hand; the same
     call goes on.
+
+    The model takes the class names of ``train_data.classes`` where it has as many. Of a model that
+    ``create_model`` made, both files of weights note name, config and class names: ``load_model``
+    and the commands need nothing else.
 
     Args:
         model: a module with ``loss``. It is trained in place, and ends with the weights of
@@ -159,6 +164,7 @@ def fit(
         collate_fn=collate_fn,
         pin_memory=fabric.device.type == "cuda",
     )
+    take_class_names(model, train_data)
     players = make_players(fabric, model, optimizer, scheduler, every, epochs * order.steps)
     settings = settings_of(
         model,

@@ -9,13 +9,14 @@ import inspect
 import os
 import pkgutil
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import fastcv.models
 from fastcv.models._model import Model
+from fastcv.models._other_classes import load_for_classes
 from fastcv.models._weights import Weights, fetch, load_weights, read_metadata
 
 Builder = TypeVar("Builder", bound=Callable[..., Model])
@@ -96,20 +97,34 @@ def find_model(name: str) -> Entry:
     )
 
 
-def create_model(name: str, weights: str | None = None, **config: Any) -> Model:
+def create_model(
+    name: str,
+    weights: str | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    **config: Any,
+) -> Model:
     """Builds a model, and loads weights where asked.
+
+    With ``classes`` or ``num_classes`` the weights may be of other classes. Then all is loaded but
+    the tensors whose shape the number of classes decides: those keep their random start, and a
+    warning names them. Nothing else may be missing, left over or of another shape.
 
     Args:
         name: one of ``list_models()``; ``-`` and capitals are fine too.
         weights: the name of published weights, ``"default"`` for the best of them, a local
             ``.pth`` or ``.safetensors``, or a URL. None: random weights.
-        config: what the builder takes, such as ``num_classes``.
+        classes: names by label, as data sets have them: of detectors and segmenters label 0 is the
+            background. Where the builder takes ``num_classes``, that is their number.
+        config: what the builder takes, such as ``num_classes``. What a file that fastcv wrote
+            notes of the same model holds where it is not given.
 
     Returns:
         The model in training mode on the CPU, as modules are born; ``predict`` needs no ``eval()``.
 
     Raises:
-        ValueError: unknown model or weights, or weights that do not fit the model.
+        ValueError: unknown model or weights, weights that do not fit the model, or not one name
+            for each class.
         TypeError: a keyword that the builder does not take.
         FileNotFoundError: ``weights`` looks like a path and is not there.
         ConnectionError: the weights cannot be downloaded.
@@ -119,6 +134,16 @@ def create_model(name: str, weights: str | None = None, **config: Any) -> Model:
         >>> model = fastcv.create_model("resnet18", num_classes=10)
         >>> model.model_name, model.model_config
         ('resnet18', {'num_classes': 10})
+        >>> import pathlib, tempfile, warnings
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "ten.safetensors")
+        >>> fastcv.save_model(path, model)
+        >>> with warnings.catch_warnings(record=True) as told:
+        ...     warnings.simplefilter("always")
+        ...     model = fastcv.create_model("resnet18", str(path), classes=("cat", "dog"))
+        >>> model.fc.out_features, model.classes
+        (2, ('cat', 'dog'))
+        >>> str(told[0].message).partition(" is of ")[2]
+        'other classes: these tensors keep their random start: fc.weight, fc.bias'
         >>> fastcv.create_model("resnet-81")
         Traceback (most recent call last):
         ...
@@ -126,15 +151,41 @@ def create_model(name: str, weights: str | None = None, **config: Any) -> Model:
     """
     entry = find_model(name)
     _check_config(entry, config)
+    _check_classes(classes, config)
     # Before the model is built: a typo or a failed download shows at once.
     source = None if weights is None else fetch(str(weights), entry.weights, entry.name)
+    takes_number = "num_classes" in (_keywords(entry.build) or ())
+    if classes is not None and takes_number:
+        config["num_classes"] = len(classes)
+    may_differ = takes_number and "num_classes" in config
     if source is not None:
+        _check_config(entry, source.config)
         config = {**source.config, **config}
     model = entry.build(**config)
     model.model_name, model.model_config = entry.name, config
-    if source is not None:
+    if classes is not None and len(classes) != len(model.classes):
+        raise ValueError(
+            f"classes must be {len(model.classes)} names, as {entry.name} has, got {len(classes)}"
+        )
+    if source is not None and may_differ:
+        load_for_classes(model, source, entry.build, classes)
+    elif source is not None:
         load_weights(model, source)
+    if classes is not None:
+        model.classes = tuple(classes)
     return model
+
+
+def _check_classes(classes: Sequence[str] | None, config: dict[str, Any]) -> None:
+    if classes is None:
+        return
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        raise TypeError(f"classes must be names, such as ('cat', 'dog'), got {classes!r}")
+    if config.get("num_classes", len(classes)) != len(classes):
+        raise ValueError(
+            f"classes must be {config['num_classes']} names, one for each of num_classes, got "
+            f"{len(classes)}"
+        )
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
@@ -161,7 +212,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             f"{path} does not say which model it is: pass its name too, as in "
             "create_model(name, weights=path)"
         )
-    return create_model(noted["model"], weights=str(path), **noted.get("config", {}))
+    return create_model(noted["model"], weights=str(path))
 
 
 def _key(name: str) -> str:
@@ -175,7 +226,7 @@ def _import_models() -> None:
         importlib.import_module(module.name)
 
 
-def _check_config(entry: Entry, config: dict[str, Any]) -> None:
+def _check_config(entry: Entry, config: Mapping[str, Any]) -> None:
     takes = _keywords(entry.build)
     if takes is None:
         return

@@ -6,7 +6,7 @@ import json
 import os
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,9 +79,9 @@ def fetch(weights: str, published: Sequence[Weights], model: str) -> Source:
         if path.name == w.url.rpartition("/")[2] and path.is_file():
             return _as_published(path, w)
     if weights.startswith(("http://", "https://")):
-        return _with_metadata(download(weights))
+        return _with_metadata(download(weights), model)
     if path.is_file():
-        return _with_metadata(path)
+        return _with_metadata(path, model)
     if path.suffix or os.sep in weights:
         raise FileNotFoundError(f"weights: there is no file {weights}")
     if not published:
@@ -94,9 +94,14 @@ def _as_published(path: Path, w: Weights) -> Source:
     return Source(path, w.classes, w.preprocessing, w.config)
 
 
-def _with_metadata(path: Path) -> Source:
+def _with_metadata(path: Path, model: str) -> Source:
     metadata = read_metadata(path)
-    return Source(path, tuple(metadata.get("classes", ())), metadata.get("preprocessing", {}))
+    return Source(
+        path,
+        tuple(metadata.get("classes", ())),
+        metadata.get("preprocessing", {}),
+        metadata.get("config", {}) if metadata.get("model") == model else {},
+    )
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -112,15 +117,15 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors``, or of any ``torch.save`` of a state dict.
 
-    ``{"model": ...}``, ``{"state_dict": ...}`` and ``{"model_state_dict": ...}`` around it and
-    ``module.`` before its keys are taken off, and what is no tensor beside the tensors.
+    ``{"model": ...}``, ``{"state_dict": ...}`` and ``{"model_state_dict": ...}`` around it are
+    taken off, ``_orig_mod.`` in its keys, and what is no tensor beside the tensors.
 
     Raises:
         ValueError: it is no such file, or would run code when read.
     """
     if path.suffix == ".safetensors":
         with _open_safetensors(path) as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return {own_key(key): file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -138,9 +143,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             del state[key]
     if not isinstance(state, dict) or not state:
         raise ValueError(f"{path} is no state dict: it must map names to tensors")
-    if state and all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    return state
+    return {own_key(key): value for key, value in state.items()}
+
+
+def own_key(key: str) -> str:
+    """Without what ``torch.compile`` puts before the keys of what it compiled, whole or a part."""
+    return key.replace("_orig_mod.", "")
 
 
 def load_weights(model: Model, source: Source) -> None:
@@ -149,32 +157,97 @@ def load_weights(model: Model, source: Source) -> None:
     Raises:
         ValueError: the keys or shapes are not the model's; the sentence names the first three.
     """
-    name = model.model_name or type(model).__name__
-    load_state_dict(model, model.read_checkpoint(source.path), f"{source.path} does not fit {name}")
+    _, misfits = try_prefixes(model, model.read_checkpoint(source.path))
+    if misfits is not None:
+        raise ValueError(f"{complaint(model, source)}: {misfits}")
     model.classes = source.classes or model.classes
     model.preprocessing = {**model.preprocessing, **source.preprocessing}
 
 
-def load_state_dict(model: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:
-    """``model.load_state_dict``, with a sentence for what does not fit.
+def complaint(model: Model, source: Source) -> str:
+    """How the sentence about weights that do not fit begins."""
+    return f"{source.path} does not fit {model.model_name or type(model).__name__}"
 
-    The model's own hooks decide what fits: they may rename or ignore keys. So what they report is
-    shortened, not looked for again.
+
+@dataclass(frozen=True)
+class Misfits:
+    """Why a state dict does not load: keys, and for those of another shape ``[got, expected]``."""
+
+    missing: list[str]
+    unexpected: list[str]
+    wrong_shape: dict[str, list[list[int]]]
+    report: str
+
+    @classmethod
+    def of(cls, report: str) -> Misfits:
+        """What torch reports.
+
+        The model's own hooks decide what fits: they may rename or ignore keys. So what they report
+        is shortened, not looked for again.
+        """
+        wrong = re.findall(
+            r"size mismatch for (.+?): .*?Size\(\[(.*?)\]\).*?Size\(\[(.*?)\]\)", report
+        )
+        shapes = {key: [json.loads(f"[{numbers}]") for numbers in sizes] for key, *sizes in wrong}
+        return cls(
+            _keys_after("Missing key(s)", report),
+            _keys_after("Unexpected key(s)", report),
+            shapes,
+            report,
+        )
+
+    def __str__(self) -> str:
+        parts = {
+            "missing": self.missing,
+            "unexpected": self.unexpected,
+            "wrong shape": [
+                f"{key} is {got}, must be {expected}"
+                for key, (got, expected) in self.wrong_shape.items()
+            ],
+        }
+        problems = [f"{kind}: {_first_three(keys)}" for kind, keys in parts.items() if keys]
+        return "; ".join(problems) or self.report
+
+
+def try_prefixes(
+    model: nn.Module, state: Mapping[str, Tensor], *, assign: bool = False
+) -> tuple[Mapping[str, Tensor], Misfits | None]:
+    """Loads a state dict, without a prefix that all keys share where it fits so.
+
+    Whoever holds the model as a part saves its keys with that part's name: ``module.`` of
+    ``DataParallel``, ``model.`` of many a ``LightningModule``.
+
+    Args:
+        assign: as of ``load_state_dict``.
+
+    Returns:
+        The keys as they fit best, and what does not fit even so; None: all is loaded.
     """
+    tried = []
+    for candidate in _without_prefixes(state):
+        try:
+            model.load_state_dict(candidate, assign=assign)
+        except RuntimeError as error:
+            tried.append((candidate, Misfits.of(str(error))))
+        else:
+            return candidate, None
+    return min(tried, key=lambda pair: len(pair[1].missing) + len(pair[1].unexpected))
+
+
+def _without_prefixes(state: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+    """As it is, without the part of the name that all keys begin with, without the next, ..."""
+    yield state
+    while len({key.partition(".")[0] for key in state}) == 1 and all("." in key for key in state):
+        state = {key.partition(".")[2]: value for key, value in state.items()}
+        yield state
+
+
+def load_state_dict(model: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:
+    """``model.load_state_dict``, with a sentence for what does not fit."""
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        report = str(error)
-    else:
-        return
-    wrong = re.findall(r"size mismatch for (.+?): .*?Size\((.*?)\).*?Size\((.*?)\)", report)
-    parts = {
-        "missing": _keys_after("Missing key(s)", report),
-        "unexpected": _keys_after("Unexpected key(s)", report),
-        "wrong shape": [f"{key} is {got}, must be {expected}" for key, got, expected in wrong],
-    }
-    problems = [f"{kind}: {_first_three(keys)}" for kind, keys in parts.items() if keys]
-    raise ValueError(f"{complaint}: {'; '.join(problems) or report}")
+        raise ValueError(f"{complaint}: {Misfits.of(str(error))}") from None
 
 
 def _keys_after(title: str, text: str) -> list[str]:
@@ -192,7 +265,8 @@ def save_model(path: str | os.PathLike[str], model: Model, *, half: bool = False
 
     Args:
         path: where; written whole or not at all.
-        model: made by ``create_model``; its name, config and classes go into the file.
+        model: made by ``create_model``; its name, config and classes go into the file. It may be
+            wrapped by ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel``.
         half: matrices and kernels as float16, half the size. Vectors stay: statistics and biases
             cost nothing and need the digits.
 
@@ -204,8 +278,38 @@ def save_model(path: str | os.PathLike[str], model: Model, *, half: bool = False
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors, got {path.name!r}")
-    if not model.model_name:
+    model = unwrapped(model)
+    if not getattr(model, "model_name", ""):
         raise ValueError("model must come from create_model, for its name is written too")
+    noted = metadata_of(model)
+    tensors = {}
+    for key, value in model.state_dict().items():
+        shrink = half and value.is_floating_point() and value.ndim > 1
+        # A copy each: safetensors refuses tensors that share memory.
+        copied = value.to("cpu", torch.float16 if shrink else value.dtype, copy=True)
+        tensors[own_key(key)] = copied.contiguous()
+    with replacing(path) as temporary:
+        # Not save_file, whose files only their owner can read.
+        temporary.write_bytes(save(tensors, noted))
+
+
+def unwrapped(model: Any) -> Any:
+    """The model in wrappers: of ``torch.compile``, and of one that runs it on several devices."""
+    while True:
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        elif "_orig_mod" in getattr(model, "_modules", {}):
+            model = model.get_submodule("_orig_mod")
+        else:
+            return model
+
+
+def metadata_of(model: Model) -> dict[str, str]:
+    """What a ``.safetensors`` notes of its model, for ``load_model``.
+
+    Raises:
+        ValueError: it does not fit in JSON.
+    """
     metadata = {
         "model": model.model_name,
         "config": dict(model.model_config),
@@ -213,18 +317,9 @@ def save_model(path: str | os.PathLike[str], model: Model, *, half: bool = False
         "preprocessing": dict(model.preprocessing),
     }
     try:
-        noted = {key: json.dumps(value) for key, value in metadata.items()}
+        return {key: json.dumps(value) for key, value in metadata.items()}
     except TypeError as error:
         raise ValueError(f"what describes the model must fit in JSON: {error}") from error
-    tensors = {}
-    for key, value in model.state_dict().items():
-        shrink = half and value.is_floating_point() and value.ndim > 1
-        # A copy each: safetensors refuses tensors that share memory.
-        tensors[key] = value.to("cpu", torch.float16 if shrink else value.dtype, copy=True)
-        tensors[key] = tensors[key].contiguous()
-    with replacing(path) as temporary:
-        # Not save_file, whose files only their owner can read.
-        temporary.write_bytes(save(tensors, noted))
 
 
 def _open_safetensors(path: Path) -> Any:

@@ -211,7 +211,7 @@ class Recipe:
             raise ValueError(self.no_weights)
         if read_metadata(path):
             model = load_model(path)
-        else:  # fit wrote it, which notes no model
+        else:  # weights alone
             model = self.build()
             load_weights(model, Source(path))
         return model.to(find_device(device))
