@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ def make_model(
     weights: str | os.PathLike[str] | None,
     classes: Sequence[str],
     config: Callable[[Sequence[str]], dict[str, Any]],
-) -> Model:
-    """The model for these classes.
+) -> tuple[Model, list[str]]:
+    """The model for these classes, and what is to be told of its weights.
 
     Args:
         name: of ``list_models()``.
@@ -48,13 +49,12 @@ def make_model(
     takes = _keywords(find_model(name).build) or []
     if "num_classes" not in takes:
         raise ValueError(f"{name} cannot learn classes of your own")
-    given = {"num_classes": len(classes), **config(takes)}
-    path = None if weights is None else Path(weights).expanduser()
-    if path is not None and path.is_file():  # as wide and as deep as the model of the weights
-        given = {**read_metadata(path).get("config", {}), **given}
-    model = create_model(name, None if weights is None else os.fspath(weights), **given)
-    model.classes = tuple(classes)
-    return model
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = create_model(
+            name, None if weights is None else os.fspath(weights), classes=classes, **config(takes)
+        )
+    return model, [str(warning.message) for warning in caught]
 
 
 def freeze_parts(model: Model, parts: Sequence[str]) -> None:

@@ -172,7 +172,8 @@ def look(found: Annotated) -> Annotated:
         *sentence("picture is", "pictures are", tiny, "under 16 pixels wide or high"),
         *(f"two classes are called {name!r}, but for capitals or spaces" for name in alike),
     ]
-    return replace(found, sizes=sizes, suspicious=suspicious)
+    data = Part(found.data, range(len(found)), found.classes)
+    return replace(found, data=data, sizes=sizes, suspicious=suspicious)
 
 
 def without_objects(found: Annotated) -> list[str]:

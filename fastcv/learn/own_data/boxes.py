@@ -115,12 +115,12 @@ class Examples(Dataset[tuple[Tensor, dict[str, Any]]]):
     """Pictures and targets as ``fit`` gives them to a detector, changed anew each time.
 
     Args:
-        data: items ``(image, target)``.
+        data: items ``(image, target)``, and ``classes``.
         augment: a name of ``AUGMENT``.
     """
 
     def __init__(self, data: Any, augment: str) -> None:
-        self.data, self.augment = data, AUGMENT[augment]
+        self.data, self.augment, self.classes = data, AUGMENT[augment], data.classes
 
     def __len__(self) -> int:
         return len(self.data)

@@ -80,7 +80,7 @@ class Examples(Dataset[tuple[Tensor, int]]):
     """
 
     def __init__(self, model: Any, data: Any, augment: str) -> None:
-        self.data, self.augment = data, AUGMENT[augment]
+        self.data, self.augment, self.classes = data, AUGMENT[augment], data.classes
         side = model.preprocessing["crop"]
         # Pictures come cut: what predict does to them, but for the cut.
         self.preparer = copy.copy(model)

@@ -97,7 +97,7 @@ class Examples(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(self, model: Any, data: Any, augment: str, side: int) -> None:
-        self.data, self.side = data, side
+        self.data, self.side, self.classes = data, side, data.classes
         self.light, self.mirrors, self.scales = AUGMENT[augment]
         self.shorter = model.preprocessing.get("resize")
         self.preparer = copy.copy(model)

@@ -21,10 +21,9 @@ from fastcv.learn.own_data._model import freeze_parts, make_model, name_in
 from fastcv.learn.own_data._pictures import Annotated, shared, without_objects
 from fastcv.learn.own_data._plan import make_plan
 from fastcv.learn.own_data._sheets import SHOWN, save_predictions, save_targets
-from fastcv.models import Model
+from fastcv.models import Model, load_model
 from fastcv.models._model import evaluating
 from fastcv.models._tasks import TASKS, Data, Task, task_of_model
-from fastcv.models._weights import Source, load_weights, save_model
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -153,7 +152,10 @@ def train_on(
         _note(folder, train_set, val_set, suspicious, resume)
 
     torch.manual_seed(seed)
-    made = make_model(name, weights, train_set.classes, lambda takes: lessons.config(size, takes))
+    made, told = make_model(
+        name, weights, train_set.classes, lambda takes: lessons.config(size, takes)
+    )
+    say(*told)
     freeze_parts(made, freeze)
     plan = make_plan(
         training,
@@ -194,16 +196,14 @@ def train_on(
             stop.code = stop.code.replace("the same command goes", "the same with resume goes")
         raise
     best = folder / "best.safetensors"
-    load_weights(made, Source(best))
+    kept = load_model(best).to(on)
     if not rank0:
-        return Trained(made, {}, best)
-    made.classes = train_set.classes
-    metrics = task.evaluate(made, val_set.data, {})
-    save_model(best, made)
+        return Trained(kept, {}, best)
+    metrics = task.evaluate(kept, val_set.data, {})
     with replacing(folder / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
-    _draw_predictions(folder / "predictions.jpg", made, task, lessons, val_set)
-    return Trained(made, metrics, best)
+    _draw_predictions(folder / "predictions.jpg", kept, task, lessons, val_set)
+    return Trained(kept, metrics, best)
 
 
 def _task_and_data(name: str, data: dict[str, Where]) -> tuple[Task, Data]:
