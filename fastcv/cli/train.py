@@ -10,7 +10,7 @@ from typing import Any
 
 from fastcv.cli._errors import UserError
 from fastcv.cli._metrics import print_metrics
-from fastcv.cli._model import add_device_argument, add_model_arguments, find_device
+from fastcv.cli._model import add_device_argument, find_device
 from fastcv.cli._options import add_option
 from fastcv.models import _tasks
 from fastcv.models._tasks import Option, positive
@@ -19,7 +19,7 @@ HELP = "train by a recipe, or on pictures of your own"
 CHAPTER = "Models"
 
 OWN = ("val", "val_fraction", "batch_size", "lr", "size", "freeze", "augment")
-"""Arguments that only training on one's own pictures has; ``train_on`` takes them by these names."""
+"""Arguments that only training on one's own pictures has, by the names of ``train_on``."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     add_device_argument(parser)
     own = parser.add_argument_group("on pictures of your own")
-    add_model_arguments(own)
+    own.add_argument("--model", metavar="NAME", help="a name out of `fastcv models`")
+    own.add_argument(
+        "--weights",
+        metavar="W",
+        help="to begin with: a published name or default, a file or a URL; what does not fit your "
+        "classes starts at random. A file that fastcv wrote needs no --model",
+    )
     data = own.add_mutually_exclusive_group()
     for option in _data_options().values():
         add_option(data, option)

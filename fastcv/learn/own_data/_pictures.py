@@ -105,9 +105,7 @@ class Annotated:
                 "to validate on"
             )
         count = self.objects()
-        shuffled = torch.randperm(
-            len(self), generator=torch.Generator().manual_seed(seed)
-        ).tolist()
+        shuffled = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).tolist()
         order = sorted(shuffled, key=lambda i: _rarest(self.labels[i], count))
         n = min(max(1, round(fraction * len(self))), len(self) - 1)
         chosen = {order[int((j + 0.5) * len(self) / n)] for j in range(n)}
@@ -120,18 +118,18 @@ class Annotated:
         pictures = Counter(label for labels in self.labels for label in set(labels))
         empty = sum(not labels for labels in self.labels)
         sides = [f"{statistics.median(s[i] for s in self.sizes):.0f}" for i in (0, 1)]
+        several = count != pictures  # else an object is a picture's class
         lines = [
             f"{title}: {_number(len(self), 'picture')} of about {' x '.join(sides)} pixels, "
-            f"{_number(count.total(), 'object')} of {len(count)} of "
-            f"{_number(len(classes), 'class', 'classes')}"
+            + (f"{_number(count.total(), 'object')} " if several else "")
+            + f"of {_number(len(classes), 'class', 'classes')}"
             + (f"; {_number(empty, 'picture')} without objects" if empty else "")
         ]
         width = max([len(name) for name in classes.values()] + [5])
-        lines.append(f"  {'class':{width}} {'objects':>9} {'pictures':>9}")
-        lines += [
-            f"  {name:{width}} {count[label]:9} {pictures[label]:9}"
-            for label, name in list(classes.items())[:SHOWN_CLASSES]
-        ]
+        lines.append(f"  {'class':{width}} {'objects ' if several else ''}{'pictures':>9}")
+        for label, name in list(classes.items())[:SHOWN_CLASSES]:
+            objects = f"{count[label]:7} " if several else ""
+            lines.append(f"  {name:{width}} {objects}{pictures[label]:9}")
         if len(classes) > SHOWN_CLASSES:
             lines.append(f"  and {len(classes) - SHOWN_CLASSES} more: found.json has all")
         return lines

@@ -82,10 +82,10 @@ class Examples(Dataset[tuple[Tensor, int]]):
     def __init__(self, model: Any, data: Any, augment: str) -> None:
         self.data, self.augment, self.classes = data, AUGMENT[augment], data.classes
         side = model.preprocessing["crop"]
-        # Pictures come cut: what predict does to them, but for the cut.
+        self.model, self.square = model, (side, side)
+        # What predict does to pictures, but for the cut: they come cut.
         self.preparer = copy.copy(model)
         self.preparer.preprocessing = {**model.preprocessing, "resize": side}
-        self.square = (side, side)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -93,7 +93,7 @@ class Examples(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image, label = self.data[index]
         if self.augment is None:
-            return self.preparer._resize_and_crop(image), label
+            return self.model._resize_and_crop(image), label  # as predict does
         cut = RandomResizedCrop(self.square, AREA)
         images, _ = self.augment(cut(image[None])[0])
         return images[0], label

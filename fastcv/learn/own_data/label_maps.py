@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +143,8 @@ def _square(image: Tensor, labels: Tensor, side: int) -> tuple[Tensor, Tensor]:
     padding = (0, max(0, side - width), 0, max(0, side - height))
     image, labels = F.pad(image, padding), F.pad(labels, padding, value=IGNORE)
     top, left = (int(torch.randint(n - side + 1, ())) for n in labels.shape)
-    window = (slice(top, top + side), slice(left, left + side))
-    return image[:, *window], labels[window]
+    rows, columns = slice(top, top + side), slice(left, left + side)
+    return image[:, rows, columns], labels[rows, columns]
 
 
 def _annotated(data: Any, classes: Sequence[str] | None) -> Annotated:
@@ -174,7 +173,9 @@ def _annotated(data: Any, classes: Sequence[str] | None) -> Annotated:
         if size != own
     ]
     if odd:
-        (told,) = sentence("picture and its label map", "pictures and label maps", odd, "differ in size")
+        (told,) = sentence(
+            "picture and its label map", "pictures and label maps", odd, "differ in size"
+        )
         raise ValueError(told)
     return found
 

@@ -23,6 +23,7 @@ from fastcv.learn.own_data._plan import make_plan
 from fastcv.learn.own_data._sheets import SHOWN, save_predictions, save_targets
 from fastcv.models import Model, load_model
 from fastcv.models._model import evaluating
+from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS, Data, Task, task_of_model
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -120,7 +121,7 @@ def train_on(
     rank0, processes = int(os.environ.get("RANK", 0)) == 0, int(os.environ.get("WORLD_SIZE", 1))
 
     def say(*lines: str) -> None:
-        if rank0 and progress:
+        if rank0 and progress and lines:
             print(*lines, sep="\n", flush=True)
 
     name = model or name_in(weights)
@@ -155,6 +156,9 @@ def train_on(
     made, told = make_model(
         name, weights, train_set.classes, lambda takes: lessons.config(size, takes)
     )
+    published = [w.name for w in find_model(name).weights] if weights is None else []
+    if published:
+        told.append(f"from random weights; there are published ones: weights {published[-1]!r}")
     say(*told)
     freeze_parts(made, freeze)
     plan = make_plan(
@@ -192,9 +196,10 @@ def train_on(
             progress=progress,
         )
     except SystemExit as stop:
-        if isinstance(stop.code, str):
-            stop.code = stop.code.replace("the same command goes", "the same with resume goes")
-        raise
+        if not isinstance(stop.code, str):  # of another process than the first
+            raise
+        told = stop.code.replace("the same command goes", "the same with resume goes")
+        raise SystemExit(told) from None
     best = folder / "best.safetensors"
     kept = load_model(best).to(on)
     if not rank0:
@@ -245,9 +250,15 @@ def _open(
     seed: int,
 ) -> tuple[Annotated, Annotated]:
     train = opener(*_values(source, source.option.name, given))
-    if val is None:
-        return train.split(fraction, seed)
-    return train, opener(*_values(source, "val", val), classes=train.classes)
+    if val is not None:
+        return train, opener(*_values(source, "val", val), classes=train.classes)
+    parts = train.split(fraction, seed)
+    for part, purpose in zip(parts, ("train", "validate"), strict=True):
+        if not part.objects():
+            raise ValueError(
+                f"the pictures to {purpose} on have no objects: pass val, or another val_fraction"
+            )
+    return parts
 
 
 def _values(source: Data, name: str, given: Where) -> list[str]:
@@ -289,11 +300,6 @@ def _rehearse(
     Raises:
         ValueError: the model cannot learn from these pictures.
     """
-    with_object = next((i for i, labels in enumerate(val.labels) if labels), None)
-    if with_object is None:
-        raise ValueError(
-            "the pictures to validate on have no objects: pass val, or a larger val_fraction"
-        )
     images, targets = collate(items)
     try:
         with torch.no_grad():
@@ -304,6 +310,7 @@ def _rehearse(
         ) from error
     assert task.evaluate is not None
     with evaluating(model), torch.no_grad():
+        with_object = next(i for i, labels in enumerate(val.labels) if labels)
         task.evaluate(model, val.part([with_object]).data, {})
 
 
@@ -314,9 +321,7 @@ def _workers(device: torch.device, processes: int) -> int:
     return min(8, max(1, (os.cpu_count() or 1) // processes - 1))
 
 
-def _draw_predictions(
-    path: Path, model: Model, task: Task, lessons: Any, val: Annotated
-) -> None:
+def _draw_predictions(path: Path, model: Model, task: Task, lessons: Any, val: Annotated) -> None:
     """A sheet of pictures that validate, evenly out of all."""
     options = {k: v for k, v in task.predict_defaults.items() if k in model.predict_options()}
     n = min(SHOWN, len(val))
