@@ -54,7 +54,11 @@ def make_model(
         model = create_model(
             name, None if weights is None else os.fspath(weights), classes=classes, **config(takes)
         )
-    return model, [str(warning.message) for warning in caught]
+    told = [str(warning.message) for warning in caught]
+    published = find_model(name).weights if weights is None else ()
+    if published:
+        told.append(f"from random weights; published ones may be better: {published[-1].name}")
+    return model, told
 
 
 def freeze_parts(model: Model, parts: Sequence[str]) -> None:

@@ -150,7 +150,11 @@ def _annotated(
 
 def _suspicious(found: Annotated, objects: Sequence[Objects]) -> list[str]:
     """What a person should look at: boxes that are hardly right."""
-    outside, tiny, whole, twice, both = [], [], [], [], []
+    outside: list[str] = []
+    tiny: list[str] = []
+    whole: list[str] = []
+    twice: list[str] = []
+    both: list[str] = []
     for path, (width, height), of_one in zip(found.files, found.sizes, objects, strict=True):
         seen: dict[tuple[float, ...], int] = {}
         for number, (box, label) in enumerate(of_one, start=1):

@@ -183,5 +183,5 @@ def _annotated(data: Any, classes: Sequence[str] | None) -> Annotated:
 def _labels_and_size(mask: Path) -> tuple[list[int], tuple[int, int]]:
     """The labels that occur and count, and width and height."""
     labels = read_labels(mask)
-    there = [label for label in labels.unique().tolist() if label != IGNORE]
+    there = [label for label in torch.unique(labels).tolist() if label != IGNORE]
     return there, (labels.shape[1], labels.shape[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import os
@@ -23,7 +24,6 @@ from fastcv.learn.own_data._plan import make_plan
 from fastcv.learn.own_data._sheets import SHOWN, save_predictions, save_targets
 from fastcv.models import Model, load_model
 from fastcv.models._model import evaluating
-from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS, Data, Task, task_of_model
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -126,8 +126,12 @@ def train_on(
 
     name = model or name_in(weights)
     task, source = _task_and_data(name, data)
-    training = task.training
-    assert training is not None and source.own is not None
+    training, evaluate = task.training, task.evaluate
+    assert training is not None and evaluate is not None and source.own is not None
+
+    def measure(model: Any, pictures: Any) -> dict[str, Any]:
+        return evaluate(model, pictures, {})
+
     lessons: Any = importlib.import_module(training.module)
     augment = augment or training.augment[0]
     if augment not in training.augment:
@@ -141,14 +145,13 @@ def train_on(
     opener = getattr(lessons, source.own)
     (given,) = data.values()
     train_set, val_set = _open(opener, source, given, val, val_fraction, seed)
-    suspicious = [
-        *without_objects(train_set),
-        *(shared(train_set, val_set) if val is not None else ()),
-        *train_set.suspicious,
-        *(f"of the validation: {told}" for told in val_set.suspicious if val is not None),
-    ]
+    suspicious = [*without_objects(train_set), *train_set.suspicious]
+    if val is not None:
+        suspicious += shared(train_set, val_set)
+        suspicious += [f"to validate on: {told}" for told in val_set.suspicious]
     say(*train_set.report("to train on"), *val_set.report("to validate on"))
-    say(*(["suspicious:", *(f"  {told}" for told in suspicious)] if suspicious else []))
+    if suspicious:
+        say("suspicious:", *(f"  {told}" for told in suspicious))
     if rank0:
         _note(folder, train_set, val_set, suspicious, resume)
 
@@ -156,9 +159,6 @@ def train_on(
     made, told = make_model(
         name, weights, train_set.classes, lambda takes: lessons.config(size, takes)
     )
-    published = [w.name for w in find_model(name).weights] if weights is None else []
-    if published:
-        told.append(f"from random weights; there are published ones: weights {published[-1]!r}")
     say(*told)
     freeze_parts(made, freeze)
     plan = make_plan(
@@ -178,7 +178,7 @@ def train_on(
         known = [(image, lessons.truth(image, t, made.classes)) for image, t in items]
         save_targets(folder / "batch.jpg", known)
         say(f"a batch with its targets: {folder / 'batch.jpg'}")
-        _rehearse(made, task, items, collate_of(examples), val_set)
+        _rehearse(made, measure, items, collate_of(examples), val_set)
 
     try:
         fit(
@@ -186,7 +186,7 @@ def train_on(
             examples,
             **plan.options(on.type),
             val_data=val_set.data,
-            evaluate=lambda m, d: task.evaluate(m, d, {}),
+            evaluate=measure,
             best=training.best,
             out=folder,
             seed=seed,
@@ -198,13 +198,13 @@ def train_on(
     except SystemExit as stop:
         if not isinstance(stop.code, str):  # of another process than the first
             raise
-        told = stop.code.replace("the same command goes", "the same with resume goes")
-        raise SystemExit(told) from None
+        going_on = stop.code.replace("the same command goes", "the same with resume goes")
+        raise SystemExit(going_on) from None
     best = folder / "best.safetensors"
     kept = load_model(best).to(on)
     if not rank0:
         return Trained(kept, {}, best)
-    metrics = task.evaluate(kept, val_set.data, {})
+    metrics = measure(kept, val_set.data)
     with replacing(folder / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
     _draw_predictions(folder / "predictions.jpg", kept, task, lessons, val_set)
@@ -293,7 +293,11 @@ def _note(
 
 
 def _rehearse(
-    model: Model, task: Task, items: list[Any], collate: Callable[..., Any], val: Annotated
+    model: Model,
+    measure: Callable[[Any, Any], Any],
+    items: list[Any],
+    collate: Callable[..., Any],
+    val: Annotated,
 ) -> None:
     """One loss and one measurement: a mistake must show now, not after an epoch.
 
@@ -301,17 +305,17 @@ def _rehearse(
         ValueError: the model cannot learn from these pictures.
     """
     images, targets = collate(items)
+    other = copy.deepcopy(model)  # norms note what passes through them
     try:
         with torch.no_grad():
-            model.loss(model(images), targets)
+            other.loss(other(images), targets)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"{model.model_name} cannot learn from these pictures as they come: {error}"
         ) from error
-    assert task.evaluate is not None
-    with evaluating(model), torch.no_grad():
-        with_object = next(i for i, labels in enumerate(val.labels) if labels)
-        task.evaluate(model, val.part([with_object]).data, {})
+    with_object = next(i for i, labels in enumerate(val.labels) if labels)
+    with evaluating(other), torch.no_grad():
+        measure(other, val.part([with_object]).data)
 
 
 def _workers(device: torch.device, processes: int) -> int:
