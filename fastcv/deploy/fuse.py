@@ -12,6 +12,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from fastcv.deploy._tracer import Tracer
 from fastcv.deploy.fused_conv import FusedConv2d, is_hooked, is_separable, separable_conv2d
 
 ACTIVATION_OF: dict[Any, str] = {
@@ -66,7 +67,7 @@ def _may_be_rewritten(module: nn.Module) -> bool:
     ]
 
 
-class _Tracer(fx.Tracer):
+class _Tracer(Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         inlined = type(m) is nn.Sequential or type(m).__module__.startswith("fastcv.")
         return isinstance(m, FusedConv2d) or not inlined or is_hooked(m)

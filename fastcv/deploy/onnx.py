@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from fastcv._extras import need
 from fastcv._files import replacing
+from fastcv.deploy._tracer import ONE_TRACE
+from fastcv.models._mode import alone, evaluating
 from fastcv.models.detection._detector import Detector
 
 OPSET = 18
@@ -23,6 +25,7 @@ def export_onnx(
     The file has one input, ``image`` ``[3, H, W]`` float32 in [0, 1], and three outputs, by
     falling score: ``boxes`` ``[N, 4]`` in pixels of the image, ``scores`` ``[N]`` and ``labels``
     ``[N]`` int64. RoIAlign and NMS become those of ONNX, so any runtime of opset 18 reads it.
+    The model's mode stays as it was. What other threads predict meanwhile waits.
 
     Args:
         model: a detector, such as ``create_model("fasterrcnn_resnet50_fpn")``.
@@ -37,9 +40,10 @@ def export_onnx(
         raise TypeError(f"model must be a detector, with detect(), got {type(model).__name__}")
     need("onnx", extra="export")
     need("onnxscript", extra="export")
-    view = _ImageToBoxes(model).eval()
+    view = _ImageToBoxes(model)
     image = torch.rand(3, *image_size, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
+    # The exporter changes what a call of a module is, and in the model its tensors.
+    with ONE_TRACE, alone(None), evaluating(view), torch.no_grad():
         view(image)  # so that what is wrong is reported by the model, not by the exporter
         program = torch.onnx.export(
             view,

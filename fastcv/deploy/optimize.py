@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
+from fastcv.deploy._tracer import Tracer
 from fastcv.deploy.fuse import fuse
 from fastcv.deploy.fused_conv import is_hooked
+from fastcv.models._mode import alone
 from fastcv.nn.layers.deform_conv import DeformConv2d
 from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 
@@ -65,7 +67,9 @@ def optimize(model: nn.Module) -> nn.Module:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    model = copy.deepcopy(model).eval().requires_grad_(False)
+    with alone(model):  # not amid a prediction of another thread, which may hook its modules
+        model = copy.deepcopy(model)
+    model.eval().requires_grad_(False)
     for convolution, norm in _pairs(model):
         _fold(convolution, norm)
         _replace(model, norm, nn.Identity())
@@ -97,7 +101,7 @@ class _Scaling2d(nn.BatchNorm2d):
         return torch.addcmul(self.shift, input, self.scale)
 
 
-class _Tracer(fx.Tracer):
+class _Tracer(Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, (*CONVOLUTIONS, *NORMS)) or super().is_leaf_module(
             m, module_qualified_name

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from fastcv._files import replacing
 from fastcv.explain.nms import DROPPED, KEPT, OTHER, NMSStep, draw_box, draw_nms_step, nms_steps
 from fastcv.images import ImageInput, read_image
 from fastcv.models import ImageModel
-from fastcv.models._model import evaluating
+from fastcv.models._mode import evaluating
 from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.anchors import AnchorGenerator
 from fastcv.nn.detection.matching import BELOW, BETWEEN, Matcher
@@ -194,9 +195,11 @@ def detection_steps(
 def _recording_anchors(model: Any, picture: Tensor) -> tuple[Any, list[Tensor]]:
     """The model's output, and its anchors in the picture's pixels."""
     recorded: list[Tensor] = []
+    me = get_ident()
 
     def keep(_: nn.Module, __: Any, output: list[Tensor]) -> None:
-        recorded.extend(output)
+        if get_ident() == me:  # other threads run the model, too
+            recorded.extend(output)
 
     generators = [m for m in model.modules() if isinstance(m, (AnchorGenerator, PriorBoxes))]
     handles = [generator.register_forward_hook(keep) for generator in generators]

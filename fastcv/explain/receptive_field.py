@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from fastcv.models._mode import alone
+
 aten = torch.ops.aten
 
 
@@ -79,7 +81,9 @@ def receptive_field(
         near = difflib.get_close_matches(layer, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names[:5])} ..."
         raise ValueError(f"layer: the model has no {layer!r}: {hint}")
-    model = copy.deepcopy(model).to("meta", torch.float32).eval()
+    with alone(model):  # not amid a prediction of another thread, which may hook its modules
+        model = copy.deepcopy(model)
+    model.to("meta", torch.float32).eval()
     made: list[Any] = []
     model.get_submodule(layer).register_forward_hook(lambda _m, _i, output: made.append(output))
     image = torch.empty(1, 3, *image_size, device="meta")

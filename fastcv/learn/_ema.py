@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from fastcv.models._mode import alone
+
 
 class EMA:
     """The exponential moving average of a model's parameters; buffers are copied.
@@ -63,8 +65,9 @@ class EMA:
     @torch.no_grad()
     def copy_to(self, model: nn.Module) -> None:
         """Give the model the averaged weights for good."""
-        for name, live in model.state_dict().items():
-            live.copy_(self.average[name])
+        with alone(model):
+            for name, live in model.state_dict().items():
+                live.copy_(self.average[name])
 
     @contextmanager
     def swapped(self, model: nn.Module) -> Iterator[None]:
@@ -78,7 +81,8 @@ class EMA:
     @torch.no_grad()
     def _swap(self, model: nn.Module) -> None:
         # Not by replacing tensors: optimisers and DDP hold on to the ones that are there.
-        for name, live in model.state_dict().items():
-            average = self.average[name].clone()
-            self.average[name].copy_(live)
-            live.copy_(average)
+        with alone(model):
+            for name, live in model.state_dict().items():
+                average = self.average[name].clone()
+                self.average[name].copy_(live)
+                live.copy_(average)

@@ -24,6 +24,7 @@ from fastcv.learn._seed import seed_all
 from fastcv.learn._settings import check, settings_of
 from fastcv.learn._turn import Batch
 from fastcv.learn.history import History, Row
+from fastcv.models._mode import alone
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -74,6 +75,9 @@ def fit(
     averaged ones with EMA), ``best.safetensors``, ``history.csv``, ``epochs.csv``, ``curves.png``,
     ``samples/`` and ``tensorboard/``. Ctrl-C and SIGTERM save after the step at hand; the same
     call goes on.
+
+    Other threads may predict with the model meanwhile. They wait for the step at hand and the next
+    step for them, so that the training is what it would be without them.
 
     The model takes the class names of ``train_data.classes`` where it has as many. Of a model that
     ``create_model`` made, both files of weights note name, config and class names: ``load_model``
@@ -194,9 +198,10 @@ def fit(
                 row: Row = {"epoch": epoch + 1, "step": epoch * order.steps + step + 1}
                 parts = [fabric.to_device(next(batches)) for _ in range(accumulate)]
                 seed_all(seed, epoch, step, fabric.global_rank)
-                _take_turns(fabric, players, parts, row, clip_norm)
-                if ema is not None:
-                    ema.update(model)
+                with alone(model):  # other threads may predict with it between two steps
+                    _take_turns(fabric, players, parts, row, clip_norm)
+                    if ema is not None:
+                        ema.update(model)
                 history.steps.append(row)
                 log.step(row, batch_size)
 

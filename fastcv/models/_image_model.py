@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from fastcv.clips import ClipInput, read_clip
 from fastcv.images import ImageInput, read_image
-from fastcv.models._model import Model, evaluating
+from fastcv.models._mode import evaluating
+from fastcv.models._model import Model
 from fastcv.models._predict import predict_each
 from fastcv.results import Drawable, Result
 

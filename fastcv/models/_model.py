@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from fastcv.models._mode import alone
 from fastcv.models._weights import read_state_dict
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Model(nn.Module):
@@ -42,6 +45,11 @@ class Model(nn.Module):
 
     predict_options: Callable[[], list[str]]
     """The names of the options that ``predict`` takes."""
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module; it waits for the predictions that other threads are at."""
+        with alone(self):
+            return super().train(mode)
 
     def rename_key(self, key: str) -> str:
         """The model's key for one of a state dict; for those that other implementations name else.
@@ -86,15 +94,3 @@ def _drop_keys(
 ) -> None:
     for key in [key for key in state if key.startswith(tuple(prefix + b for b in beginnings))]:
         del state[key]
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside; every module's own flag is put back after, frozen ones stay frozen."""
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in flags:
-            module.training = training

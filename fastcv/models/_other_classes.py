@@ -101,6 +101,8 @@ def _body(
     Returns:
         None: the file does not fit the model with so many classes.
     """
+    if number < 1:
+        return None
     try:
         trained, larger = with_classes(number), _shapes(with_classes(number + 1))
     except ValueError:  # too few classes

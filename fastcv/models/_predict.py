@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from fastcv.models._model import evaluating
+from fastcv.models._mode import evaluating
 
 Value = TypeVar("Value")
 

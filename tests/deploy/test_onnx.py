@@ -1,5 +1,8 @@
 """fastcv.export_onnx: onnxruntime finds what the model finds."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import onnxruntime
 import pytest
 import torch
@@ -28,7 +31,10 @@ def model():
 @pytest.mark.slow
 def test_detector(model, tmp_path):
     path = tmp_path / "detector.onnx"
+    model.roi_heads.train()
+    modes = [module.training for module in model.modules()]
     fastcv.export_onnx(model, path, image_size=(90, 120))
+    assert [module.training for module in model.modules()] == modes
     assert [p.name for p in tmp_path.iterdir()] == ["detector.onnx"]
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for seed in range(3):
@@ -65,6 +71,29 @@ def test_single_stage_detectors(name, tmp_path):
     # Of boxes with almost the same score either may come first, or last of all.
     same = fastcv.ops.box_iou(boxes, found.boxes) * (labels[:, None] == found.labels)
     assert (same.amax(dim=1) > 0.999).float().mean() > 0.95
+
+
+def test_others_wait_and_an_error_leaves_the_mode(model, monkeypatch, tmp_path):
+    other = fastcv.create_model("resnet18", num_classes=3, width=8)
+    image = torch.rand(3, 90, 120)
+    (expected,) = other.predict(image)
+    waiting = []
+
+    def breaks(view, *_args, **_options):
+        assert not any(module.training for module in view.modules())
+        waiting.append(pool.submit(other.predict, image))
+        time.sleep(0.1)
+        assert not waiting[0].done()
+        raise RuntimeError("the exporter is broken")
+
+    monkeypatch.setattr(torch.onnx, "export", breaks)
+    model.train().roi_heads.eval()
+    modes = [module.training for module in model.modules()]
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(RuntimeError, match="exporter is broken"):
+            fastcv.export_onnx(model, tmp_path / "x.onnx", image_size=(90, 120))
+        torch.testing.assert_close(waiting[0].result(20)[0].scores, expected.scores)
+    assert [module.training for module in model.modules()] == modes
 
 
 def test_what_is_no_detector(tmp_path):

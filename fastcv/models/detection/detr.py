@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from fastcv.classes import class_names, default_classes
 from fastcv.images import ImageInput, read_image
-from fastcv.models._model import evaluating
+from fastcv.models._mode import evaluating
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
 from fastcv.models.detection._detector import Detector

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv.classes import default_classes
+from fastcv.models._mode import evaluating
 from fastcv.models._registry import register
 from fastcv.models.detection._feature_cache import FeatureCache
 from fastcv.models.detection._proposals import (
@@ -232,8 +233,7 @@ class RCNN(TakesProposals):
         Source: Girshick et al. (2014), section 2.3 and appendix C.
         """
         network = {**self.features.state_dict(), **self.classifier.state_dict()}
-        store, mode = FeatureCache(cache, network), self.training
-        self.eval()
+        store = FeatureCache(cache, network)
 
         def described(index: int) -> DescribedImage:
             image, target = dataset[index]
@@ -263,15 +263,16 @@ class RCNN(TakesProposals):
                 weight, bias = near.solve(penalty)
                 part = slice(4 * row, 4 * row + 4)
                 self.bbox_pred.weight[part], self.bbox_pred.bias[part] = weight.T, bias
-        self.train(mode)
         return self
 
     def _features_of(self, image: Tensor, boxes: Tensor) -> dict[str, Tensor]:
         """Of an image in [0, 1] or uint8; half precision, half the disk."""
         normalised = (self.as_float(image) - self.mean) / self.std
-        parts = [
-            self.describe(normalised, chunk.to(normalised)) for chunk in torch.split(boxes, CROPS)
-        ]
+        with evaluating(self):
+            parts = [
+                self.describe(normalised, chunk.to(normalised))
+                for chunk in torch.split(boxes, CROPS)
+            ]
         maps, vectors = (torch.cat(part).cpu().half() for part in zip(*parts, strict=True))
         return {"maps": maps, "vectors": vectors}
 

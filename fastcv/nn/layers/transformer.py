@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -174,7 +175,7 @@ class Transformer(nn.Module):
 
 @contextmanager
 def recorded_attention(attention: nn.Module) -> Iterator[list[Tensor]]:
-    """Weights ``[B, queries, keys]``, the mean of the heads, of each call while the block runs.
+    """Weights ``[B, queries, keys]``, the mean of the heads, of this thread's calls in the block.
 
     Without it they are never in memory as a whole.
 
@@ -183,11 +184,15 @@ def recorded_attention(attention: nn.Module) -> Iterator[list[Tensor]]:
     """
     weights: list[Tensor] = []
 
-    def ask(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return args, {**kwargs, "need_weights": True}
+    me = get_ident()  # other threads may run the block meanwhile
+
+    # While a hook is put on or taken off, another thread may call it without the keywords.
+    def ask(_: nn.Module, args: Any, kwargs: dict[str, Any] | None = None) -> Any:
+        return None if get_ident() != me else (args, {**(kwargs or {}), "need_weights": True})
 
     def keep(_: nn.Module, __: Any, output: tuple[Tensor, Tensor]) -> None:
-        weights.append(output[1].detach())
+        if get_ident() == me:
+            weights.append(output[1].detach())
 
     handles = [
         attention.register_forward_pre_hook(ask, with_kwargs=True),
