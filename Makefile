@@ -3,6 +3,7 @@
 #   make bench                 against the peers    make lint    ruff, clang-format, mypy
 #   make docs                  the site             make asan    the suite under ASan and UBSan
 #   make kernels               what the CUDA kernels take of an SM, read off the built extension
+#   make venv                  what the others install: torch, the peers, tools
 #   make gpu PYTHON=python3    on a machine with a GPU, with its own torch: no venv, no network
 PYTHON ?= python3
 TORCH ?= 2.14.1
@@ -16,10 +17,11 @@ venv := $(if $(filter 2.14.1,$(TORCH)),.venv,.venv-$(TORCH))
 python := $(venv)/bin/python
 installed := $(venv)/.installed-$(TORCH)
 # pytest's workers: one for each core, four at most, for each imports all peers.
-in_parallel := -n auto --maxprocesses 4 --dist loadfile
+# The slowest tests are named: they are the first to look at when the suite takes too long.
+in_parallel := -n auto --maxprocesses 4 --dist loadfile --durations=25 --durations-min=5
 gpu = $(shell nvidia-smi -L 2> /dev/null | grep '^GPU')
 
-.PHONY: test test-cpu-torch demo bench lint format docs asan kernels gpu build build-for-cpu clean
+.PHONY: venv test test-cpu-torch demo bench lint format docs asan kernels gpu build build-for-cpu clean
 
 $(installed): requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fastcv needs Python >= 3.10")'
@@ -27,6 +29,8 @@ $(installed): requirements-dev.txt
 	$(PYTHON) -m venv $(venv)
 	$(python) -m pip install torch==$(TORCH) $(if $(NO_TORCHVISION),,$(peers)) -r requirements-dev.txt
 	touch $@
+
+venv: $(installed)
 
 # First the extension, which shows a line for each file as it is compiled: pip would hide them.
 build: $(installed)
