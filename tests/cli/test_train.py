@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ import fastcv
 from fastcv import cli
 from fastcv.data import DrawnDigits, detection_to_coco
 from fastcv.learn import History
+from fastcv.models import _registry, _task_data, _tasks
 from fastcv.models._tasks import TASKS
+from fastcv.models.classification.linear import LinearClassifier
 from fastcv.recipes.detection.digits_detector.recipe import WEIGHTS, trained_body
 from fastcv.results import Segmentation
 
@@ -175,8 +178,6 @@ def test_ends_with_the_command_that_predicts(shades, capsys):
 
 
 def test_an_interrupt_and_a_resume(shades, monkeypatch, capsys):
-    from fastcv.models.classification.linear import LinearClassifier
-
     loss, calls = LinearClassifier.loss, []
 
     def interrupted(self, output, targets):
@@ -234,6 +235,39 @@ def test_help_has_each_way_to_name_pictures(capsys, monkeypatch):
                 for line in shown.splitlines()
             )
         assert all(way in shown for way in task.training.augment)
+
+
+def test_an_entry_is_enough_for_a_new_task(shades, monkeypatch, capsys):
+    """A task that only this test knows: its way to name pictures, its module, its metric."""
+    monkeypatch.setattr(_registry, "_entries", dict(_registry._entries))
+    monkeypatch.setitem(
+        _registry._entries,
+        "shader",
+        replace(_registry.find_model("linear"), name="shader", task="shading"),
+    )
+    task = _tasks.Task(
+        name="shading",
+        title="Shades",
+        models="shaders",
+        base="fastcv.models.classification.linear.LinearClassifier",
+        result="fastcv.results.Classification",
+        data=(
+            _tasks.Data(
+                _tasks.Option("--shades", "a folder for each", {"metavar": "ROOT"}),
+                open=_task_data.image_folder,
+                own="folder",
+            ),
+        ),
+        evaluate=lambda model, data, options: {"kappa": 0.5 + 0.1 * (len(data) == 4)},
+        training=_tasks.Training(
+            "fastcv.learn.own_data.classes", "kappa", batch_size=4, lr=0.01, augment=("none",)
+        ),
+    )
+    monkeypatch.setattr(_tasks, "TASKS", (*TASKS, task))
+    arguments = [{"linear": "shader", "--folder": "--shades"}.get(word, word) for word in shades]
+    assert cli.main(arguments) == 0
+    assert "\nkappa                0.6\n" in capsys.readouterr().out
+    assert json.loads(Path("run/metrics.json").read_text()) == {"kappa": 0.6}
 
 
 @pytest.mark.slow

@@ -23,7 +23,6 @@ from fastcv.learn.own_data._pictures import Annotated, shared, without_objects
 from fastcv.learn.own_data._plan import make_plan
 from fastcv.learn.own_data._sheets import SHOWN, save_predictions, save_targets
 from fastcv.models import Model, load_model
-from fastcv.models._model import evaluating
 from fastcv.models._tasks import TASKS, Data, Task, task_of_model
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -314,8 +313,8 @@ def _rehearse(
             f"{model.model_name} cannot learn from these pictures as they come: {error}"
         ) from error
     with_object = next(i for i, labels in enumerate(val.labels) if labels)
-    with evaluating(other), torch.no_grad():
-        measure(other, val.part([with_object]).data)
+    with torch.no_grad():
+        measure(other.eval(), val.part([with_object]).data)
 
 
 def _workers(device: torch.device, processes: int) -> int:
