@@ -9,6 +9,7 @@ from fastcv.learn.fit import fit
 from fastcv.learn.history import History
 from fastcv.learn.noise import add_noise
 from fastcv.learn.normalised_batches import normalised_batches
+from fastcv.learn.own_data import Trained, train_on
 from fastcv.learn.pseudo_labels import PseudoLabelled, confident_and_balanced
 from fastcv.learn.self_train import self_train
 from fastcv.learn.transfer import freeze, new_head, two_rates, unfreeze
@@ -18,6 +19,7 @@ __all__ = [
     "Distillation",
     "History",
     "PseudoLabelled",
+    "Trained",
     "add_noise",
     "confident_and_balanced",
     "distillation_loss",
@@ -26,6 +28,7 @@ __all__ = [
     "new_head",
     "normalised_batches",
     "self_train",
+    "train_on",
     "two_rates",
     "unfreeze",
 ]

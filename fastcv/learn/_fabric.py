@@ -18,9 +18,10 @@ def launch(devices: str, strategy: Any, precision: str) -> Fabric:
     fabric_module = need("lightning.fabric", extra="train")
     processes = int(os.environ.get("WORLD_SIZE", 1))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    kind, _, number = devices.partition(":")  # "cuda:1" is that one alone
     fabric: Fabric = fabric_module.Fabric(
-        accelerator=devices,
-        devices=here,
+        accelerator=kind,
+        devices=[int(number)] if number else here,
         num_nodes=processes // here,
         strategy=_fully_sharded(processes) if strategy == "fsdp" else strategy,
         precision=precision,

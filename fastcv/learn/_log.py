@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from fastcv.learn.history import Row
 
 class Log:
     """A bar for each epoch and curves in TensorBoard, on rank 0; nothing on other processes.
+
+    The bar tells the time that is left of its epoch, and behind it that of the whole run.
 
     Args:
         folder: the run's; TensorBoard's files go to ``tensorboard`` in it.
@@ -28,6 +31,7 @@ class Log:
     ) -> None:
         self.shows = rank0 and progress
         self.bar: tqdm[Any] = tqdm(disable=True)
+        self.begun, self.images, self.images_left = time.monotonic(), 0, 0
         self.writer = None
         if tensorboard is None:
             tensorboard = importlib.util.find_spec("tensorboard") is not None
@@ -53,6 +57,7 @@ class Log:
 
     def start_epoch(self, epoch: int, epochs: int, done: int, images: int) -> None:
         self.bar.close()
+        self.images_left = (epochs - epoch) * images - done
         self.bar = tqdm(
             desc=f"epoch {epoch + 1}/{epochs}",
             initial=done,
@@ -63,7 +68,10 @@ class Log:
 
     def step(self, row: Row, images: int) -> None:
         terms = {k: v for k, v in row.items() if k not in ("epoch", "step")}
-        self.bar.set_postfix({k: f"{v:.3g}" for k, v in terms.items()}, refresh=False)
+        self.images, self.images_left = self.images + images, self.images_left - images
+        left = (time.monotonic() - self.begun) * self.images_left / self.images
+        told = {"left": tqdm.format_interval(left), **{k: f"{v:.3g}" for k, v in terms.items()}}
+        self.bar.set_postfix(told, refresh=False)
         self.bar.update(images)
         if self.bar.n == self.bar.total:
             self.bar.close()  # its rate is that of training, without what comes after

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,37 +41,57 @@ def coco_boxes(classes: Sequence[str], images: str, annotations: str) -> Any:
 
 
 def voc_boxes(classes: Sequence[str], root: str, image_set: str) -> Any:
+    """Labels are the model's, by the objects' names."""
     from fastcv.data import VocDetection
 
-    return _of_classes(classes, VocDetection(root, image_set))
+    return VocDetection(root, image_set, classes=classes[1:])
 
 
 def voc_masks(classes: Sequence[str], root: str, image_set: str) -> Any:
     from fastcv.data import VocSegmentation
 
-    return _of_classes(classes, VocSegmentation(root, image_set))
+    data = VocSegmentation(root, image_set)
+    data.classes = names_in(root) or data.classes
+    return _of_classes(classes, data)
 
 
 def mask_folder(classes: Sequence[str], images: str, masks: str) -> Any:
     from fastcv.data import MaskFolder
 
-    return _of_classes(classes, MaskFolder(images, masks))
+    return _of_classes(classes, MaskFolder(images, masks, classes=names_in(masks)))
+
+
+def names_in(folder: str) -> tuple[str, ...]:
+    """The names by label in a folder's ``classes.txt``, one a line; none where it has none."""
+    path = Path(folder, "classes.txt")
+    if not path.is_file():
+        return ()
+    return tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
 
 
 def _of_classes(classes: Sequence[str], data: Any) -> Any:
-    """The data set, whose labels must mean what the model's do.
+    """The data set, whose labels must mean what the model's do."""
+    check_classes(classes, data.classes)
+    return data
+
+
+def check_classes(classes: Sequence[str], own: Sequence[str]) -> None:
+    """That labels mean what the model's do.
+
+    Args:
+        classes: the model's names by label.
+        own: the annotations'.
 
     Raises:
         ValueError: the first label whose names differ.
     """
-    for label, name in enumerate(data.classes):
+    for label, name in enumerate(own):
         own = classes[label] if label < len(classes) else "not there"
         if label > 0 and name not in (own, "(unused)") and own != f"class {label}":
             raise ValueError(
                 f"label {label} is {name!r} in the annotations and {own!r} in the model: the "
                 "metrics would mean nothing"
             )
-    return data
 
 
 def evaluate_classifier(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -61,15 +61,43 @@ class Files:
 
 @dataclass(frozen=True)
 class Data:
-    """A way to name annotated pictures on the command line of ``fastcv evaluate``.
+    """A way to name annotated pictures on the command line of ``fastcv evaluate`` and ``train``.
 
     Args:
         option: of which the values say where they are.
         open: makes the data set of the model's class names and those values.
+        own: the function of the task's ``Training.module`` that opens them to train on, with
+            classes of their own; None: they only evaluate.
     """
 
     option: Option
     open: Callable[..., Any]
+    own: str | None = None
+
+    @property
+    def values(self) -> int:
+        """How many values the option has."""
+        return int(self.option.settings.get("nargs", 1))
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a task's models learn from somebody's own pictures.
+
+    Args:
+        module: has the functions that ``Data.own`` names, ``AUGMENT``, ``config``, ``examples``
+            and ``truth``: ``fastcv.learn.own_data.boxes`` is one to begin from.
+        best: the metric by which the best weights are kept; greater is better.
+        batch_size: where none is asked for.
+        lr: AdamW's learning rate at that batch size, of a model with random weights.
+        augment: the names of ways to change pictures, the default first.
+    """
+
+    module: str
+    best: str
+    batch_size: int
+    lr: float
+    augment: Sequence[str] = ("flip", "none", "color", "strong")
 
 
 @dataclass(frozen=True)
@@ -89,6 +117,7 @@ class Task:
         files: what else ``fastcv predict`` can write.
         data: annotated pictures that evaluate it.
         evaluate: ``(model, data, options) -> metrics``.
+        training: how its models learn from ``data``, where they can.
         columns: of a row of results, by name, as Arrow's types.
         row: a result's values for them.
         verbs: modules of commands of its own, such as ``"fastcv.cli.caption"``.
@@ -106,6 +135,7 @@ class Task:
     files: Sequence[Files] = ()
     data: Sequence[Data] = ()
     evaluate: Callable[[Model, Any, dict[str, Any]], dict[str, Any]] | None = None
+    training: Training | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     row: Callable[[Result], dict[str, Any]] = lambda result: {}
     verbs: Sequence[str] = ()
@@ -133,6 +163,21 @@ def task_of_result(result: Any) -> Task:
     if not found:
         raise TypeError(f"no task has results of type {type(result).__name__}")
     return max(found, key=lambda task: len(_named(task.result).__mro__))
+
+
+def task_of_model(name: str) -> Task:
+    """The task of a model's name.
+
+    Raises:
+        ValueError: there is no such model, or its task has no entry.
+    """
+    from fastcv.models._registry import find_model
+
+    entry = find_model(name)
+    for task in TASKS:
+        if task.name == entry.task:
+            return task
+    raise ValueError(f"{entry.name} is a model of {entry.task}, which is no task of the commands")
 
 
 def _named(name: str) -> type:
@@ -213,8 +258,9 @@ TASKS = (
         base="fastcv.models.classification._classifier.Classifier",
         result="fastcv.results.Classification",
         default_model="resnet50",
-        data=(Data(FOLDER, annotated.image_folder),),
+        data=(Data(FOLDER, annotated.image_folder, own="folder"),),
         evaluate=annotated.evaluate_classifier,
+        training=Training("fastcv.learn.own_data.classes", "acc@1", batch_size=32, lr=1e-3),
         columns=CLASSES,
         row=annotated.row_of_classes,
     ),
@@ -227,8 +273,12 @@ TASKS = (
         default_model="fasterrcnn_resnet50_fpn",
         predict_options=(THRESHOLD,),
         predict_defaults={"score_threshold": SCORE_THRESHOLD},
-        data=(Data(COCO, annotated.coco_boxes), Data(VOC, annotated.voc_boxes)),
+        data=(
+            Data(COCO, annotated.coco_boxes, own="coco"),
+            Data(VOC, annotated.voc_boxes, own="voc"),
+        ),
         evaluate=annotated.evaluate_detector,
+        training=Training("fastcv.learn.own_data.boxes", "AP", batch_size=8, lr=1e-3),
         columns=OBJECTS,
         row=annotated.row_of_objects,
     ),
@@ -251,8 +301,12 @@ TASKS = (
                 missing="does not segment, it has no label maps",
             ),
         ),
-        data=(Data(MASKS, annotated.mask_folder), Data(VOC, annotated.voc_masks)),
+        data=(
+            Data(MASKS, annotated.mask_folder, own="masks"),
+            Data(VOC, annotated.voc_masks, own="voc"),
+        ),
         evaluate=annotated.evaluate_segmenter,
+        training=Training("fastcv.learn.own_data.label_maps", "miou", batch_size=16, lr=2e-3),
         columns={**CLASSES, "label_map": "binary"},
         row=annotated.row_of_label_map,
     ),
