@@ -37,7 +37,9 @@ def generalized_box_iou_loss(
     inter, union = _matched_inter_union(boxes1, boxes2)
     width, height = _hull(boxes1, boxes2)
     hull = width * height
-    giou = inter / (union + eps) - (hull - union) / (hull + eps)
+    # Without a hull nothing of it is uncovered; the slope there would be one over eps.
+    uncovered = ((hull - union) / (hull + eps)).masked_fill(hull == 0, 0.0)
+    giou = inter / (union + eps) - uncovered
     return _reduced("generalized_box_iou_loss", 1 - giou, reduction)
 
 

@@ -8,8 +8,6 @@ import torch
 import torch.fx
 from torch import Tensor
 
-from fastcv.ops._script import BroadcastingList2
-
 
 @torch.fx.wrap
 def deform_conv2d(
@@ -17,9 +15,9 @@ def deform_conv2d(
     offset: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: BroadcastingList2[int] = (1, 1),
-    padding: BroadcastingList2[int] = (0, 0),
-    dilation: BroadcastingList2[int] = (1, 1),
+    stride: int | tuple[int, int] = (1, 1),
+    padding: int | tuple[int, int] = (0, 0),
+    dilation: int | tuple[int, int] = (1, 1),
     mask: Tensor | None = None,
 ) -> Tensor:
     """Deformable convolution, version 1 and, with a mask, version 2.
@@ -75,7 +73,7 @@ def deform_conv2d(
     )
 
 
-def pair(name: str, value: BroadcastingList2[int]) -> tuple[int, int]:
+def pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     """``(height, width)`` from that or from one number for both."""
     if isinstance(value, int):
         return value, value

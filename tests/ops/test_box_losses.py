@@ -1,5 +1,7 @@
 """Box losses against values worked out by hand, and against the IoUs they are made of."""
 
+import math
+
 import pytest
 import torch
 
@@ -76,6 +78,40 @@ def test_dtypes_shapes_nothing(device, loss):
         value.backward()
     degenerate = torch.zeros(1, 4, device=device)
     assert loss(degenerate, degenerate).isfinite().all() or loss is complete_box_iou_loss
+
+
+@pytest.mark.parametrize("box", [[2.0, 6, 8, 6], [5.0, 2, 5, 9], [5.0, 5, 5, 5], [0.0, 0, 0, 0]])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+def test_flat_boxes(device, loss, box, dtype):
+    """Finite values and gradients, whichever of the two has no height, no width, or neither."""
+    flat = torch.tensor([box], dtype=dtype, device=device)
+    for other in (torch.tensor([[1.0, 2, 7, 9]], dtype=dtype, device=device), flat, flat + 3):
+        for boxes in ((flat, other), (other, flat)):
+            a, b = (x.detach().clone().requires_grad_() for x in boxes)
+            value = loss(a, b)
+            value.sum().backward()
+            for tensor in (value, a.grad, b.grad):
+                assert tensor.isfinite().all()
+
+
+def test_aspect_of_flat_boxes_by_hand(device):
+    """arctan(w / h) is pi/2 at h = 0, where its slope by h is -1 / w."""
+    flat = torch.tensor([[0.0, 2, 6, 2]], dtype=torch.float64, device=device).requires_grad_()
+    square = torch.tensor([[0.0, 0, 4, 4]], dtype=torch.float64, device=device)
+    v = 4 / math.pi**2 * (math.pi / 2 - math.pi / 4) ** 2
+    weight = v / (1 + v + 1e-7)
+    penalty = complete_box_iou_loss(flat, square) - distance_box_iou_loss(flat, square)
+    assert penalty.item() == pytest.approx(weight * v, abs=1e-6)
+    penalty.sum().backward()
+    slope = weight * 4 / math.pi**2 * 2 * (math.pi / 4) * (-1 / 6)
+    assert flat.grad[0].tolist() == pytest.approx([0, -slope, 0, slope], abs=1e-6)
+
+
+def test_sides_too_small_to_divide_by(device):
+    for side in (1e-12, 1e-20, 1e-38, 1e-44):
+        a = torch.tensor([[0.0, 0, side, 0]], device=device).requires_grad_()
+        complete_box_iou_loss(a, torch.tensor([[0.0, 0, 4, 2]], device=device)).sum().backward()
+        assert a.grad.isfinite().all()
 
 
 def test_errors(loss):

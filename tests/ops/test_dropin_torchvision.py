@@ -117,7 +117,7 @@ def test_functions_give_the_same(name):
 def test_defaults_within_a_script():
     @script
     def call(x: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return ops.deform_conv2d(x, offset, weight, padding=0)
+        return ops.deform_conv2d(x, offset, weight, stride=1, dilation=(1, 1))
 
     assert torch.equal(call(X, OFFSET, WEIGHT), ops.deform_conv2d(X, OFFSET, WEIGHT))
 

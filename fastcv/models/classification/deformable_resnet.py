@@ -79,10 +79,10 @@ def _deformable(conv: nn.Conv2d, mask: bool) -> DeformConv2dPack:
     made = DeformConv2dPack(
         conv.in_channels,
         conv.out_channels,
-        conv.kernel_size,
-        conv.stride,
-        conv.padding,  # type: ignore[arg-type]  # never a string here
-        conv.dilation,
+        conv.kernel_size,  # type: ignore[arg-type]  # two numbers here, and no string
+        conv.stride,  # type: ignore[arg-type]
+        conv.padding,  # type: ignore[arg-type]
+        conv.dilation,  # type: ignore[arg-type]
         conv.groups,
         bias=False,
         mask=mask,
