@@ -232,9 +232,9 @@ def test_links_to_nothing_are_found(tmp_path):
     (tmp_path / "f.png").symlink_to(tmp_path / "a.png")
     for form in (tmp_path, tmp_path / "*"):
         assert [path.name for path in find_images(form)] == ["a.png", "b.png", "c.png", "f.png"]
-    with pytest.raises(FileNotFoundError, match="there is no image .*b.png"):
+    with pytest.raises(FileNotFoundError, match=r"there is no image .*b.png"):
         read_image(tmp_path / "b.png")
-    with pytest.raises(BrokenImageError, match="c.png cannot be read"):
+    with pytest.raises(BrokenImageError, match=r"c.png cannot be read"):
         read_image(tmp_path / "c.png")
 
 
