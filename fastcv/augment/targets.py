@@ -67,19 +67,20 @@ def _move(target: dict[str, Any], matrix: Tensor, size: tuple[int, int]) -> dict
     matrix = matrix.to(boxes.device, torch.float64)
     whole = _around(boxes, matrix)
     cut = _cut(whole, size)
-    keep = _has_area(cut.to(boxes.dtype))
+    moved["boxes"] = cut.to(boxes.dtype)
+    keep = _has_area(moved["boxes"])
     if "masks" in target:
         moved["masks"] = _move_masks(target["masks"], matrix, size)
         keep &= moved["masks"].flatten(1).any(dim=1)
         cut = masks_to_boxes(moved["masks"]).to(cut)
         cut[:, 2:] += 1  # it names the last pixels; our boxes end after them
-    moved["boxes"] = cut.to(boxes.dtype)
+        moved["boxes"] = cut.to(boxes.dtype)
     if "area" in target:
         moved["area"] = _area(moved, target["area"], matrix, whole, cut)
     if "keypoints" in target:
         moved["keypoints"] = _move_keypoints(target["keypoints"], matrix, size)
-    # By their length, whose rows fields have, and which of these stay.
-    rows: dict[int | None, Tensor] = {len(boxes): keep}
+    # By their length, whose rows fields have, and which of these stay: places, found once.
+    rows: dict[int | None, Tensor] = {len(boxes): keep.nonzero()[:, 0]}
     done = set(OF_IMAGE)
     for name, value in target.items():
         move = _mover(name, value)
@@ -90,7 +91,7 @@ def _move(target: dict[str, Any], matrix: Tensor, size: tuple[int, int]) -> dict
             moved[name] = moved[name][there]
             done.add(name)
         if name == "proposals":
-            rows.setdefault(len(value), there)
+            rows.setdefault(len(value), there.nonzero()[:, 0])
     for name, value in moved.items():
         which = None if name in done else rows.get(_length(value))
         if which is not None:
@@ -138,10 +139,10 @@ def _length(value: Any) -> int | None:
 
 def _rows(value: Any, which: Tensor) -> Any:
     if isinstance(value, Tensor):
-        return value[which.to(value.device)]
+        return value.index_select(0, which.to(value.device))
     if isinstance(value, np.ndarray):
         return value[which.cpu().numpy()]
-    return type(value)(row for row, keep in zip(value, which.tolist(), strict=True) if keep)
+    return type(value)(value[place] for place in which.tolist())
 
 
 def _around(boxes: Tensor, matrix: Tensor) -> Tensor:
