@@ -126,16 +126,10 @@ def test_a_sentence_says_why_a_model_is_not_exported(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def parts_of(name):
-    """What tells detectors apart: their class, and that of their backbone."""
-    model = without_memory(name)
-    return type(model), type(getattr(model, "backbone", None))
-
-
 ABOVE = ("fasterrcnn_resnet18_fpn", "retinanet_resnet18_fpn", "ssd_resnet18")
-TESTED = {parts_of(name) for name in ABOVE}
-SMALL_ONES = [name for name in EXPORTED if not SMALL[name].like]
-ONE_OF_EACH = {parts_of(name): name for name in SMALL_ONES if parts_of(name) not in TESTED}
+TESTED = {type(without_memory(name)) for name in ABOVE}
+SMALL_ONES = {type(without_memory(n)): n for n in EXPORTED if not SMALL[n].like}
+ONE_OF_EACH = {kind: name for kind, name in SMALL_ONES.items() if kind not in TESTED}
 
 
 def test_every_exported_detector_is_like_one_that_is_tested():
