@@ -97,7 +97,7 @@ def check_classes(classes: Sequence[str], own: Sequence[str]) -> None:
 def evaluate_classifier(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
     from fastcv import metrics
 
-    return metrics.evaluate_classifier(model, data, progress=True, **options)
+    return metrics.evaluate_classifier(model, data, **{"progress": True, **options})
 
 
 def evaluate_detector(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def evaluate_detector(model: Model, data: Any, options: dict[str, Any]) -> dict[
 def evaluate_segmenter(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
     from fastcv import metrics
 
-    return metrics.evaluate_segmenter(model, data, progress=True, **options)
+    return metrics.evaluate_segmenter(model, data, **{"progress": True, **options})
 
 
 def row_of_classes(result: Any) -> dict[str, Any]:

@@ -116,7 +116,8 @@ class Task:
         evaluate_options: arguments of ``fastcv evaluate``.
         files: what else ``fastcv predict`` can write.
         data: annotated pictures that evaluate it.
-        evaluate: ``(model, data, options) -> metrics``.
+        evaluate: ``(model, data, options) -> metrics``; options are some of ``evaluate_options``,
+            and ``progress`` where bars are or are not wanted.
         training: how its models learn from ``data``, where they can.
         columns: of a row of results, by name, as Arrow's types.
         row: a result's values for them.

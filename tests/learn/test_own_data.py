@@ -364,7 +364,7 @@ def test_a_run(shades, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("step", [2, 3, 7])  # within, at the end of and after an epoch
-def test_an_interrupt_and_a_resume(shades, tmp_path, monkeypatch, step):
+def test_an_interrupt_and_a_resume(shades, tmp_path, monkeypatch, capfd, step):
     whole = train_on("linear", folder=shades, out=tmp_path / "whole", **OPTIONS)
     loss, calls = LinearClassifier.loss, []
 
@@ -384,6 +384,7 @@ def test_an_interrupt_and_a_resume(shades, tmp_path, monkeypatch, step):
         train_on("linear", folder=shades, out=out, **OPTIONS)
     resumed = train_on("linear", folder=shades, out=out, resume=True, **OPTIONS)
     assert resumed.metrics == whole.metrics
+    assert not any(capfd.readouterr())  # no bar and no sentence where none is wanted
     assert (out / "history.csv").read_text() == (tmp_path / "whole/history.csv").read_text()
     state = whole.model.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in resumed.model.state_dict().items())
