@@ -15,6 +15,7 @@ from fastcv.models._registry import register
 from fastcv.models._weights import Weights
 from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._published import torchvision_weights
+from fastcv.nn.backbones.mobilenet_v2 import scale_channels
 from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
 from fastcv.nn.layers.stochastic_depth import StochasticDepth
 
@@ -70,18 +71,6 @@ STAGES = (
     (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )
-
-
-def scale_channels(channels: int, width: float) -> int:
-    """The multiple of 8 nearest to ``channels * width``, the next one where that loses over 10 %.
-
-    Example:
-        >>> scale_channels(32, 1.1), scale_channels(80, 1.2), scale_channels(11, 1.0)
-        (32, 96, 16)
-    """
-    scaled = channels * width
-    nearest = max(8, int(scaled + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * scaled else nearest
 
 
 def scale_blocks(blocks: int, depth: float) -> int:

@@ -8,8 +8,8 @@ from fastcv.models.classification.efficientnet import (
     SCALINGS,
     compound_scaling,
     scale_blocks,
-    scale_channels,
 )
+from fastcv.nn.backbones.mobilenet_v2 import scale_channels
 
 
 def test_operations_double_with_phi():
