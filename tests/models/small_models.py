@@ -94,6 +94,7 @@ SMALL: dict[str, Small] = {
     **family(
         " ".join(f"efficientnet_b{i}" for i in range(8)), Small(CLASSES, None, like="efficientnet")
     ),
+    "efficientnet_lite0": Small(CLASSES, heavy=True),
     "mobilenet_v2": Small({**CLASSES, "width": 0.25}),
     **family("xception legacy_xception", Small(CLASSES, (3, 96, 96), heavy=True)),
     # Detection.
