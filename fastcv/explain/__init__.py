@@ -1,6 +1,7 @@
 """How models come to their predictions, as pictures."""
 
 from fastcv.explain.detection import DetectionSteps, detection_steps
+from fastcv.explain.map_boxes import boxes_of_maps
 from fastcv.explain.nms import NMSStep, nms_steps
 from fastcv.explain.receptive_field import ReceptiveField, receptive_field
 
@@ -8,6 +9,7 @@ __all__ = [
     "DetectionSteps",
     "NMSStep",
     "ReceptiveField",
+    "boxes_of_maps",
     "detection_steps",
     "nms_steps",
     "receptive_field",
