@@ -2,6 +2,7 @@
 
 from fastcv.explain.detection import DetectionSteps, detection_steps
 from fastcv.explain.map_boxes import boxes_of_maps
+from fastcv.explain.maps_of_classes import class_maps
 from fastcv.explain.nms import NMSStep, nms_steps
 from fastcv.explain.receptive_field import ReceptiveField, receptive_field
 
@@ -10,6 +11,7 @@ __all__ = [
     "NMSStep",
     "ReceptiveField",
     "boxes_of_maps",
+    "class_maps",
     "detection_steps",
     "nms_steps",
     "receptive_field",
