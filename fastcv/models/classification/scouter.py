@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -198,32 +199,18 @@ class Scouter(WithClassMaps):
 @register("scouter_resnet18", task="classification")
 def scouter_resnet18(
     *,
-    num_classes: int = 1000,
-    slots_per_class: int = 1,
-    key_layers: int = 1,
-    positive: bool = True,
-    area_weight: float = 1.0,
-    area_power: float = 2.0,
-    **trunk: Any,
+    width: int = 64,
+    replace_stride_with_dilation: Sequence[bool] = (False, False, False),
+    **config: Any,
 ) -> Scouter:
     """SCOUTER on ResNet-18.
 
     Args:
-        num_classes, slots_per_class, key_layers, positive, area_weight, area_power: as of
-            ``Scouter``.
-        trunk: what ``ResNetTrunk`` takes.
+        width, replace_stride_with_dilation: as of ``ResNetTrunk``.
+        config: what ``Scouter`` takes, such as ``positive=False``.
     """
-    backbone = ResNetTrunk(18, **trunk)
-    return Scouter(
-        backbone,
-        backbone.out_channels[-1],
-        num_classes=num_classes,
-        slots_per_class=slots_per_class,
-        key_layers=key_layers,
-        positive=positive,
-        area_weight=area_weight,
-        area_power=area_power,
-    )
+    trunk = ResNetTrunk(18, width=width, replace_stride_with_dilation=replace_stride_with_dilation)
+    return Scouter(trunk, trunk.out_channels[-1], **config)
 
 
 @register("scouter", task="classification")

@@ -15,8 +15,9 @@ from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._with_class_maps import WithClassMaps
 from fastcv.ops import box_iou
 
-SIDE = 48  # pixels of a scene, along a side
-DIGIT_SIZE = (18.0, 30.0)
+SIDE = 32  # pixels of a scene, along a side
+DIGIT_SIZE = (15.0, 21.0)
+MAX_ANGLE = 15.0
 
 
 class OneDigitScenes(Dataset[tuple[Tensor, int]]):
@@ -29,7 +30,7 @@ class OneDigitScenes(Dataset[tuple[Tensor, int]]):
         length: how many are drawn.
 
     Attributes:
-        images: ``[N, 3, 48, 48]`` in [0, 1].
+        images: ``[N, 3, 32, 32]`` in [0, 1].
         labels: ``[N]``, the digits.
         boxes: ``[N, 4]``, which a classifier is never told.
     """
@@ -38,7 +39,12 @@ class OneDigitScenes(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, split: str, length: int) -> None:
         scenes = DrawnDigits(
-            split, size=(SIDE, SIDE), length=length, max_digits=1, digit_size=DIGIT_SIZE
+            split,
+            size=(SIDE, SIDE),
+            length=length,
+            max_digits=1,
+            digit_size=DIGIT_SIZE,
+            max_angle=MAX_ANGLE,
         )
         found = [scene for scene in scenes if len(scene[1]["labels"]) == 1]
         self.images = torch.stack([image for image, _ in found])
@@ -70,7 +76,7 @@ def maps_of_true_classes(model: WithClassMaps, scenes: OneDigitScenes) -> Tensor
 
 
 def to_pixels(maps: Tensor) -> Tensor:
-    """Maps ``[N, h, w]`` as ``[N, 48, 48]``."""
+    """Maps ``[N, h, w]`` as ``[N, 32, 32]``."""
     return F.interpolate(maps[:, None], (SIDE, SIDE), mode="bilinear")[:, 0]
 
 

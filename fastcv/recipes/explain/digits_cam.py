@@ -60,7 +60,7 @@ class SmallVGG(Classifier):
         sized_for_scenes(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``[B, 10]`` of normalised images ``[B, 3, 48, 48]``."""
+        """Logits ``[B, 10]`` of normalised images ``[B, 3, 32, 32]``."""
         return self.classifier(self.features(images).flatten(1))
 
 

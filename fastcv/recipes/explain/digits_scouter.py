@@ -1,4 +1,4 @@
-"""SCOUTER: a small ResNet-18 that tells digits apart and says why, and another that says why not.
+"""SCOUTER: a small ResNet that tells digits apart and says why, and another that says why not.
 
 The same trunk learns with a linear head first. From its weights a positive and a negative SCOUTER
 go on. Held out: other handwriting on other photographs. Nobody tells a network where digits are;
@@ -13,13 +13,13 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from fastcv.metrics import evaluate_classifier
-from fastcv.models import create_model
-from fastcv.models.classification.resnet import ResNet
 from fastcv.models.classification.scouter import Scouter
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe, Run
 from fastcv.recipes.explain._scenes import (
+    SIDE,
     OneDigitScenes,
     maps_of_true_classes,
     peaks,
@@ -27,31 +27,38 @@ from fastcv.recipes.explain._scenes import (
     sized_for_scenes,
     to_pixels,
 )
-from fastcv.recipes.learn._small import small_classifier
+from fastcv.recipes.learn._small import SmallResNet, small_classifier
 
-# The last two stages dilate where they would stride: maps of 6 x 6 cells, of scenes of 48 pixels.
-TRUNK = {"width": 8, "replace_stride_with_dilation": (False, True, True)}
+WIDTH = 12  # of the trunk, whose maps have 8 x 8 cells
 SCOUTER_EPOCHS = 8
 
 
 def build(*, positive: bool = True) -> Scouter:
     """A SCOUTER with random weights."""
-    model = create_model("scouter_resnet18", num_classes=10, positive=positive, **TRUNK)
-    assert isinstance(model, Scouter)
+    trunk = network()
+    model = Scouter(
+        nn.Sequential(trunk.stem, trunk.blocks),
+        trunk.fc.in_features,
+        num_classes=len(OneDigitScenes.classes),
+        positive=positive,
+    )
     sized_for_scenes(model)
     return model
+
+
+def network() -> SmallResNet:
+    """The trunk with a linear head."""
+    return SmallResNet(OneDigitScenes.classes, SIDE, WIDTH)
 
 
 def linear_then_slots(recipe: Recipe, run: Run) -> dict[str, Any]:
     """Trains a linear head on the trunk, then slots in its place, of both kinds."""
     scenes, test = recipe.data["train"](), recipe.data["test"]()
     torch.manual_seed(run.seed)
-    linear = create_model("resnet18", num_classes=10, **TRUNK)
-    assert isinstance(linear, ResNet)
-    sized_for_scenes(linear)
+    linear = network()
     run.fit(linear, scenes, "linear", **recipe.schedule(linear, run.device))
     found = {"linear head acc@1": evaluate_classifier(linear, test)["acc@1"]}
-    trunk = {k: v for k, v in linear.state_dict().items() if not k.startswith("fc.")}
+    trunk = nn.Sequential(linear.stem, linear.blocks).state_dict()
     for kind in ("positive", "negative"):
         torch.manual_seed(run.seed)
         model = build(positive=kind == "positive")
@@ -75,7 +82,7 @@ def where(model: Scouter, scenes: OneDigitScenes) -> dict[str, Any]:
 
 RECIPE = Recipe(
     name="digits_scouter",
-    summary="a small ResNet-18 with a slot for each digit: why it is one, and why not",
+    summary="a small ResNet with a slot for each digit: why it is one, and why not",
     data={
         "train": partial(OneDigitScenes, "train", 3000),
         "test": partial(OneDigitScenes, "test", 500),
