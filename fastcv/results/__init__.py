@@ -3,16 +3,20 @@
 from fastcv.results._drawable import Drawable
 from fastcv.results._result import Result
 from fastcv.results.attention_maps import AttentionMaps
+from fastcv.results.attribution import Attribution
 from fastcv.results.classification import Classification
 from fastcv.results.detections import Detections
+from fastcv.results.gallery import Gallery
 from fastcv.results.instances import Instances
 from fastcv.results.segmentation import Segmentation
 
 __all__ = [
     "AttentionMaps",
+    "Attribution",
     "Classification",
     "Detections",
     "Drawable",
+    "Gallery",
     "Instances",
     "Result",
     "Segmentation",
