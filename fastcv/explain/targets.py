@@ -134,6 +134,10 @@ class Resolved:
         each = [self._checked(target(output))[i] for i, target in enumerate(self.targets)]
         return torch.stack(each)
 
+    def repeated(self, image: int, times: int) -> Resolved:
+        """The target of one image, for a batch of changed copies of it."""
+        return Resolved((self.targets[image],) * times, (self.names[image],) * times)
+
     def _checked(self, scores: Any) -> Tensor:
         if not isinstance(scores, Tensor) or scores.shape != (len(self.targets),):
             got = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
