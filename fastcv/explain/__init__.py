@@ -1,7 +1,7 @@
 """How models come to their predictions, as pictures."""
 
 from fastcv.explain.activations import activation_grid, activations
-from fastcv.explain.cam import cam, to_cam
+from fastcv.explain.cam import cam
 from fastcv.explain.detection import DetectionSteps, detection_steps
 from fastcv.explain.faithfulness import Faithfulness, faithfulness
 from fastcv.explain.grad_cam import grad_cam, guided_grad_cam
@@ -30,5 +30,4 @@ __all__ = [
     "occlusion",
     "receptive_field",
     "saliency",
-    "to_cam",
 ]

@@ -49,7 +49,7 @@ def pixel_gradients(
         if not isinstance(target, Resolved):
             target = _resolve(model, output, target, layer, len(batch))
         scores = target(output)
-        (gradient,) = gradients(scores, image)
+        gradient = gradients(scores, image, "the image")
         return gradient.float(), target, scores.detach()
 
 
@@ -66,20 +66,20 @@ def _resolve(
     return Resolved(found.targets, tuple(names))
 
 
-def gradients(scores: Tensor, *by: Tensor) -> tuple[Tensor, ...]:
-    """Those of the sum of scores ``[B]``: of each image's score, for images do not meet.
+def gradients(scores: Tensor, by: Tensor, name: str) -> Tensor:
+    """That of the sum of scores ``[B]``: of each image's score, for images do not meet.
 
     Raises:
-        ValueError: the scores do not depend on it, or the model does not say how.
+        ValueError: there is none by ``by``, which is called ``name``.
     """
-    if not scores.requires_grad or not all(tensor.requires_grad for tensor in by):
+    found = None
+    if scores.requires_grad and by.requires_grad:
+        (found,) = torch.autograd.grad(scores.sum(), by, allow_unused=True)
+    if found is None:
         raise ValueError(
-            "the model's output must have a gradient: its forward, or a part of it, runs under "
-            "torch.no_grad or detaches; a layer behind that can be named"
+            f"target: the score must have a gradient by {name}: it does not depend on it, or the "
+            "model's forward runs a part under torch.no_grad or detaches"
         )
-    found = torch.autograd.grad(scores.sum(), by, allow_unused=True)
-    if any(gradient is None for gradient in found):
-        raise ValueError("target: the score does not depend on the layer or the image")
     return found
 
 

@@ -112,7 +112,7 @@ class _ReluMode(TorchFunctionMode):
 
 def _as_relu(name: str, args: Any, kwargs: dict[str, Any]) -> tuple[float, bool] | None:
     """Its upper limit, and whether it works in place; None: the function is no ReLU."""
-    plain = name.rstrip("_")
+    plain = name.strip("_")
     signature = SIGNATURES.get(plain)
     if signature is None:
         return None
@@ -123,8 +123,8 @@ def _as_relu(name: str, args: Any, kwargs: dict[str, Any]) -> tuple[float, bool]
         highest = 6.0
     if plain == "hardtanh":
         lowest, highest = given.get("min_val", -1.0), given.get("max_val", 1.0)
-    if plain == "threshold":
-        lowest = given.get("threshold", 1.0) or given.get("value", 1.0)
+    if plain == "threshold" and (given.get("threshold"), given.get("value")) != (0, 0):
+        return None
     if plain in ("clamp", "clip") and given.get("min") is None:
         return None
     highest = math.inf if highest is None else highest
@@ -159,7 +159,7 @@ class _Rectify(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         if ctx.rule.by_gradient:
             grad = grad.clamp(min=0)
         if ctx.rule.by_input:

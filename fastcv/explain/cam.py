@@ -14,15 +14,7 @@ from fastcv.explain._gradients import spread
 from fastcv.explain._inputs import Images, read_inputs
 from fastcv.explain._layers import AUTO, explaining, logits_of, recording, the_map
 from fastcv.explain.targets import ClassScore, Targets, resolve
-from fastcv.models import Model, create_model
 from fastcv.results import Attribution
-
-CAM_FORMS = {
-    "alexnet": "alexnet_cam",
-    "googlenet": "googlenet_cam",
-    "vgg16": "vgg16_cam",
-}
-"""The models that have a form for CAM, and its name."""
 
 
 def cam(model: nn.Module, images: Images, target: Targets = None) -> Attribution:
@@ -78,7 +70,8 @@ def cam(model: nn.Module, images: Images, target: Targets = None) -> Attribution
         labels.append(one.label)
     weights = last[0][0].weight.detach().float()[labels]
     with torch.inference_mode(False):
-        cells = torch.einsum("bchw,bc->bhw", maps.detach().float(), weights)
+        # Not a product of matrices, which autocast would compute in 16 bits.
+        cells = (maps.detach().float() * weights[:, :, None, None]).sum(dim=1)
         enlarged = spread(cells, inputs.size, output)
     return Attribution(
         enlarged,
@@ -90,44 +83,6 @@ def cam(model: nn.Module, images: Images, target: Targets = None) -> Attribution
         cells,
         source=inputs.source,
     )
-
-
-def to_cam(model: Model) -> Model:
-    """The form for CAM of a model whose classifier hides where things are.
-
-    The fully connected layers give way to one more convolution, the mean over its maps and one
-    linear layer (VGG-16, AlexNet, GoogLeNet; the paper's tables). Convolutions that both have
-    keep their weights, the new layers start anew: train it on, and expect a lower accuracy.
-
-    Args:
-        model: ``vgg16``, ``alexnet`` or ``googlenet`` of ours.
-
-    Returns:
-        A new model with the same classes; ``model`` stays as it is.
-
-    Raises:
-        ValueError: another model.
-
-    Source: Zhou et al. (2016), section 3 and table 1, for what the accuracy loses.
-    """
-    name = getattr(model, "model_name", "")
-    if name not in CAM_FORMS:
-        raise ValueError(
-            f"model must be one of {', '.join(CAM_FORMS)}, got {name or type(model).__name__}: "
-            "what ends in a mean and one linear layer, such as ResNet, needs no other form, and "
-            "grad_cam takes any"
-        )
-    form = create_model(CAM_FORMS[name], num_classes=len(model.classes))
-    own = model.state_dict()
-    shared = {
-        key: own[key]
-        for key, value in form.state_dict().items()
-        if key in own and own[key].shape == value.shape
-    }
-    form.load_state_dict(shared, strict=False)
-    form.classes, form.preprocessing = model.classes, model.preprocessing
-    like = next(model.parameters())
-    return form.to(like.device, like.dtype).train(model.training)
 
 
 @contextmanager

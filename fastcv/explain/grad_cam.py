@@ -55,7 +55,7 @@ def grad_cam(
         name, maps = the_map(records, layer, len(inputs))
         resolved = resolve(model, output, target, len(inputs))
         scores = resolved(output)
-        (gradient,) = gradients(scores, maps)
+        gradient = gradients(scores, maps, f"layer {name!r}")
         weights = gradient.float().mean(dim=(2, 3), keepdim=True)
         cells = (weights * maps.detach().float()).sum(dim=1).relu()
         enlarged = spread(cells, inputs.size, output)

@@ -107,7 +107,9 @@ class BoxScore:
     def __call__(self, output: Any) -> Tensor:
         scores = []
         for boxes, found, labels in _detect(self.detector, output):
-            same = box_iou(self.box[None].to(boxes), boxes)[0] > MIN_IOU
+            box = self.box.to(boxes)
+            # Itself also where it is empty, and overlaps nothing.
+            same = (box_iou(box[None], boxes)[0] > MIN_IOU) | (boxes == box).all(dim=1)
             if self.label is not None:
                 same &= labels == self.label
             # The sum of nothing is a zero that still has a gradient.

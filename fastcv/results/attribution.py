@@ -218,7 +218,7 @@ def heat(picture: np.ndarray, values: Tensor) -> np.ndarray:
         colour = _ramp(shares)
     # Grey under the colours, so that the picture's own are not taken for heat.
     grey = torch.from_numpy(picture).float().mean(dim=2, keepdim=True)
-    opacity = OPACITY * strength.sqrt()
+    opacity = OPACITY * (strength if signed else strength.sqrt())
     return (grey * (1 - opacity) + colour * opacity).round().byte().numpy()
 
 
