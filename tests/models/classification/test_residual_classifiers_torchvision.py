@@ -1,4 +1,4 @@
-"""ResNeXt, Wide ResNet, DenseNet, EfficientNet against torchvision's: keys, numbers, weights."""
+"""Residual and mobile classifiers against torchvision's: keys, numbers, weights."""
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ WEIGHTS = {
     "wide_resnet101_2": "Wide_ResNet101_2_Weights",
     **{f"densenet{n}": f"DenseNet{n}_Weights" for n in (121, 161, 169, 201)},
     **{f"efficientnet_b{n}": f"EfficientNet_B{n}_Weights" for n in range(8)},
+    "mobilenet_v2": "MobileNet_V2_Weights",
 }
 
 
@@ -30,7 +31,14 @@ def test_keys_and_shapes(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["resnext50_32x4d", "wide_resnet50_2", "densenet121", "efficientnet_b0", "efficientnet_b5"],
+    [
+        "resnext50_32x4d",
+        "wide_resnet50_2",
+        "densenet121",
+        "efficientnet_b0",
+        "efficientnet_b5",
+        "mobilenet_v2",
+    ],
 )
 def test_same_logits_and_gradients(name):
     torch.manual_seed(0)

@@ -1,0 +1,1 @@
+"""Generators: from random numbers to pictures."""

@@ -1,0 +1,119 @@
+"""What the recipes of this chapter share: scenes of one digit, and whether a map finds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from fastcv.data import DrawnDigits
+from fastcv.models._model import evaluating
+from fastcv.models.classification._classifier import Classifier
+from fastcv.models.classification._with_class_maps import WithClassMaps
+from fastcv.ops import box_iou
+
+SIDE = 32  # pixels of a scene, along a side
+DIGIT_SIZE = (15.0, 21.0)
+MAX_ANGLE = 15.0
+
+
+class OneDigitScenes(Dataset[tuple[Tensor, int]]):
+    """``DrawnDigits`` of one digit on a photograph, and which digit it is; the boxes beside.
+
+    Splits share neither handwriting nor photographs.
+
+    Args:
+        split: ``"train"`` or ``"test"``.
+        length: how many are drawn.
+
+    Attributes:
+        images: ``[N, 3, 32, 32]`` in [0, 1].
+        labels: ``[N]``, the digits.
+        boxes: ``[N, 4]``, which a classifier is never told.
+    """
+
+    classes = tuple("0123456789")
+
+    def __init__(self, split: str, length: int) -> None:
+        scenes = DrawnDigits(
+            split,
+            size=(SIDE, SIDE),
+            length=length,
+            max_digits=1,
+            digit_size=DIGIT_SIZE,
+            max_angle=MAX_ANGLE,
+        )
+        found = [scene for scene in scenes if len(scene[1]["labels"]) == 1]
+        self.images = torch.stack([image for image, _ in found])
+        self.labels = torch.cat([target["labels"] - 1 for _, target in found])
+        self.boxes = torch.cat([target["boxes"] for _, target in found])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], int(self.labels[index])
+
+
+def sized_for_scenes(model: Classifier) -> None:
+    """Names the classes, and lets ``predict`` keep a scene's pixels."""
+    model.classes = OneDigitScenes.classes
+    model.preprocessing = {**model.preprocessing, "resize": SIDE, "crop": SIDE}
+
+
+def maps_of_true_classes(model: WithClassMaps, scenes: OneDigitScenes) -> Tensor:
+    """``[N, h, w]``: of each scene the map of its digit."""
+    device = next(model.parameters()).device
+    found = []
+    with evaluating(model), torch.inference_mode():
+        for images, labels in zip(scenes.images.split(100), scenes.labels.split(100), strict=True):
+            maps = model.class_maps(model.prepare(list(images.to(device)))).cpu()
+            found.append(maps[torch.arange(len(labels)), labels])
+    return torch.cat(found)
+
+
+def to_pixels(maps: Tensor) -> Tensor:
+    """Maps ``[N, h, w]`` as ``[N, 32, 32]``."""
+    return F.interpolate(maps[:, None], (SIDE, SIDE), mode="bilinear")[:, 0]
+
+
+def peaks(maps: Tensor) -> Tensor:
+    """``[N, 2]``: where maps ``[N, H, W]`` are highest, as (x, y)."""
+    places = maps.flatten(1).argmax(dim=1)
+    return torch.stack([places % maps.shape[2], places // maps.shape[2]], dim=1)
+
+
+def share_inside(points: Tensor, boxes: Tensor) -> float:
+    """The pointing game: the share of points ``[N, 2]`` as (x, y) that are in their boxes.
+
+    Source: Zhang et al., "Top-down Neural Attention by Excitation Backprop" (2016), section 4.2.
+
+    Example:
+        >>> boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]])
+        >>> share_inside(torch.tensor([[1, 3], [4, 1]]), boxes)
+        0.5
+    """
+    inside = (points >= boxes[:, :2]) & (points < boxes[:, 2:])
+    return inside.all(dim=1).float().mean().item()
+
+
+def share_hit(found: Tensor, boxes: Tensor) -> float:
+    """The share of boxes ``[N, 4]`` whose IoU with the true ones is above a half.
+
+    Example:
+        >>> boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]])
+        >>> share_hit(torch.tensor([[0.0, 0, 4, 3], [2, 2, 6, 6]]), boxes)
+        0.5
+    """
+    iou = torch.diagonal(box_iou(found, boxes.to(found)))
+    return (iou > 0.5).float().mean().item()
+
+
+def of_centre(scenes: Any) -> Tensor:
+    """For each scene the same box in its middle: as large as the boxes of all are on average."""
+    width, height = (scenes.boxes[:, 2:] - scenes.boxes[:, :2]).mean(dim=0).tolist()
+    x, y = (SIDE - width) / 2, (SIDE - height) / 2
+    return torch.tensor([[x, y, x + width, y + height]]).expand(len(scenes), 4)

