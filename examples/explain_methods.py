@@ -51,10 +51,11 @@ def main() -> None:
     pictures, captions = [], []
     for name, target in PHOTOGRAPHS.items():
         for caption, picture in pictures_of(name, target).items():
-            pictures.append(picture.resize((232, 232)))
+            pictures.append(picture.resize((384, 384)))
             captions.append(caption)
     sheet = Gallery(pictures, captions, columns=6).draw()
-    sheet.resize((sheet.width * 2 // 3, sheet.height * 2 // 3)).save(out)
+    small = sheet.resize((sheet.width // 2, sheet.height // 2))
+    small.quantize(160).save(out)  # a third of the file
     print(f"wrote {out}")
 
 

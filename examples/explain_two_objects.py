@@ -24,16 +24,18 @@ from fastcv.models import Model
 from fastcv.results import Attribution, Gallery
 
 SIDE = 160  # of each photograph
+MEASURED_SIDE = 112  # where thousands of changed copies are looked at
 CLASSES = {"chelsea": "Egyptian cat", "coffee": "espresso", "rocket": "missile"}
 PAIRS = (("chelsea", "coffee"), ("coffee", "rocket"), ("rocket", "chelsea"))
 IN_COLOURS = ("guided_backprop", "guided_grad_cam")
-WINDOW, STRIDE = 40, 20
+STEPS = 8  # of deletion and insertion
 
 
 def maps_of(model: Model, images: Tensor, targets: list[str]) -> dict[str, Attribution]:
     """Each method's maps."""
+    window = images.shape[2] // 4
     return {
-        "occlusion": explain.occlusion(model, images, targets, window=WINDOW, stride=STRIDE),
+        "occlusion": explain.occlusion(model, images, targets, window=window, stride=window // 2),
         "saliency": explain.saliency(model, images, targets),
         "SmoothGrad": explain.saliency(model, images, targets, samples=8),
         "guided_backprop": explain.guided_backprop(model, images, targets),
@@ -43,14 +45,14 @@ def maps_of(model: Model, images: Tensor, targets: list[str]) -> dict[str, Attri
     }
 
 
-def side_by_side(pair: tuple[str, str]) -> Tensor:
-    return torch.cat([square(name, SIDE) for name in pair], dim=2)
+def side_by_side(pair: tuple[str, str], side: int) -> Tensor:
+    return torch.cat([square(name, side) for name in pair], dim=2)
 
 
 def draw_two_objects(model: Model, out: Path) -> None:
     """A row for each class: what each method says of one and the same picture."""
     pair = PAIRS[0]
-    images = normalised(model, torch.stack([side_by_side(pair)] * 2))
+    images = normalised(model, torch.stack([side_by_side(pair, SIDE)] * 2))
     targets = [CLASSES[name] for name in pair]
     found = maps_of(model, images, targets)
     names = ("occlusion", "guided_backprop", "grad_cam", "guided_grad_cam")
@@ -65,17 +67,17 @@ def draw_two_objects(model: Model, out: Path) -> None:
 
 def measure(model: Model) -> dict[str, explain.Faithfulness]:
     """Every pair, each of its two classes."""
-    pictures, targets, boxes = [], [], []
+    pictures, targets, boxes, side = [], [], [], MEASURED_SIDE
     for pair in PAIRS:
         for i, name in enumerate(pair):
-            pictures.append(side_by_side(pair))
+            pictures.append(side_by_side(pair, side))
             targets.append(CLASSES[name])
-            boxes.append(torch.tensor([[i * SIDE, 0.0, (i + 1) * SIDE, SIDE]]))
+            boxes.append(torch.tensor([[i * side, 0.0, (i + 1) * side, side]]))
     images = normalised(model, torch.stack(pictures))
     maps: dict[str, Attribution | Tensor] = dict(maps_of(model, images, targets))
     torch.manual_seed(0)
-    maps["random"] = torch.rand(len(images), SIDE, 2 * SIDE)
-    return explain.faithfulness(model, images, maps, targets, boxes=boxes, steps=10)
+    maps["random"] = torch.rand(len(images), side, 2 * side)
+    return explain.faithfulness(model, images, maps, targets, boxes=boxes, steps=STEPS)
 
 
 def draw_faithfulness(rows: dict[str, explain.Faithfulness], out: Path) -> None:

@@ -1,5 +1,7 @@
 """What each method must give by its definition: no peer, no trained weights."""
 
+import doctest
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -355,3 +357,9 @@ def test_what_images_must_be():
 def test_options_out_of_range(method, options, why):
     with pytest.raises(ValueError, match=why):
         method(make_small("resnet18"), torch.rand(1, 3, 64, 64), **options)
+
+
+def test_the_example_of_the_page():
+    page = Path(__file__).parents[2] / "docs/explain.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried > 5 and failed == 0
