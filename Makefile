@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 # torchvision's minor version goes with torch's: 0.26 is for 2.11, 0.29 for 2.14.
 torch_minor := $(word 2,$(subst ., ,$(TORCH)))
 # The others want torchvision, so they come and stay away together.
-peers := "torchvision==0.$(shell expr $(torch_minor) + 15).*" timm==1.0.31 segmentation-models-pytorch==0.6.0 transformers==5.23.0
+peers := "torchvision==0.$(shell expr $(torch_minor) + 15).*" timm==1.0.31 segmentation-models-pytorch==0.6.0 transformers==5.23.0 captum==0.9.0 grad-cam==1.5.7
 venv := $(if $(filter 2.14.1,$(TORCH)),.venv,.venv-$(TORCH))
 python := $(venv)/bin/python
 installed := $(venv)/.installed-$(TORCH)

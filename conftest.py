@@ -5,7 +5,7 @@ import torch
 # Before pytest imports its files one by one: run twice, a registry would be two.
 import fastcv.models._registry  # noqa: F401
 
-PEERS = ("_torchvision.py", "_timm.py", "_smp.py", "_transformers.py")
+PEERS = ("_torchvision.py", "_timm.py", "_smp.py", "_transformers.py", "_captum.py")
 
 
 def pytest_addoption(parser):

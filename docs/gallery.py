@@ -32,6 +32,9 @@ IMAGES = ROOT / "docs" / "images"
 # What each program writes to its `--out`: a picture, or those of a folder.
 # The slowest come first: at the end one core would wait for them.
 PROGRAMS: dict[str, str | tuple[str, ...]] = {
+    "examples/explain_two_objects.py": ("explain_two_objects.png", "explain_faithfulness.png"),
+    "examples/explain_methods.py": "explain_methods.png",
+    "examples/explain_relu.py": "explain_relu.png",
     "examples/fcn_strides.py": "fcn_strides.png",
     "examples/hypercolumn_heatmaps.py": "hypercolumns.png",
     "examples/deeplab_decoder.py": "deeplab_decoder.png",
@@ -70,6 +73,7 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/roi_pooling.py": "roi_pooling.png",
     "examples/rcnn_crops.py": "rcnn_crops.png",
     "examples/hog_faces.py": "hog_faces.png",
+    "examples/explain_axis.py": "explain_axis.png",
     "examples/unet_bridges.py": "unet.png",
     "examples/corner_pooling.py": "corner_pooling.png",
     "examples/keypoint_triplets.py": "keypoint_triplets.png",

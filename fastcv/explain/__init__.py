@@ -1,18 +1,37 @@
 """How models come to their predictions, as pictures."""
 
+from fastcv.explain.activations import activation_grid, activations
+from fastcv.explain.cam import cam
 from fastcv.explain.detection import DetectionSteps, detection_steps
+from fastcv.explain.faithfulness import Faithfulness, faithfulness
+from fastcv.explain.grad_cam import grad_cam, guided_grad_cam
 from fastcv.explain.map_boxes import boxes_of_maps
 from fastcv.explain.maps_of_classes import class_maps
 from fastcv.explain.nms import NMSStep, nms_steps
+from fastcv.explain.occlusion import occlusion
 from fastcv.explain.receptive_field import ReceptiveField, receptive_field
+from fastcv.explain.saliency import deconvnet, guided_backprop, saliency
+from fastcv.models.classification.cam import to_cam
 
 __all__ = [
     "DetectionSteps",
+    "Faithfulness",
     "NMSStep",
     "ReceptiveField",
+    "activation_grid",
+    "activations",
     "boxes_of_maps",
+    "cam",
     "class_maps",
+    "deconvnet",
     "detection_steps",
+    "faithfulness",
+    "grad_cam",
+    "guided_backprop",
+    "guided_grad_cam",
     "nms_steps",
+    "occlusion",
     "receptive_field",
+    "saliency",
+    "to_cam",
 ]

@@ -107,7 +107,9 @@ class BoxScore:
     def __call__(self, output: Any) -> Tensor:
         scores = []
         for boxes, found, labels in _detect(self.detector, output):
-            same = box_iou(self.box[None].to(boxes), boxes)[0] > MIN_IOU
+            box = self.box.to(boxes)
+            # Itself also where it is empty, and overlaps nothing.
+            same = (box_iou(box[None], boxes)[0] > MIN_IOU) | (boxes == box).all(dim=1)
             if self.label is not None:
                 same &= labels == self.label
             # The sum of nothing is a zero that still has a gradient.
@@ -133,6 +135,10 @@ class Resolved:
             return self._checked(self.targets[0](output))
         each = [self._checked(target(output))[i] for i, target in enumerate(self.targets)]
         return torch.stack(each)
+
+    def repeated(self, image: int, times: int) -> Resolved:
+        """The target of one image, for a batch of changed copies of it."""
+        return Resolved((self.targets[image],) * times, (self.names[image],) * times)
 
     def _checked(self, scores: Any) -> Tensor:
         if not isinstance(scores, Tensor) or scores.shape != (len(self.targets),):

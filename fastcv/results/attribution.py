@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -182,7 +183,9 @@ class Attribution(Drawable):
             ],
         }
 
-    def _pictures(self, image: ImageInput | Sequence[ImageInput] | None) -> list[np.ndarray]:
+    def _pictures(
+        self, image: ImageInput | Sequence[ImageInput] | None
+    ) -> list[npt.NDArray[np.uint8]]:
         height, width = self.maps.shape[1:]
         if image is None:
             pictures = list(self.pictures)
@@ -201,7 +204,7 @@ class Attribution(Drawable):
         return [_pixels(picture) for picture in pictures]
 
 
-def heat(picture: np.ndarray, values: Tensor) -> np.ndarray:
+def heat(picture: npt.NDArray[np.uint8], values: Tensor) -> npt.NDArray[np.uint8]:
     """A map as colours over a picture.
 
     Args:
@@ -210,7 +213,7 @@ def heat(picture: np.ndarray, values: Tensor) -> np.ndarray:
     """
     shares = _finite(values)
     signed = bool((shares < 0).any())
-    shares = shares / shares.abs().max().clamp(min=1e-12)
+    shares = (shares / _strongest(shares)).clamp(-1, 1)
     strength = shares.abs()[..., None]
     if signed:
         colour = torch.where(shares[..., None] < 0, torch.tensor(COLD), torch.tensor(WARM)).float()
@@ -218,11 +221,13 @@ def heat(picture: np.ndarray, values: Tensor) -> np.ndarray:
         colour = _ramp(shares)
     # Grey under the colours, so that the picture's own are not taken for heat.
     grey = torch.from_numpy(picture).float().mean(dim=2, keepdim=True)
-    opacity = OPACITY * strength.sqrt()
+    opacity = OPACITY * (strength if signed else strength.sqrt())
     return (grey * (1 - opacity) + colour * opacity).round().byte().numpy()
 
 
-def masked(picture: np.ndarray, values: Tensor, threshold: float) -> np.ndarray:
+def masked(
+    picture: npt.NDArray[np.uint8], values: Tensor, threshold: float
+) -> npt.NDArray[np.uint8]:
     """A picture, dark where a map is not above ``threshold`` times its maximum."""
     values = _finite(values)
     above = values > threshold * values.max()
@@ -230,15 +235,19 @@ def masked(picture: np.ndarray, values: Tensor, threshold: float) -> np.ndarray:
     return (torch.from_numpy(picture) * light).round().byte().numpy()
 
 
-def mid_grey(values: Tensor) -> np.ndarray:
+def mid_grey(values: Tensor) -> npt.NDArray[np.uint8]:
     """Values ``[C, H, W]`` as colours ``[H, W, 3]`` uint8: 0 in mid-grey, one scale for all."""
     values = _finite(values)
     if values.shape[0] not in (1, 3):
         values = values.mean(dim=0, keepdim=True)
-    # A few pixels far beyond the others would leave the rest grey.
-    strongest = np.quantile(values.abs().numpy(), 0.995).clip(1e-12)
-    shares = (values / float(strongest)).clamp(-1, 1).expand(3, -1, -1)
+    shares = (values / _strongest(values)).clamp(-1, 1).expand(3, -1, -1)
     return (127.5 + 127.5 * shares).round().byte().permute(1, 2, 0).numpy()
+
+
+def _strongest(values: Tensor) -> float:
+    """What is drawn strongest: a few pixels far beyond the others would leave the rest faint."""
+    magnitudes = values.abs().numpy()
+    return float(np.quantile(magnitudes, 0.995)) or float(magnitudes.max()) or 1.0
 
 
 def _ramp(shares: Tensor) -> Tensor:
@@ -253,7 +262,7 @@ def _finite(values: Tensor) -> Tensor:
     return values.detach().float().cpu().nan_to_num(0.0, 0.0, 0.0)
 
 
-def _pixels(picture: Tensor) -> np.ndarray:
+def _pixels(picture: Tensor) -> npt.NDArray[np.uint8]:
     if picture.is_floating_point():
         picture = (picture.detach().float().clamp(0, 1) * 255).round().byte()
     return picture.permute(1, 2, 0).contiguous().cpu().numpy()

@@ -104,8 +104,8 @@ class DetectionTransform(nn.Module):
         if len(images) == 1 and _size(images[0]) == (height, width):
             return images[0][None]
         batch = images[0].new_zeros(len(images), 3, height, width)
-        for room, image in zip(batch, images, strict=True):
-            room[:, : image.shape[1], : image.shape[2]] = image
+        for i, image in enumerate(images):  # not zip: autograd refuses to write into its views
+            batch[i, :, : image.shape[1], : image.shape[2]] = image
         return batch
 
 

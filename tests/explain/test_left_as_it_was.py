@@ -1,0 +1,259 @@
+"""Every method leaves the model as it was, also where that raises; and no tensor behind."""
+
+import gc
+import threading
+
+import pytest
+import torch
+from small_models import make_small
+from torch import nn
+from torch.nn import functional as F
+
+from fastcv import explain
+from fastcv.models._model import evaluating
+
+METHODS = {
+    "activations": lambda m, x: explain.activations(m, x),
+    "activation_grid": lambda m, x: explain.activation_grid(m, x[:1]),
+    "occlusion": lambda m, x: explain.occlusion(m, x, 1, window=8, stride=8),
+    "saliency": lambda m, x: explain.saliency(m, x, 1),
+    "smoothgrad": lambda m, x: explain.saliency(m, x, samples=3),
+    "deconvnet": lambda m, x: explain.deconvnet(m, x),
+    "guided_backprop": lambda m, x: explain.guided_backprop(m, x, [1] * len(x)),
+    "cam": lambda m, x: explain.cam(m, x),
+    "grad_cam": lambda m, x: explain.grad_cam(m, x, 1),
+    "grad_cam of a layer": lambda m, x: explain.grad_cam(m, x, layer="first"),
+    "guided_grad_cam": lambda m, x: explain.guided_grad_cam(m, x, 2),
+    "faithfulness": lambda m, x: explain.faithfulness(m, x, {"a": x[:, 0]}, steps=2),
+}
+every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+
+
+class Net(nn.Module):
+    """Batch norm, dropout, a random number, ReLUs of three kinds; and it may break."""
+
+    def __init__(self, breaks=False):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(True))
+        self.second = nn.Sequential(nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8), nn.Dropout2d())
+        self.fc = nn.Linear(8, 5)
+        self.breaks = breaks
+
+    def forward(self, images):
+        x = self.first(images)
+        x = F.relu(self.second(x)).clamp(min=0) + 0 * torch.rand(1).to(x)
+        if self.breaks:
+            raise KeyError("the model's own fault")
+        return self.fc(x.mean(dim=(2, 3)))
+
+
+def state_of(model):
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {
+        "training": [module.training for module in model.modules()],
+        "requires_grad": [p.requires_grad for p in model.parameters()],
+        "grad": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
+        "tensors": {name: (id(t), t.detach().clone()) for name, t in tensors.items()},
+        "hooks": [
+            len(hooks)
+            for module in model.modules()
+            for hooks in (
+                module._forward_hooks,
+                module._forward_pre_hooks,
+                module._backward_hooks,
+                module._forward_hooks_always_called,
+            )
+        ],
+        "random": torch.get_rng_state(),
+        "grad mode": torch.is_grad_enabled(),
+        "modes": torch._C._len_torch_function_stack(),
+    }
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for name in ("training", "requires_grad", "hooks", "grad mode", "modes"):
+        assert a[name] == b[name], name
+    assert torch.equal(a["random"], b["random"])
+    for one, other in zip(a["grad"], b["grad"], strict=True):
+        assert one is other is None or torch.equal(one, other)
+    for name, (of, value) in a["tensors"].items():
+        assert of == b["tensors"][name][0] and torch.equal(value, b["tensors"][name][1]), name
+
+
+def net_in_use(breaks=False):
+    """In training, a part in eval, a part frozen, gradients on the rest."""
+    torch.manual_seed(0)
+    net = Net(breaks).train()
+    net.first[1].eval()
+    net.first.requires_grad_(False)
+    for parameter in net.fc.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    return net, torch.randn(2, 3, 16, 16)
+
+
+@every_method
+@pytest.mark.parametrize("breaks", [False, True], ids=["", "and breaks"])
+def test_state(method, breaks):
+    net, images = net_in_use(breaks)
+    before, copy = state_of(net), images.clone()
+    if breaks:
+        with pytest.raises(KeyError, match="the model's own fault"):
+            method(net, images)
+    else:
+        method(net, images)
+    assert_same(before, state_of(net))
+    assert torch.equal(images, copy) and not images.requires_grad and images.grad is None
+
+
+@every_method
+def test_frozen_inference_and_no_grad(method):
+    """The same map of a model without gradients, under no_grad, and of inference weights."""
+
+    def run(net, images):
+        found = method(net, images)
+        return found.maps if hasattr(found, "maps") else None
+
+    net, images = net_in_use()
+    expected = run(net, images)
+    net.requires_grad_(False)
+    with torch.no_grad():
+        frozen = run(net, images)
+    with torch.inference_mode():
+        copy = Net()
+        copy.load_state_dict(net.state_dict())
+        inferred = run(copy, images.clone())
+        assert next(copy.parameters()).is_inference()
+    for found in (frozen, inferred):
+        if expected is not None:
+            torch.testing.assert_close(found, expected)
+            assert not found.requires_grad
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_maps_in_a_row_leave_no_tensor(name):
+    method, times = METHODS[name], 200 if name in ("grad_cam", "guided_backprop", "cam") else 30
+    net, images = net_in_use()
+    images = images[:, :, :10, :10]
+    method(net, images)
+
+    def alive():
+        return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
+
+    gc.collect()
+    before = alive()
+    for _ in range(times):
+        method(net, images)
+    gc.collect()
+    assert alive() <= before
+
+
+def test_without_the_garbage_collector():
+    """Nothing of a map waits in a cycle: on a GPU that is what fills the memory."""
+    net, images = net_in_use()
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
+        for _ in range(20):
+            explain.grad_cam(net, images)
+            explain.guided_backprop(net, images)
+        after = sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert after <= before
+
+
+@pytest.mark.parametrize("name", ["grad_cam", "guided_backprop", "cam", "saliency"])
+def test_threads(name):
+    net, _ = net_in_use()
+    net.eval()
+    torch.manual_seed(1)
+    batches = [torch.randn(2, 3, 16, 16) for _ in range(4)]
+    expected = [METHODS[name](net, batch).maps for batch in batches]
+    net.train()
+    before = state_of(net)
+    found, errors = {}, []
+
+    def work(i):
+        try:
+            for _ in range(10):
+                found[i] = METHODS[name](net, batches[i]).maps
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    for i in range(4):
+        torch.testing.assert_close(found[i], expected[i])
+    after = state_of(net)
+    before["random"] = after["random"]  # one generator for all threads
+    assert_same(before, after)
+
+
+@every_method
+def test_autocast_and_half(method):
+    net, images = net_in_use()
+    expected = method(net, images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = method(net, images)
+    half = method(net.to(torch.bfloat16), images)
+    if hasattr(expected, "maps"):
+        for found in (mixed, half):
+            assert found.maps.dtype == torch.float32
+            assert found.maps.isfinite().all() and found.maps.shape == expected.maps.shape
+
+
+@pytest.mark.parametrize("name", ["saliency", "guided_backprop", "grad_cam", "occlusion", "cam"])
+def test_a_batch_is_its_images(name):
+    """Each map of a batch, with its own target, is that of the image alone."""
+    model, images = make_small("resnet18"), torch.randn(3, 3, 64, 64)
+    method, targets = getattr(explain, name), [2, 0, 1]
+    whole = method(model, images, targets)
+    assert whole.targets == ("class 2", "class 0", "class 1")
+    for i, target in enumerate(targets):
+        alone = method(model, images[i : i + 1], target)
+        torch.testing.assert_close(whole[i].maps, alone.maps, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(whole.scores[i], alone.scores[0])
+
+
+def test_recomputed_layers():
+    """Of a model that computes layers again for the gradient, the same."""
+    images = torch.randn(1, 3, 64, 64)
+    plain, again = (make_small("densenet121", memory_efficient=m) for m in (False, True))
+    again.load_state_dict(plain.state_dict())
+    for method in (explain.grad_cam, explain.guided_backprop, explain.deconvnet):
+        one, other = method(plain, images, 1), method(again, images, 1)
+        torch.testing.assert_close(one.maps, other.maps)
+
+
+class FrozenTrunk(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3)
+
+    def forward(self, images):
+        with torch.no_grad():
+            maps = self.trunk(images)
+        return self.head(maps.relu()).mean(dim=(2, 3))
+
+
+def test_a_trunk_without_gradients():
+    """No gradient reaches the image; a layer behind, or the trunk's own end, has its map."""
+    model, images = FrozenTrunk(), torch.randn(2, 3, 12, 12)
+    with pytest.raises(ValueError, match=r"gradient by the image: .* runs a part under"):
+        explain.saliency(model, images)
+    for layer in ("head", "trunk"):
+        found = explain.grad_cam(model, images, 1, layer=layer)
+        with evaluating(model):
+            maps = model.trunk(images).detach()
+        leaf = maps.clone().requires_grad_()
+        score = model.head(leaf.relu()).mean(dim=(2, 3))[:, 1]
+        if layer == "trunk":
+            weights = torch.autograd.grad(score.sum(), leaf)[0].mean(dim=(2, 3), keepdim=True)
+            torch.testing.assert_close(found.cells, (weights * maps).sum(1).relu())
+        torch.testing.assert_close(found.scores, score.detach())
