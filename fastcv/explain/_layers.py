@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-AUTO = "auto"
+from fastcv.models._mode import evaluating
 
-_lock = threading.Lock()
-_training: WeakKeyDictionary[nn.Module, tuple[bool, int]] = WeakKeyDictionary()
-"""Of each module that is being explained: its own flag, and how many threads are at it."""
+AUTO = "auto"
 
 
 @contextmanager
 def explaining(model: nn.Module) -> Iterator[None]:
     """Eval mode with gradients; flags and torch's random numbers are put back, come what may.
 
-    Several threads may explain one model: the last one out puts the flags back. Weights that were
-    made in inference mode are cloned where they are used, for no gradient could pass them.
+    Several threads may explain one model. Weights that were made in inference mode are cloned where they are used, for no gradient could pass them.
     """
-    modules = list(model.modules())
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -38,28 +33,8 @@ def explaining(model: nn.Module) -> Iterator[None]:
         )
         if any(t.is_inference() for t in [*model.parameters(), *model.buffers()]):
             stack.enter_context(_ClonedInferenceTensors())
-        _enter_eval(modules)
-        stack.callback(_leave_eval, modules)
+        stack.enter_context(evaluating(model))
         yield
-
-
-def _enter_eval(modules: Iterable[nn.Module]) -> None:
-    with _lock:
-        for module in modules:
-            training, users = _training.get(module, (module.training, 0))
-            _training[module] = training, users + 1
-            module.training = False
-
-
-def _leave_eval(modules: Iterable[nn.Module]) -> None:
-    with _lock:
-        for module in modules:
-            training, users = _training[module]
-            if users > 1:
-                _training[module] = training, users - 1
-            else:
-                del _training[module]
-                module.training = training
 
 
 class _ClonedInferenceTensors(TorchFunctionMode):
