@@ -22,7 +22,8 @@ AUTO = "auto"
 def explaining(model: nn.Module) -> Iterator[None]:
     """Eval mode with gradients; flags and torch's random numbers are put back, come what may.
 
-    Several threads may explain one model. Weights that were made in inference mode are cloned where they are used, for no gradient could pass them.
+    Several threads may explain one model. Weights that were made in inference mode are cloned where
+    they are used, for no gradient could pass them.
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with ExitStack() as stack:
