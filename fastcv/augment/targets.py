@@ -18,6 +18,9 @@ Targets = Any
 OF_IMAGE = ("image_id", "image_size", "orig_size", "size")
 """Fields of the image as a whole, of whatever length."""
 
+CORNERS = torch.tensor([0, 1, 2, 1, 2, 3, 0, 3])
+"""Of (x1, y1, x2, y2), the coordinates of the four corners."""
+
 MIN_SIDE = 1e-3
 """Of a box, in pixels: what is thinner is nothing, and further steps would round it away."""
 
@@ -147,13 +150,14 @@ def _rows(value: Any, which: Tensor) -> Any:
 
 def _around(boxes: Tensor, matrix: Tensor) -> Tensor:
     """The boxes about the four moved corners of boxes, in float64."""
-    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].view(-1, 4, 2)
+    corners = boxes[:, CORNERS].view(-1, 4, 2)
     placed = _points(corners, matrix)
     return torch.cat([placed.amin(dim=1), placed.amax(dim=1)], dim=1)
 
 
 def _cut(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    return torch.minimum(boxes.clamp(min=0), boxes.new_tensor([size[1], size[0]] * 2))
+    edge = boxes.new_tensor([size[1], size[0]] * 2)
+    return torch.minimum(boxes.clamp(min=0), edge)
 
 
 def _has_area(boxes: Tensor) -> Tensor:
