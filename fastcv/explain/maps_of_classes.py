@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from fastcv.explain._inputs import read_inputs
 from fastcv.images import ImageInput
-from fastcv.models._model import evaluating
+from fastcv.models._mode import evaluating
 from fastcv.models.classification._with_class_maps import WithClassMaps
 from fastcv.results import Attribution
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fastcv import explain
-from fastcv.models._model import evaluating
+from fastcv.models._mode import evaluating
 
 METHODS = {
     "activations": lambda m, x: explain.activations(m, x),

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.models._model import Model, evaluating
+from fastcv.models._mode import evaluating
+from fastcv.models._model import Model
 from fastcv.models._weights import load_state_dict, read_state_dict
 
 CHANNELS_256 = (512, 512, 512, 512, 256, 128, 64, 32)

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from fastcv.data import DrawnDigits
 from fastcv.explain import boxes_of_maps
-from fastcv.models._model import evaluating
+from fastcv.models._mode import evaluating
 from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._with_class_maps import WithClassMaps
 from fastcv.ops import box_iou
