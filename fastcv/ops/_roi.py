@@ -31,7 +31,7 @@ def as_rois(op: str, boxes: Tensor | list[Tensor], sides: int) -> Tensor:
         if b.dim() != 2 or b.size(1) != sides:
             raise WrongBoxes(f"{op}: boxes[{i}] must have shape [L, {sides}], got {list(b.shape)}")
     return torch.cat(
-        [torch.cat([torch.full_like(b[:, :1], i), b], dim=1) for i, b in enumerate(boxes)]
+        [torch.cat([b.new_full((b.shape[0], 1), i), b], dim=1) for i, b in enumerate(boxes)]
     )
 
 

@@ -290,10 +290,8 @@ def _is_upright(fmt: str) -> bool:
 
 @torch.fx.wrap
 def _check_format(op: str, fmt: str, rotated: bool) -> None:
-    known = "xyxy, xywh, cxcywh"
-    if rotated:
-        known += ", cxcywhr, xywhr, xyxyxyxy"
-    if fmt not in known.split(", "):
+    if not _is_upright(fmt) and not (rotated and fmt in ("cxcywhr", "xywhr", "xyxyxyxy")):
+        known = "xyxy, xywh, cxcywh" + (", cxcywhr, xywhr, xyxyxyxy" if rotated else "")
         raise ValueError(f"{op}: format must be one of {known}, got '{fmt}'")
 
 
@@ -405,9 +403,8 @@ def _aspect_penalty(boxes1: Tensor, boxes2: Tensor, iou: Tensor, eps: float) -> 
 
 
 def _aspect(boxes: Tensor) -> Tensor:
-    """arctan(w / h): pi/2 where h is 0, with the slope that it has there; 0 of a point."""
-    w, h = (boxes[..., 2:] - boxes[..., :2]).unbind(-1)
-    inverted = h < 0  # atan2 would count it as the other half of the circle
-    w, h = torch.where(inverted, -w, w), torch.where(inverted, -h, h)
-    point = torch.maximum(w.abs(), h) < 1e-15  # the slope is about one over this
-    return torch.atan2(w.masked_fill(point, 0.0), h.masked_fill(point, 1.0))
+    """arctan(w / h): pi/2 where h is 0, with the slope that it has there; a point is a square."""
+    sides = boxes[..., 2:] - boxes[..., :2]
+    point = sides.abs().amax(-1, keepdim=True) < 1e-15  # the slope is one over this
+    w, h = sides.masked_fill(point, 1.0).unbind(-1)
+    return torch.atan2(w, h)

@@ -29,3 +29,23 @@ def test_leaves_a_branch_alone_in_eval_mode(p):
 def test_refuses_what_is_no_probability(p):
     with pytest.raises(ValueError, match=r"p must be in \[0, 1\]"):
         StochasticDepth(p)
+
+
+def test_a_batch_is_one():
+    torch.manual_seed(0)
+    layer = StochasticDepth(0.4, "batch")
+    factors = [layer(torch.ones(3, 2)) for _ in range(500)]
+    assert all(len(f.unique()) == 1 for f in factors)
+    kept = sum(bool(f[0, 0] > 0) for f in factors) / 500
+    assert abs(kept - 0.6) < 0.09  # 4 standard deviations
+    assert max(f.max().item() for f in factors) == pytest.approx(1 / 0.6)
+
+
+@pytest.mark.parametrize("mode", ["row", "batch"])
+def test_everything_left_out(mode):
+    assert torch.equal(StochasticDepth(1.0, mode)(torch.ones(4, 3)), torch.zeros(4, 3))
+
+
+def test_refuses_an_unknown_mode():
+    with pytest.raises(ValueError, match="mode must be 'row' or 'batch', got 'pixel'"):
+        StochasticDepth(0.5, "pixel")
