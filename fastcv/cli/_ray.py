@@ -162,7 +162,7 @@ class _Worker:
         )
         rows = [self._row(path, result) for path, result in found]
         # The name is the work's: a chunk that is done again after a crash replaces itself.
-        name = hashlib.sha256(b"\n".join(row["paths"])).hexdigest()[:16]
+        name = hashlib.sha256(b"\n".join(map(os.fsencode, row["paths"]))).hexdigest()[:16]
         self._write(self.out / f"{name}.parquet", rows)
         return {"done": len(rows), "broken": sum("error" in row for row in rows)}
 

@@ -107,3 +107,17 @@ def test_arguments(photos, tmp_path, capsys):
     assert main([*predict, "--out", str(tmp_path / "new"), "--json", "a.json"]) == 2
     assert "--json is of --engine local" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_a_name_that_is_no_utf8(local_ray, photos, tmp_path):
+    odd = photos[0].with_name(b"caf\xe9.png".decode("utf-8", "surrogateescape"))
+    photos[0].rename(odd)
+    broken = photos[3].rename(odd.with_stem(f"no {odd.stem}"))
+    for done in (2, 0):
+        counts = predict_to_parquet(
+            [odd, broken], tmp_path / "out", make, settings=SETTINGS, workers=1
+        )
+        assert counts == (done, done // 2)
+    rows = read(tmp_path / "out")
+    assert [row["path"].rpartition("/")[2] for row in rows] == ["caf\\xe9.png", "no caf\\xe9.png"]
