@@ -257,6 +257,12 @@ def _orientation(image: Image.Image, *, of_file: bool) -> int:
     return next((turn for turn in TURNS if value == turn), 1)
 
 
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened file as a person sees it; its pixels are not read."""
+    turned = _orientation(image, of_file=True) >= 5
+    return (image.height, image.width) if turned else image.size
+
+
 def _upright_rgb(image: Image.Image, *, of_file: bool = True) -> tuple[Image.Image, int]:
     _scale_transparency(image)
     orientation = _orientation(image, of_file=of_file)

@@ -116,6 +116,11 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def files(self) -> list[Path]:
+        """The pictures, whether or not they are there."""
+        return [self._path(image["file_name"]) for image in self.images]
+
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Any]]:
         entry = self.images[index]
         instances = self.instances[entry["id"]]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fastcv.draw.canvas import Canvas
 from fastcv.draw.contact_sheet import contact_sheet
+from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput, read_image
 from fastcv.results._drawable import Drawable
 
@@ -126,6 +127,7 @@ class Attribution(Drawable):
         threshold: float = 0.5,
         boxes: bool = False,
         names: bool = True,
+        font: FontPath | None = None,
     ) -> Image.Image:
         """The maps on the pictures, one beside the other.
 
@@ -138,6 +140,7 @@ class Attribution(Drawable):
             threshold: of a mask, as a share of the map's maximum.
             boxes: draw ``boxes()`` too.
             names: write the method and the target below.
+            font: of the names, as in ``Detections.draw``.
 
         Raises:
             ValueError: pictures of another size or number, or ``"pixels"`` without ``values``.
@@ -156,7 +159,7 @@ class Attribution(Drawable):
         found = self.boxes() if boxes else None
         tiles = []
         for i, pixels in enumerate(drawn):
-            canvas = Canvas(Image.fromarray(pixels))
+            canvas = Canvas(Image.fromarray(pixels), font)
             if found is not None:
                 canvas.box(found[i].tolist(), BOX_LABEL)
             if names:

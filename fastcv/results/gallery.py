@@ -10,6 +10,7 @@ from PIL import Image
 
 from fastcv.draw.canvas import Canvas
 from fastcv.draw.contact_sheet import contact_sheet
+from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
 
@@ -65,8 +66,12 @@ class Gallery(Drawable):
         title = f"{self.title}, " if self.title else ""
         return f"{type(self).__name__}({title}{len(self)} picture{'s' * (len(self) != 1)})"
 
-    def draw(self, image: ImageInput | None = None) -> Image.Image:
+    def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
         """The grid; it has its own pictures, so ``image`` must be None.
+
+        Args:
+            image: None.
+            font: of the captions, as in ``Detections.draw``.
 
         Raises:
             ValueError: an image.
@@ -77,7 +82,7 @@ class Gallery(Drawable):
         with_captions = any(self.captions)
         tiles = []
         for picture, caption in zip(self.pictures, self.captions, strict=True):
-            canvas = Canvas(_fitted(picture, size))
+            canvas = Canvas(_fitted(picture, size), font)
             if with_captions:
                 canvas.legend([(caption or " ", PLATE)])
             tiles.append(canvas.finish())

@@ -103,8 +103,8 @@ def test_suspicious_doubles(tmp_path):
 
 
 def test_sizes_are_as_a_person_sees_them(tmp_path):
-    """A picture that its EXIF turns is 40 x 60, and the box fits."""
-    where = coco(tmp_path, [(1, 1, (5, 20, 20, 39))], files=("a.jpg", "b.jpg"))
+    """A picture that its EXIF turns is 40 x 60; its box is of the 60 x 40 that the file says."""
+    where = coco(tmp_path, [(1, 1, (30, 5, 25, 30))], files=("a.jpg", "b.jpg"))
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (60, 40)).save(tmp_path / "i" / "a.jpg", exif=exif)
@@ -156,6 +156,20 @@ def voc(root, objects, suffix="train"):
         (root / "Annotations" / f"{name}.xml").write_text(f"<annotation>{tags}</annotation>")
     (root / "ImageSets/Main" / f"{suffix}.txt").write_text("\n".join(objects) + "\n")
     return str(root), suffix
+
+
+def test_files_as_other_programs_name_them(tmp_path):
+    """Backslashes in COCO's names; VOC's pictures as PNG."""
+    images, annotations = coco(tmp_path, [(1, 1, (5, 5, 9, 9))], files=("s/a.png", "b.png"))
+    path = tmp_path / "a.json"
+    path.write_text(path.read_text().replace("s/a.png", r"s\\a.png"))
+    found = boxes.coco(images, annotations)
+    assert found.files[0] == tmp_path / "i" / "s" / "a.png" and found.suspicious == []
+    where = voc(tmp_path / "voc", {"a b": [("cat", (1, 1, 9, 9))], "c": []})
+    (tmp_path / "voc/JPEGImages/a b.jpg").unlink()
+    picture(tmp_path / "voc/JPEGImages/a b.png")
+    found = boxes.voc(*where)
+    assert found.files[0].name == "a b.png" and len(found.data[0][1]["boxes"]) == 1
 
 
 def test_voc_has_classes_of_its_own(tmp_path):

@@ -16,7 +16,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from fastcv.data.coco import UNUSED
-from fastcv.images import ORIENTATION
+from fastcv.images import upright_size
 
 SHOWN_CLASSES = 30
 SHOWN_PLACES = 3
@@ -223,8 +223,7 @@ def _size(path: Path) -> tuple[int, int] | None:
     """Width and height as a person sees the picture; zeros of what is no picture."""
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(ORIENTATION, 1) >= 5
-            return image.size[::-1] if turned else image.size
+            return upright_size(image)
     except FileNotFoundError:
         return None
     except Exception:  # decoders raise many kinds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch.utils.data import Dataset
 
 from fastcv.augment import Compose, RandomAffine
 from fastcv.data import CocoDetection, VocDetection
+from fastcv.data._image_set import image_names
 from fastcv.learn.own_data._light import LIGHT, MIRROR
 from fastcv.learn.own_data._pictures import Annotated, look, sentence
 from fastcv.models import _task_data
@@ -56,9 +58,9 @@ def coco(images: str, annotations: str, classes: Sequence[str] | None = None) ->
         [(instance["box"], instance["label"]) for instance in data.instances[image["id"]]]
         for image in data.images
     ]
-    files = [data.folder / image["file_name"] for image in data.images]
+    drawn_on = [image["size"] for image in data.images]
     told = [str(warning.message) for warning in caught]
-    return _annotated(data, classes or data.classes, files, objects, told)
+    return _annotated(data, classes or data.classes, objects, drawn_on, told)
 
 
 def voc(root: str, image_set: str, classes: Sequence[str] | None = None) -> Annotated:
@@ -73,10 +75,12 @@ def voc(root: str, image_set: str, classes: Sequence[str] | None = None) -> Anno
         FileNotFoundError, ValueError: as of ``coco``.
     """
     names = _names(root, image_set) if classes is None else tuple(classes[1:])
-    data = VocDetection(root, image_set, classes=names)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data = VocDetection(root, image_set, classes=names)
     objects = [[(box, label) for box, label, _ in boxes] for boxes in data.objects]
-    files = [Path(root) / "JPEGImages" / f"{name}.jpg" for name in data.names]
-    return _annotated(data, data.classes, files, objects, [])
+    told = [str(warning.message) for warning in caught]
+    return _annotated(data, data.classes, objects, data.sizes, told)
 
 
 def config(size: int | None, takes: Sequence[str]) -> dict[str, Any]:
@@ -135,27 +139,42 @@ class Examples(Dataset[tuple[Tensor, dict[str, Any]]]):
 
 
 def _annotated(
-    data: Any, classes: Sequence[str], files: Sequence[Path], objects: Sequence[Objects], told: Any
+    data: Any,
+    classes: Sequence[str],
+    objects: Sequence[Objects],
+    drawn_on: Sequence[tuple[int, int] | None],
+    told: Sequence[str],
 ) -> Annotated:
+    """Checks the boxes.
+
+    Args:
+        drawn_on: height and width of the pictures as the boxes have them, where they are given: a
+            picture that EXIF turns may have boxes of its stored pixels.
+    """
     labels = [[label for _, label in of_one] for of_one in objects]
-    found = look(Annotated(data, tuple(classes), files, labels, background=True))
+    found = look(Annotated(data, tuple(classes), data.files, labels, background=True))
     sides = [max(box[2] - box[0], box[3] - box[1]) for of_one in objects for box, _ in of_one]
     if max(sides) <= 1 < max(max(size) for size in found.sizes) / 16:
         raise ValueError(
             "no box is larger than one pixel: these look like shares of the picture's width and "
             "height, and must be pixels"
         )
-    return replace(found, suspicious=[*told, *found.suspicious, *_suspicious(found, objects)])
+    return replace(
+        found, suspicious=[*told, *found.suspicious, *_suspicious(found, objects, drawn_on)]
+    )
 
 
-def _suspicious(found: Annotated, objects: Sequence[Objects]) -> list[str]:
+def _suspicious(
+    found: Annotated, objects: Sequence[Objects], drawn_on: Sequence[tuple[int, int] | None]
+) -> list[str]:
     """What a person should look at: boxes that are hardly right."""
     outside: list[str] = []
     tiny: list[str] = []
     whole: list[str] = []
     twice: list[str] = []
     both: list[str] = []
-    for path, (width, height), of_one in zip(found.files, found.sizes, objects, strict=True):
+    for path, size, said, of_one in zip(found.files, found.sizes, drawn_on, objects, strict=True):
+        width, height = size if said is None else said[::-1]
         seen: dict[tuple[float, ...], int] = {}
         for number, (box, label) in enumerate(of_one, start=1):
             x1, y1, x2, y2 = box
@@ -186,13 +205,10 @@ def _names(root: str, image_set: str) -> tuple[str, ...]:
         path = Path(root) / "ImageSets" / "Main" / f"{path}.txt"
     if not path.is_file():
         raise FileNotFoundError(f"there is no image set {path}")
+    folder = Path(root) / "Annotations"
     names: set[str] = set()
-    for line in path.read_text(encoding="utf-8").splitlines():
-        file = Path(root) / "Annotations" / f"{line.split()[0]}.xml" if line.strip() else None
-        if file is not None and file.is_file():
-            try:
-                tree = ElementTree.parse(file)
-            except ElementTree.ParseError:
-                continue
+    for name in image_names(path, lambda name: (folder / f"{name}.xml").is_file()):
+        with suppress(OSError, ElementTree.ParseError, ValueError, LookupError):
+            tree = ElementTree.parse(folder / f"{name}.xml")
             names |= {(o.findtext("name") or "").strip() for o in tree.getroot().findall("object")}
     return tuple(sorted(names - {""}))
