@@ -54,6 +54,8 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/densenet_memory.py": "densenet_memory.png",
     "examples/se_gates.py": "se_gates.png",
     "examples/linear_bottlenecks.py": "linear_bottlenecks.png",
+    "examples/digit_maps.py": ("cam.png", "scouter.png"),
+    "examples/progan_units.py": "progan.png",
     "examples/efficientnet_scaling.py": "efficientnet_scaling.png",
     "examples/xception_cost.py": "xception_cost.png",
     "examples/deformable_taps.py": "deformable_taps.png",

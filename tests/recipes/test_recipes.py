@@ -58,6 +58,7 @@ def test_train_lists_them(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.endswith(":")] == [
         "detection:",
+        "explain:",
         "learn:",
         "segmentation:",
     ]

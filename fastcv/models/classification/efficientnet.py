@@ -223,7 +223,8 @@ class EfficientNet(Classifier):
         return self.classifier(self.features(images).mean(dim=(2, 3)))
 
     def rename_key(self, key: str) -> str:
-        return torchvision_key(key, [len(stage) for stage in self.features[1:8]], lite=self.lite)
+        blocks = [len(list(stage.children())) for stage in self.features[1:8]]
+        return torchvision_key(key, blocks, lite=self.lite)
 
 
 # The paper's checkpoints of B5 to B7 were trained with other norms than torchvision's defaults.

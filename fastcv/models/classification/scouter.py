@@ -142,8 +142,8 @@ class Scouter(WithClassMaps):
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Logits, attention, and the map's rows and columns."""
-        is_trunk = isinstance(self.backbone, Trunk)
-        maps = self.backbone.stages(images)[-1] if is_trunk else self.backbone(images)
+        trunk = self.backbone
+        maps = trunk.stages(images)[-1] if isinstance(trunk, Trunk) else trunk(images)
         cells = F.relu(self.conv1x1(maps))
         batch, _, rows, columns = cells.shape
         inside = torch.zeros(batch, rows, columns, dtype=torch.bool, device=cells.device)
@@ -153,7 +153,7 @@ class Scouter(WithClassMaps):
 
     def _of_classes(self, of_slots: Tensor) -> Tensor:
         """Sums over each class's slots: ``[B, slots, N]`` to ``[B, classes, N]``."""
-        return of_slots.unflatten(1, (-1, self.slots_per_class)).sum(dim=2)
+        return torch.unflatten(of_slots, 1, (-1, self.slots_per_class)).sum(dim=2)
 
     def forward(self, images: Tensor) -> Tensor | ScouterOutput:
         """Logits ``[B, num_classes]`` of normalised images ``[B, 3, H, W]``.
@@ -173,7 +173,7 @@ class Scouter(WithClassMaps):
             ``[B, num_classes, h, w]``, each cell from 0 to the slots of a class.
         """
         _, attention, size = self._look(images)
-        return self._of_classes(attention).unflatten(2, size)
+        return torch.unflatten(self._of_classes(attention), 2, size)
 
     def loss(self, output: Tensor | ScouterOutput, targets: Tensor) -> dict[str, Tensor]:
         """The mean cross-entropy; in training the area that all slots look at, too.

@@ -167,7 +167,7 @@ class ProGAN(Model):
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         with evaluating(self), torch.inference_mode():
-            made = [self(z) for z in self.latents(n, seed=seed).split(batch_size)]
+            made = [self(z) for z in torch.split(self.latents(n, seed=seed), batch_size)]
         return torch.cat(made).add(1).div(2).clamp(0, 1)
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from fastcv.data import DrawnDigits
+from fastcv.explain import boxes_of_maps
 from fastcv.models._model import evaluating
 from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification._with_class_maps import WithClassMaps
@@ -46,7 +47,8 @@ class OneDigitScenes(Dataset[tuple[Tensor, int]]):
             digit_size=DIGIT_SIZE,
             max_angle=MAX_ANGLE,
         )
-        found = [scene for scene in scenes if len(scene[1]["labels"]) == 1]
+        drawn = [scenes[i] for i in range(length)]
+        found = [scene for scene in drawn if len(scene[1]["labels"]) == 1]
         self.images = torch.stack([image for image, _ in found])
         self.labels = torch.cat([target["labels"] - 1 for _, target in found])
         self.boxes = torch.cat([target["boxes"] for _, target in found])
@@ -69,7 +71,9 @@ def maps_of_true_classes(model: WithClassMaps, scenes: OneDigitScenes) -> Tensor
     device = next(model.parameters()).device
     found = []
     with evaluating(model), torch.inference_mode():
-        for images, labels in zip(scenes.images.split(100), scenes.labels.split(100), strict=True):
+        for images, labels in zip(
+            *(torch.split(part, 100) for part in (scenes.images, scenes.labels)), strict=True
+        ):
             maps = model.class_maps(model.prepare(list(images.to(device)))).cpu()
             found.append(maps[torch.arange(len(labels)), labels])
     return torch.cat(found)
@@ -81,9 +85,13 @@ def to_pixels(maps: Tensor) -> Tensor:
 
 
 def peaks(maps: Tensor) -> Tensor:
-    """``[N, 2]``: where maps ``[N, H, W]`` are highest, as (x, y)."""
-    places = maps.flatten(1).argmax(dim=1)
-    return torch.stack([places % maps.shape[2], places // maps.shape[2]], dim=1)
+    """``[N, 2]``: where maps ``[N, H, W]`` are highest, as (x, y) in their pixels.
+
+    It is the middle of the box around the largest area within 1 % of the maximum: a SCOUTER's
+    attention comes near 1 in several cells, and which of them is highest is left to rounding.
+    """
+    boxes = boxes_of_maps(maps, 0.99)
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
 
 
 def share_inside(points: Tensor, boxes: Tensor) -> float:

@@ -32,9 +32,11 @@ from fastcv.recipes.explain._scenes import (
 )
 from fastcv.recipes.learn._small import small_classifier
 
-WIDTHS = (8, 16, 32)
-CHANNELS = 32  # of the CAM's maps
+WIDTHS = (12, 24, 48)
+CHANNELS = 48  # of the CAM's maps
 CAM_EPOCHS = 4
+# Of the map's maximum. The paper's first: its objects were large beside a cell's field of view.
+SHARES = (0.2, 0.4)
 
 
 class SmallVGG(Classifier):
@@ -54,7 +56,6 @@ class SmallVGG(Classifier):
         self.classifier = nn.Sequential(
             nn.Linear(inputs * (SIDE // 8) ** 2, 128),
             nn.ReLU(inplace=True),
-            nn.Dropout(0.5),
             nn.Linear(128, len(OneDigitScenes.classes)),
         )
         sized_for_scenes(self)
@@ -86,7 +87,10 @@ def where(model: CAM, scenes: OneDigitScenes) -> dict[str, Any]:
     maps = to_pixels(maps_of_true_classes(model, scenes))
     return {
         "acc@1": evaluate_classifier(model, scenes)["acc@1"],
-        "boxes hit": share_hit(boxes_of_maps(maps), scenes.boxes),
+        **{
+            f"boxes above {share:.0%} hit": share_hit(boxes_of_maps(maps, share), scenes.boxes)
+            for share in SHARES
+        },
         "centre boxes hit": share_hit(of_centre(scenes), scenes.boxes),
         "pointing": share_inside(peaks(maps), scenes.boxes),
     }
@@ -100,10 +104,22 @@ RECIPE = Recipe(
         "test": partial(OneDigitScenes, "test", 500),
     },
     build=build,
-    epochs=12,
+    epochs=8,
     schedule=partial(small_classifier, lr=3e-3, batch_size=32),
     metrics=where,
-    level=Level({"acc@1": 0.0}, "500 scenes", "seed 0, one run", "2026-11-30"),
+    level=Level(
+        {
+            "VGG acc@1": 0.638,
+            "acc@1": 0.758,
+            "boxes above 20% hit": 0.386,
+            "boxes above 40% hit": 0.686,
+            "centre boxes hit": 0.098,
+            "pointing": 0.916,
+        },
+        "500 scenes of other handwriting on other photographs",
+        "seed 0, one run",
+        "2026-11-30",
+    ),
     stages=before_and_after,
     no_weights=NO_WEIGHTS.format("cam/model.safetensors") + " as weights",
 )

@@ -66,6 +66,8 @@ def linear_then_slots(recipe: Recipe, run: Run) -> dict[str, Any]:
         options = recipe.schedule(model, run.device)
         run.fit(model, scenes, kind, epochs=SCOUTER_EPOCHS, **options)
         measured = recipe.metrics(model, test)
+        if kind == "negative":
+            del measured["pointing"]  # nothing speaks against the true digit
         found |= {f"{kind} {name}": value for name, value in measured.items()}
     return found
 
@@ -91,7 +93,19 @@ RECIPE = Recipe(
     epochs=12,
     schedule=partial(small_classifier, lr=3e-3, batch_size=32),
     metrics=where,
-    level=Level({"acc@1": 0.0}, "500 scenes", "seed 0, one run", "2026-11-30"),
+    level=Level(
+        {
+            "linear head acc@1": 0.850,
+            "positive acc@1": 0.872,
+            "positive area": 0.210,
+            "positive pointing": 0.816,
+            "negative acc@1": 0.882,
+            "negative area": 0.039,
+        },
+        "500 scenes of other handwriting on other photographs",
+        "seed 0, one run",
+        "2026-11-30",
+    ),
     stages=linear_then_slots,
     no_weights=NO_WEIGHTS.format("positive/model.safetensors") + " as weights",
 )

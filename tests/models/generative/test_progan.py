@@ -76,7 +76,7 @@ def test_signals_keep_their_size_at_the_beginning():
     torch.manual_seed(0)
     layer = NormConv(128, 128, 3, padding=1)
     before = layer.wscale(layer.conv(pixel_norm(torch.randn(4, 128, 16, 16))))[..., 1:-1, 1:-1]
-    assert float(before.std()) == pytest.approx(math.sqrt(2), rel=0.05)  # He's, for the ReLU
+    assert before.std().item() == pytest.approx(math.sqrt(2), rel=0.05)  # He's, for the ReLU
 
 
 def test_old_keys(tmp_path):

@@ -1,0 +1,78 @@
+"""The scenes of one digit, how maps are measured on them, and both recipes on a few scenes."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from fastcv import recipes
+from fastcv.learn.history import History
+from fastcv.models.classification._with_class_maps import WithClassMaps
+from fastcv.recipes.explain import _scenes, digits_cam, digits_scouter
+
+
+def test_scenes():
+    scenes = _scenes.OneDigitScenes("test", 12)
+    image, label = scenes[3]
+    assert image.shape == (3, 32, 32) and scenes.classes[label] in "0123456789"
+    sides = scenes.boxes[:, 2:] - scenes.boxes[:, :2]
+    assert len(scenes.boxes) == len(scenes) and bool((sides > 3).all() and (sides <= 32).all())
+    centre = _scenes.of_centre(scenes)
+    torch.testing.assert_close(centre[:, 2:] - centre[:, :2], sides.mean(0).expand(len(scenes), 2))
+    torch.testing.assert_close(centre[:, :2] + centre[:, 2:], torch.full((len(scenes), 2), 32.0))
+
+
+def test_peaks_and_the_pointing_game():
+    maps = torch.zeros(2, 4, 6)
+    maps[0, 3, 1] = maps[1, 0, 5] = 1
+    maps[1, 2:, 1:3] = 0.995  # as high as makes no difference, and larger
+    assert _scenes.peaks(maps).tolist() == [[1.5, 3.5], [2, 3]]
+    boxes = torch.tensor([[1.0, 3, 2, 4], [0, 0, 2, 4]])  # half-open: the second ends before
+    assert _scenes.share_inside(_scenes.peaks(maps), boxes) == 0.5
+
+
+class Marks(WithClassMaps):
+    """The map of a class is the class's number times the image's first channel."""
+
+    def __init__(self):
+        super().__init__()
+        _scenes.sized_for_scenes(self)
+        self.weight = torch.nn.Parameter(torch.arange(10.0)[None, :, None, None])
+        self.preprocessing = {**self.preprocessing, "mean": (0.0,) * 3, "std": (1.0,) * 3}
+
+    def class_maps(self, images):
+        return self.weight * images[:, :1]
+
+
+def test_maps_are_those_of_the_true_classes():
+    scenes = _scenes.OneDigitScenes("test", 12)
+    expected = scenes.labels[:, None, None] * scenes.images[:, 0]
+    torch.testing.assert_close(_scenes.maps_of_true_classes(Marks(), scenes), expected)
+
+
+@pytest.mark.parametrize(
+    ("module", "stages", "told"),
+    [
+        (digits_cam, ("vgg", "cam"), ("VGG acc@1", "acc@1", "centre boxes hit", "pointing")),
+        (
+            digits_scouter,
+            ("linear", "positive", "negative"),
+            ("linear head acc@1", "positive acc@1", "positive pointing", "negative area"),
+        ),
+    ],
+)
+def test_runs_on_a_few_scenes(module, stages, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(History, "draw", lambda self, path: path.touch())
+    for name in ("CAM_EPOCHS", "SCOUTER_EPOCHS"):
+        monkeypatch.setattr(module, name, 1, raising=False)
+    parts = {part: partial(_scenes.OneDigitScenes, part, 40) for part in ("train", "test")}
+    recipe = replace(module.RECIPE, data=parts)
+    found = recipe.train(tmp_path, device="cpu", epochs=1)
+    assert set(told) <= found.keys() and set(recipe.level.metrics) <= found.keys()
+    for stage in stages:
+        assert (tmp_path / stage / "model.safetensors").exists()
+    again = recipe.evaluate(tmp_path / stages[1] / "model.safetensors", device="cpu")
+    prefix = "positive " if "positive" in stages else ""
+    assert {f"{prefix}{name}": value for name, value in again.items()}.items() <= found.items()
+    assert recipes.get(module.RECIPE.name) is module.RECIPE
