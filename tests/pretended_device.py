@@ -12,7 +12,7 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 from torch.utils.data import TensorDataset
 
 import fastcv
-from fastcv import learn
+from fastcv import explain, learn
 from fastcv.explain import detection_steps, nms_steps
 from fastcv.models import create_model
 from fastcv.models.classification.nearest_neighbors import NearestNeighbors
@@ -225,6 +225,39 @@ def test_explained(name, tmp_path):
     steps.save(tmp_path / "steps.png")
     boxes = torch.tensor([[0.0, 0, 10, 10], [1.0, 0, 11, 10]], device=THERE)
     assert nms_steps(boxes, torch.tensor([0.8, 0.9], device=THERE), 0.5) == [(1, [0])]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        explain.activations,
+        explain.saliency,
+        lambda model, images: explain.saliency(model, images, 1, samples=2),
+        explain.deconvnet,
+        explain.guided_backprop,
+        explain.cam,
+        explain.grad_cam,
+        explain.guided_grad_cam,
+        lambda model, images: explain.occlusion(model, images, window=32, stride=32, fill="blur"),
+    ],
+)
+def test_maps(method, tmp_path):
+    model = there("resnet18", {"width": 8})
+    found = method(model, torch.rand(2, 3, 64, 64))
+    assert_there(vars(found))
+    found.boxes()
+    found.save(tmp_path / "maps.png")
+    found.save(tmp_path / "maps.json")
+    rows = explain.faithfulness(model, torch.rand(2, 3, 64, 64), {"it": found}, steps=2)
+    assert 0 <= rows["it"].deletion <= 1
+
+
+@pytest.mark.parametrize("name", ["retinanet_resnet18_fpn", "unet"])
+def test_maps_of_other_tasks(name):
+    model = there(name, DETECTORS.get(name, {}))
+    layer = "backbone.body.layer4" if name in DETECTORS else "auto"
+    assert_there(vars(explain.grad_cam(model, torch.rand(3, 64, 96), layer=layer)))
+    assert_there(vars(explain.saliency(model, torch.rand(3, 64, 96))))
 
 
 def test_attention():

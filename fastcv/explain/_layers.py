@@ -73,7 +73,11 @@ def _some(names: list[str]) -> str:
 
 @contextmanager
 def recording(
-    model: nn.Module, layers: Sequence[str] = (AUTO,), *, gradients: bool = False
+    model: nn.Module,
+    layers: Sequence[str] = (AUTO,),
+    *,
+    gradients: bool = False,
+    from_start: bool = True,
 ) -> Iterator[dict[str, Tensor]]:
     """Records what layers return, in the forward that runs inside.
 
@@ -90,6 +94,8 @@ def recording(
             function made it) and has gradients only if the input has.
         gradients: let ``torch.autograd.grad`` take gradients by the records, whether or not a
             weight of the model has any.
+        from_start: False: autograd notes nothing before the first of the layers, which saves its
+            time and memory. A layer that the model itself calls under ``torch.no_grad`` needs True.
 
     Yields:
         The records by name, filled by the forward.
@@ -117,6 +123,8 @@ def recording(
             return None
         if not isinstance(output, Tensor):
             raise ValueError(f"layer {name!r} must return a tensor, got {type(output).__name__}")
+        if gradients and not from_start:
+            torch.set_grad_enabled(True)  # for what comes behind
         with torch.set_grad_enabled(gradients or torch.is_grad_enabled()):
             if gradients and not output.requires_grad:
                 output = output.detach().requires_grad_()
@@ -124,6 +132,8 @@ def recording(
             return output.clone()
 
     with ExitStack() as stack:
+        if not from_start:
+            stack.enter_context(torch.no_grad())
         for name in layers:
             if name != AUTO:
                 module = find_layer(model, name)

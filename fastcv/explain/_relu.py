@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+aten = torch.ops.aten
+
 OTHER_ACTIVATIONS = frozenset(
     [
         "celu",
@@ -148,24 +150,22 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
 class _Rectify(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rule: Rule, highest: float, in_place: bool) -> Tensor:
-        limit = None if highest == math.inf else highest
         if in_place:
             ctx.mark_dirty(x)
-            result = x.clamp_(0, limit)
-        else:
-            result = x.clamp(0, limit)
+        result = x.relu_() if in_place else x.relu()
+        if highest != math.inf:
+            result.clamp_(max=highest)
         ctx.rule, ctx.highest = rule, highest
         ctx.save_for_backward(result)
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        if ctx.rule.by_gradient:
-            grad = grad.clamp(min=0)
         if ctx.rule.by_input:
             (result,) = ctx.saved_tensors
-            passes = result > 0
-            if ctx.highest != math.inf:
-                passes &= result < ctx.highest
-            grad = grad * passes
-        return grad, None, None, None
+            if ctx.highest == math.inf:
+                grad = aten.threshold_backward(grad, result, 0)
+            else:
+                grad = aten.hardtanh_backward(grad, result, 0, ctx.highest)
+            return grad.relu_() if ctx.rule.by_gradient else grad, None, None, None
+        return grad.relu() if ctx.rule.by_gradient else grad, None, None, None

@@ -50,11 +50,14 @@ def grad_cam(
     inputs = read_inputs(model, images)
     with explaining(model):
         batch = inputs.batch.clone().requires_grad_(layer == AUTO)
-        with recording(model, [layer], gradients=True) as records:
-            output = model(batch)
-        name, maps = the_map(records, layer, len(inputs))
-        resolved = resolve(model, output, target, len(inputs))
-        scores = resolved(output)
+        for from_start in (True,) if layer == AUTO else (False, True):
+            with recording(model, [layer], gradients=True, from_start=from_start) as records:
+                output = model(batch)
+                name, maps = the_map(records, layer, len(inputs))
+                resolved = resolve(model, output, target, len(inputs))
+                scores = resolved(output)
+            if scores.requires_grad:
+                break
         gradient = gradients(scores, maps, f"layer {name!r}")
         weights = gradient.float().mean(dim=(2, 3), keepdim=True)
         cells = (weights * maps.detach().float()).sum(dim=1).relu()

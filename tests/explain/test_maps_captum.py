@@ -74,16 +74,16 @@ def test_grad_cam_is_captums(name, images):
 
 @every_model
 def test_grad_cam_is_grad_cams(name, images):
-    """Which scales each map to [0, 1], and enlarges it by OpenCV."""
+    """Which scales each map to [0, 1], enlarges it by OpenCV, and scales it again."""
     model, layer = model_of(name), LAYERS[name]
     labels = labels_that_light_up(model, images, layer)
     with grad_cams.GradCAM(model, [model.get_submodule(layer)]) as peer:
         expected = peer(images.clone(), [lambda scores, k=k: scores[k] for k in labels])
     found = explain.grad_cam(model, images, labels, layer=layer)
     for cells, other in zip(found.cells, expected, strict=True):
-        scaled = (cells - cells.min()) / (cells.max() - cells.min())
-        enlarged = cv2.resize(scaled.numpy(), (64, 64))
-        assert_same(torch.from_numpy(enlarged), torch.from_numpy(other), rtol=1e-3)
+        enlarged = torch.from_numpy(cv2.resize((cells / cells.max()).numpy(), (64, 64)))
+        scaled = (enlarged - enlarged.min()) / (enlarged.max() - enlarged.min())
+        assert_same(scaled, torch.from_numpy(other), rtol=1e-3)
 
 
 @every_model
