@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 AUTO = "auto"
 
@@ -261,8 +261,3 @@ def the_map(records: dict[str, Tensor], layer: str, images: int) -> tuple[str, T
             f"{list(record.shape)}"
         )
     return name, record
-
-
-def tensors_of(tree: Any) -> list[Tensor]:
-    """The tensors in whatever a model takes or returns."""
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
