@@ -78,7 +78,8 @@ def gradients(scores: Tensor, by: Tensor, name: str) -> Tensor:
     if found is None:
         raise ValueError(
             f"target: the score must have a gradient by {name}: it does not depend on it, and "
-            "layer= names another, or the model's forward runs a part under torch.no_grad or detaches"
+            "layer= names another, or the model's forward runs a part under torch.no_grad or "
+            "detaches"
         )
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from fastcv.models._mode import evaluating
 
@@ -237,8 +237,3 @@ def the_map(records: dict[str, Tensor], layer: str, images: int) -> tuple[str, T
             f"{list(record.shape)}"
         )
     return name, record
-
-
-def tensors_of(tree: Any) -> list[Tensor]:
-    """The tensors in whatever a model takes or returns."""
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
