@@ -58,8 +58,8 @@ def labels_that_light_up(model, images, layer):
     """Of each image the class with the highest map: grad-cam adds 1e-7 to what it divides by."""
     labels = []
     for image in images.split(1):
-        maps = [explain.grad_cam(model, image, label, layer=layer).cells for label in range(50)]
-        labels.append(max(range(50), key=lambda label, maps=maps: maps[label].max()))
+        maps = [explain.grad_cam(model, image, label, layer=layer).cells for label in range(12)]
+        labels.append(max(range(12), key=lambda label, maps=maps: maps[label].max()))
     return labels
 
 
