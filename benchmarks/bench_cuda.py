@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from bench_paste_masks import SIZE, masks_and_boxes, torchvisions
 from bench_rotated import rotated_boxes, torch_nms
 from bench_soft_nms import boxes_and_scores, torch_soft_nms
 from cuda_timing import name_of
@@ -305,6 +306,19 @@ def test_hog(race):
         lambda _: ops.hog(images),
         peer_name="our CPU",
         waits=True,
+    )
+
+
+def test_paste_masks(race):
+    race(
+        "paste_masks",
+        "100 of 28^2 into 800 x 1333",
+        lambda: tuple(t.cuda() for t in masks_and_boxes()),
+        lambda masks, boxes: ops.paste_masks(masks, boxes, SIZE),
+        torchvisions,
+        target=10,
+        moved=100 * SIZE[0] * SIZE[1],
+        peer_waits=True,
     )
 
 

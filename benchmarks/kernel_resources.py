@@ -60,6 +60,7 @@ BLOCK = {
     "deform::ordered_scatter_kernel": 1024,
     "greedy::resolve_kernel": 1024,
     "deform::samples_kernel": 256,
+    "paste_masks_kernel": 256,
     "sigmoid_focal_loss_backward_kernel": 256,
     "sigmoid_focal_loss_kernel": 256,
     "sigmoid_focal_loss_sum_kernel": 256,

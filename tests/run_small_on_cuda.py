@@ -150,6 +150,15 @@ def check_hog(dtype):
         compare("hog", ops.hog(images, *numbers), ops.hog(images.cuda(), *numbers), dtype)
 
 
+def check_paste_masks(dtype):
+    masks = torch.rand(5, 14, 14, generator=torch.Generator().manual_seed(0)).to(dtype)
+    boxes = torch.tensor([[2.0, 1.0, 19.5, 12.2]]) + torch.arange(5)[:, None] * 5 - 12
+    pasted = ops.paste_masks(masks.cuda(), boxes.cuda(), (17, 21)).cpu()
+    compare(
+        "paste_masks", ops.paste_masks(masks, boxes, (17, 21)).to(dtype), pasted.to(dtype), dtype
+    )
+
+
 def check_convolutions(dtype, memory_format):
     g = torch.Generator().manual_seed(0)
 
@@ -224,6 +233,7 @@ def main(names):
         check_dense_crf(dtype)
         check_corner_pool(dtype, memory_format)
         check_hog(dtype)
+        check_paste_masks(dtype)
         check_convolutions(dtype, memory_format)
     print("every kernel ran")
 
