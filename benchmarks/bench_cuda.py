@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from bench_fast_nms import torch_fast_nms
 from bench_paste_masks import SIZE, masks_and_boxes, torchvisions
 from bench_rotated import rotated_boxes, torch_nms
 from bench_soft_nms import boxes_and_scores, torch_soft_nms
@@ -101,6 +102,19 @@ def test_soft_nms(race):
         make,
         lambda boxes, scores: ops.soft_nms(boxes, scores, "linear"),
         lambda boxes, scores: torch_soft_nms(boxes, scores, "linear"),
+        peer_name="vectorised torch",
+        target=3,
+        waits=True,
+    )
+
+
+def test_fast_nms(race):
+    race(
+        "fast_nms",
+        "80 classes, 200 boxes",
+        lambda: (boxes_on_an_image(200)[0], torch.rand(80, 200, device="cuda")),
+        lambda boxes, scores: ops.fast_nms(boxes, scores, 0.5, 200),
+        lambda boxes, scores: torch_fast_nms(boxes, scores, 0.5, 200),
         peer_name="vectorised torch",
         target=3,
         waits=True,

@@ -39,6 +39,7 @@ BLOCK = {
     "deform::columns_kernel": 256,
     "depthwise_kernel": 128,
     "deform::gradients_kernel": 256,
+    "fast_nms_kernel": 256,
     "gather::gather_kernel": 256,
     "greedy::gather_kernel": 256,
     "gemm_mma_kernel": 512,

@@ -35,6 +35,7 @@ def check_suppression(dtype):
         (ops.batched_nms, (boxes, scores, idxs, 0.4)),
         (ops.soft_nms, (boxes, scores, "linear")),
         (ops.batched_soft_nms, (boxes, scores, idxs, "gaussian")),
+        (ops.fast_nms, (boxes, torch.stack([scores, scores.flip(0)]), 0.4)),
         (ops.box_iou_rotated, (rotated, rotated)),
         (ops.nms_rotated, (rotated, scores, 0.4)),
         (ops.batched_nms_rotated, (rotated, scores, idxs, 0.4)),

@@ -30,6 +30,7 @@ from fastcv.ops.boxes import (  # noqa: E402
 from fastcv.ops.corner_pool import corner_pool  # noqa: E402
 from fastcv.ops.deform_conv import deform_conv2d  # noqa: E402
 from fastcv.ops.dense_crf import dense_crf, unary_from_labels  # noqa: E402
+from fastcv.ops.fast_nms import fast_nms  # noqa: E402
 from fastcv.ops.focal_loss import sigmoid_focal_loss, softmax_focal_loss  # noqa: E402
 from fastcv.ops.gram import gram_matrix  # noqa: E402
 from fastcv.ops.hog import hog  # noqa: E402
@@ -108,6 +109,7 @@ __all__ = [
     "distance_box_iou_loss",
     "drop_block2d",
     "drop_block3d",
+    "fast_nms",
     "felzenszwalb",
     "generalized_box_iou",
     "generalized_box_iou_loss",

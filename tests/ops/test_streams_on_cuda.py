@@ -26,6 +26,7 @@ def small_arguments():
         "batched_nms": (boxes, scores, groups, 0.5),
         "soft_nms": (boxes, scores),
         "batched_soft_nms": (boxes, scores, groups),
+        "fast_nms": (boxes, scores.view(1, 50).repeat(3, 1)),
         "box_iou_rotated": (rotated, rotated),
         "nms_rotated": (rotated, scores, 0.5),
         "batched_nms_rotated": (rotated, scores, groups, 0.5),
