@@ -28,6 +28,9 @@ def paste_heatmaps(
 ) -> Tensor:
     """The pixels of a picture where heatmaps that were stretched over boxes reach a threshold.
 
+    Heatmaps end with their boxes, whose corners may lie within a pixel. Mask R-CNN's way, with a
+    border of zeros and boxes cut to integers, is ``fastcv.ops.paste_masks``.
+
     Args:
         heatmaps: ``[N, h, w]``, floating point.
         boxes: ``[N, 4]`` as ``(x1, y1, x2, y2)`` in pixels; may reach beyond the picture.
