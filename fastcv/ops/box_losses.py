@@ -124,7 +124,8 @@ def _matched_inter_union(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor
     low = torch.maximum(boxes1[..., :2], boxes2[..., :2])
     high = torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
     # relu, for what clamp's gradient is at 0, where boxes touch, depends on torch's version.
-    inter = (high - low).relu().prod(dim=-1)
+    width, height = (high - low).relu().unbind(-1)
+    inter = width * height
     return inter, box_area(boxes1) + box_area(boxes2) - inter
 
 

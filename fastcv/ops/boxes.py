@@ -391,8 +391,8 @@ def _distance(boxes1: Tensor, boxes2: Tensor, eps: float) -> Tensor:
     """The squared distance of the centres over that of the hull's corners."""
     width, height = _hull(boxes1, boxes2)
     centre1, centre2 = boxes1[..., :2] + boxes1[..., 2:], boxes2[..., :2] + boxes2[..., 2:]
-    between = (centre1 / 2 - centre2 / 2).square().sum(-1)
-    return between / (width.square() + height.square() + eps)
+    across, down = (centre1 / 2 - centre2 / 2).unbind(-1)
+    return (across.square() + down.square()) / (width.square() + height.square() + eps)
 
 
 def _aspect_penalty(boxes1: Tensor, boxes2: Tensor, iou: Tensor, eps: float) -> Tensor:
@@ -404,7 +404,7 @@ def _aspect_penalty(boxes1: Tensor, boxes2: Tensor, iou: Tensor, eps: float) -> 
 
 def _aspect(boxes: Tensor) -> Tensor:
     """arctan(w / h): pi/2 where h is 0, with the slope that it has there; a point is a square."""
-    sides = boxes[..., 2:] - boxes[..., :2]
-    point = sides.abs().amax(-1, keepdim=True) < 1e-15  # the slope is one over this
-    w, h = sides.masked_fill(point, 1.0).unbind(-1)
+    w, h = (boxes[..., 2:] - boxes[..., :2]).unbind(-1)
+    point = torch.maximum(w.abs(), h.abs()) < 1e-15  # the slope is one over this
+    w, h = w.masked_fill(point, 1.0), h.masked_fill(point, 1.0)
     return torch.atan2(w, h)
