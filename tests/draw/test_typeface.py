@@ -207,7 +207,7 @@ def test_what_is_no_font(tmp_path):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_broken_font_is_told_or_left_out(given, seed, tmp_path):
-    """Bytes of it are noise: its names are drawn, in another font perhaps, or a sentence says so."""
+    """Bytes of it are noise: names are drawn, perhaps in another font, or a sentence says why."""
     generator = np.random.default_rng(seed)
     content = bytearray(Path(given).read_bytes())
     for at in generator.integers(len(content), size=60):
