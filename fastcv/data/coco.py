@@ -189,15 +189,15 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         return sorted(kept, key=lambda image: image["id"])
 
     def _keypoint_names(
-        self, categories: list[dict[str, Any]], wanted: bool | None
+        self, categories: list[dict[str, Any]], keypoints: bool | None
     ) -> tuple[str, ...]:
         given = [c["keypoints"] for c in categories if c.get("keypoints")]
-        if wanted is False or not given:
+        if keypoints is False or not given:
             return ()
         if all(isinstance(names, list) and names == given[0] for names in given):
             return tuple(map(str, given[0]))
         sentence = f"{self.path} has categories with different keypoints"
-        if wanted:
+        if keypoints:
             raise ValueError(sentence)
         warnings.warn(f"{sentence}: targets have none", stacklevel=3)
         return ()

@@ -28,10 +28,10 @@ def one_cycle(rise: float) -> Callable[[Optimizer, int], LRScheduler]:
     """
 
     def make(optimizer: Optimizer, steps: int) -> LRScheduler:
-        greatest = [group["lr"] for group in optimizer.param_groups]
+        max_lr = [group["lr"] for group in optimizer.param_groups]
         # torch divides by one less than the steps up, and by the steps down.
         share = max(rise, 2 / steps) if steps > 2 else rise
-        return OneCycleLR(optimizer, greatest, steps, pct_start=share)
+        return OneCycleLR(optimizer, max_lr, steps, pct_start=share)
 
     return make
 
