@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from fastcv.learn.schedules import adamw, fastest_precision, one_cycle
 from fastcv.models._tasks import Training
-from fastcv.recipes._schedules import adamw, fastest_precision, one_cycle
 
 PICTURES_SEEN = 16000  # in all; a model that is trained already needs fewer
 PICTURES_SEEN_FROM_WEIGHTS = 6000

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 
 def adamw(groups: Any, lr: float = 1e-3) -> Optimizer:
-    """AdamW as all recipes have it.
+    """AdamW as all recipes and training on one's own pictures have it.
 
     Args:
         groups: parameters, or groups of them with an ``lr`` of their own.
