@@ -9,15 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-NOTHING_LEFT = "{} are too small for this model, whose layers make them smaller: take larger ones"
-SENTENCES = {
-    "Expected more than 1 ": "a norm is left with one value of each channel in {}, and one value "
-    "has no spread: take larger pictures or crops, or more of them in a batch",
-    "Output size is too small": NOTHING_LEFT,
-    "Kernel size can't be greater than actual input size": NOTHING_LEFT,
-}
-"""By a part of what torch says where pictures are too small to train on: what is said instead."""
-
 
 class Batch:
     """Images and targets, in a box that mixed precision does not open.
@@ -55,13 +46,7 @@ class Turn(nn.Module):
         self.options = {} if player is None else {"player": player}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        try:
-            losses = self.model.loss(self._output(batch), batch.targets, **self.options)
-        except (ValueError, RuntimeError) as error:
-            told = next((SENTENCES[part] for part in SENTENCES if part in str(error)), None)
-            if told is None:
-                raise
-            raise ValueError(told.format(_in_words(batch.images))) from error
+        losses = self.model.loss(self._output(batch), batch.targets, **self.options)
         if not isinstance(losses, dict) or not losses:
             raise TypeError(
                 f"loss of {type(self.model).__name__} must return a dict of named scalar tensors, "
@@ -77,14 +62,6 @@ class Turn(nn.Module):
             with requires_grad(self.others, True):  # the others' losses may go through it too
                 batch.output = self.model(batch.images)
         return batch.output
-
-
-def _in_words(images: Any) -> str:
-    """``pictures of 32 x 32 pixels (2 at a time)``, as far as that can be told."""
-    if isinstance(images, Tensor) and images.ndim == 4:
-        height, width = images.shape[2:]
-        return f"pictures of {height} x {width} pixels ({len(images)} at a time)"
-    return f"these pictures{f' ({len(images)} at a time)' if isinstance(images, list) else ''}"
 
 
 @contextmanager

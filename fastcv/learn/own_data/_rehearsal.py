@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from fastcv.learn._turn import Batch, Turn
 from fastcv.learn.own_data._pictures import Annotated
 from fastcv.models import Model
 
@@ -30,10 +29,11 @@ def rehearse(
     Raises:
         ValueError: the model cannot learn from these pictures.
     """
+    images, targets = batch
     other = copy.deepcopy(model)  # norms note what passes through them
     try:
         with torch.no_grad():
-            Turn(other, None, [])(Batch(batch))
+            other.loss(other(images), targets)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"{model.model_name} cannot learn from these pictures as they come: {error}"
