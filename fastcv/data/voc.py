@@ -135,8 +135,8 @@ class VocDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         """The picture that an XML says it is of, else that of its own name."""
         own = self._by_name[name]
         file_name = file_name.strip().replace("\\", "/").rpartition("/")[2]
-        path = own.with_name(file_name) if file_name else own
-        if not path.is_file():
+        path = own.parent / file_name
+        if not os.path.isfile(path):  # unlike a path's own method, of any name
             return own
         if path.stem != own.stem and own.is_file():
             warnings.warn(

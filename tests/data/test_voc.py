@@ -111,7 +111,8 @@ def own_set(root, lines, encoding="utf-8"):
 
 @pytest.mark.parametrize("suffix", ["png", "PNG", "JPG", "jpeg", "bmp", "jfif"])
 @pytest.mark.parametrize(
-    "file_name", ["a.{}", " a.{} ", "C:\\photos\\a.{}", "../x/a.{}", "a", "b.jpg", ""]
+    "file_name",
+    ["a.{}", " a.{} ", "C:\\photos\\a.{}", "../x/a.{}", "a", "b.jpg", "", ".", "..", "a" * 5000],
 )
 def test_pictures_of_other_suffixes(root, suffix, file_name):
     write(root, "a", DOG)

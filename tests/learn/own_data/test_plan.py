@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastcv.learn.own_data._plan import make_plan
+from fastcv.learn.own_data._plan import Plan, make_plan
 from fastcv.models._tasks import TASKS
 
 LEARNS = [task for task in TASKS if task.training is not None]
@@ -35,3 +35,10 @@ def test_a_module_has_what_training_calls(task):
     assert set(module.AUGMENT) == set(task.training.augment)
     for name in ("config", "examples", "truth", *(data.own for data in task.data)):
         assert callable(getattr(module, name))
+
+
+def test_a_plan_in_words():
+    assert str(Plan(1, 8, 0.001)).startswith(
+        "1 epoch in batches of 8; AdamW up to a rate of 0.001 "
+    )
+    assert str(Plan(12, 8, 0.001)).startswith("12 epochs in batches of 8; ")
