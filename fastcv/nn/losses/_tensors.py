@@ -30,9 +30,10 @@ def check_two_tensors(name: str, value: object, what: str) -> None:
     Raises:
         TypeError: it is no tuple or list of two tensors.
     """
-    pair = isinstance(value, (tuple, list)) and len(value) == 2
-    if not pair or not all(isinstance(part, Tensor) for part in value):
-        got = type(value).__name__
-        if isinstance(value, (tuple, list)):
-            got += f" of {', '.join(type(part).__name__ for part in value[:3]) or 'nothing'}"
-        raise TypeError(f"{name} must be {what}, got {got}")
+    parts = value if isinstance(value, (tuple, list)) else ()
+    if len(parts) == 2 and all(isinstance(part, Tensor) for part in parts):
+        return
+    got = type(value).__name__
+    if isinstance(value, (tuple, list)):
+        got += f" of {', '.join(type(part).__name__ for part in parts[:3]) or 'nothing'}"
+    raise TypeError(f"{name} must be {what}, got {got}")
