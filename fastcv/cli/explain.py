@@ -163,8 +163,9 @@ def _explain(
 
 
 def _drawn(found: Attribution, *, names: bool = True, font: str | None = None) -> Image.Image:
-    how = "pixels" if found.method in IN_COLOURS else "heat"
-    return found.draw(how=how, names=names, font=font)
+    return found.draw(
+        how="pixels" if found.method in IN_COLOURS else "heat", names=names, font=font
+    )
 
 
 def _write(picture: Image.Image, out: Path) -> None:
