@@ -67,6 +67,7 @@ MODULES = {
     "fastcv.nn.vgg": "fastcv.nn.backbones.vgg",
     "fastcv.nn.xception": "fastcv.nn.backbones.xception",
     "fastcv.nn.yolo_loss": "fastcv.nn.losses.yolo_loss",
+    "fastcv.recipes._schedules": "fastcv.learn.schedules",
     "fastcv.results._draw": "fastcv.draw.canvas",
 } | {
     f"fastcv.recipes.{name}": f"fastcv.recipes.{chapter}.{name}"

@@ -61,8 +61,9 @@ def make_parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         chapters.setdefault(command.CHAPTER, []).append(command)
     for task in _tasks.TASKS:
-        if task.verbs:
-            chapters[task.title] = [importlib.import_module(verb) for verb in task.verbs]
+        if task.verbs:  # and its title may be a chapter that is there
+            chapter = chapters.setdefault(task.title, [])
+            chapter += [importlib.import_module(verb) for verb in task.verbs]
     parser = argparse.ArgumentParser(
         prog="fastcv",
         usage="fastcv COMMAND ...",

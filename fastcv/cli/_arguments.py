@@ -19,6 +19,22 @@ def add_json_argument(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--json", metavar="FILE", help=help)
 
 
+def add_font_argument(parser: Any) -> None:
+    parser.add_argument("--font", metavar="FILE", help="of the names in drawings: a .ttf or .otf")
+
+
+def check_font(font: str | None) -> None:
+    """Before any work is done.
+
+    Raises:
+        ValueError: it is no font file.
+    """
+    if font is not None:
+        from fastcv.draw.typeface import Typeface
+
+        Typeface(12, font)
+
+
 def check_json(path: str | None) -> None:
     """Before any work is done.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastcv.cli._arguments import add_font_argument, check_font
 from fastcv.cli._errors import UserError
 from fastcv.cli._model import add_device_argument, add_model_arguments, load
 
@@ -81,6 +82,7 @@ def add_maps_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="go on where a model has activations but ReLU"
     )
     parser.add_argument("--out", metavar="FILE", default="explain.png", help="an image or a .json")
+    add_font_argument(parser)
     add_device_argument(parser)
     parser.set_defaults(run=run_maps)
 
@@ -102,6 +104,7 @@ def run_maps(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if args.method == "all" and out.suffix.lower() == ".json":
         raise UserError(f"--out {out} must be an image: --method all draws a sheet")
+    check_font(args.font)
     model = load(args.model, args.weights, args.device)
     if not isinstance(model, ImageModel):
         raise UserError(f"{model.model_name} does not take pictures")
@@ -111,7 +114,7 @@ def run_maps(args: argparse.Namespace) -> int:
         if out.suffix.lower() == ".json":
             found.save(out)
         else:
-            _write(_drawn(found), out)
+            _write(_drawn(found, font=args.font), out)
         print(f"{args.input}: {found}: {out}")
         return 0
     from fastcv.results import Gallery
@@ -127,7 +130,7 @@ def run_maps(args: argparse.Namespace) -> int:
             # Such as CAM of a network that does not end in a mean: the others are drawn.
             left_out.append(f"{method}: {error}")
     there = [method for method in METHODS if method in drawn]
-    Gallery([drawn[method] for method in there], there, columns=3).save(out)
+    Gallery([drawn[method] for method in there], there, columns=3).save(out, font=args.font)
     for line in left_out:
         print(f"left out: {line}")
     print(f"{args.input}: {len(there)} methods: {out}")
@@ -159,8 +162,10 @@ def _explain(
     return methods[method]()
 
 
-def _drawn(found: Attribution, *, names: bool = True) -> Image.Image:
-    return found.draw(how="pixels" if found.method in IN_COLOURS else "heat", names=names)
+def _drawn(found: Attribution, *, names: bool = True, font: str | None = None) -> Image.Image:
+    return found.draw(
+        how="pixels" if found.method in IN_COLOURS else "heat", names=names, font=font
+    )
 
 
 def _write(picture: Image.Image, out: Path) -> None:

@@ -9,7 +9,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from fastcv.cli._arguments import add_inputs_argument, add_json_argument, check_json, write_json
+from fastcv.cli._arguments import (
+    add_font_argument,
+    add_inputs_argument,
+    add_json_argument,
+    check_font,
+    check_json,
+    write_json,
+)
 from fastcv.cli._errors import UserError
 from fastcv.cli._model import add_device_argument, add_model_arguments, add_task_argument, load
 from fastcv.cli._options import add_task_options, given_to_predict, options_for
@@ -30,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_task_argument(parser)
     add_model_arguments(parser)
     parser.add_argument("--out", metavar="PATH", help="drawings: a file, or a folder for several")
+    add_font_argument(parser)
     add_json_argument(parser, "all results as one JSON list")
     parser.add_argument("--batch-size", type=positive, default=1, metavar="N")
     add_device_argument(parser)
@@ -48,6 +56,9 @@ def run(args: argparse.Namespace) -> int:
     from fastcv.images import find_images
 
     pictures = find_images(args.inputs)
+    if args.font is not None and (args.out is None or args.engine == "ray"):
+        raise UserError("--font is of drawings: name a place for them with --out, without ray")
+    check_font(args.font)
     if args.engine == "ray":
         from fastcv.cli import _ray
 
@@ -77,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
                 continue
             print(f"{path}: {result}")
             if path in drawings:
-                result.save(drawings[path])
+                result.save(drawings[path], font=args.font)
             for _, files, plan in others:
                 getattr(result, files.save)(plan[path])
             rows.append(result.to_dict())

@@ -8,6 +8,7 @@ import shlex
 import sys
 from typing import Any
 
+from fastcv.cli._arguments import add_font_argument
 from fastcv.cli._errors import UserError
 from fastcv.cli._metrics import print_metrics
 from fastcv.cli._model import add_device_argument, find_device
@@ -18,7 +19,7 @@ from fastcv.models._tasks import Option, positive
 HELP = "train by a recipe, or on pictures of your own"
 CHAPTER = "Models"
 
-OWN = ("val", "val_fraction", "batch_size", "lr", "size", "freeze", "augment")
+OWN = ("val", "val_fraction", "batch_size", "lr", "size", "freeze", "augment", "font")
 """Arguments that only training on one's own pictures has, by the names of ``train_on``."""
 
 
@@ -66,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--freeze", nargs="+", metavar="PART", help="parts of the model to keep, such as backbone"
     )
     own.add_argument("--augment", choices=_ways_to_augment(), help="default: the first")
+    add_font_argument(own)
     own.add_argument("--resume", action="store_true", help="go on with the run in --out")
 
 

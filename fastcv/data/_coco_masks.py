@@ -10,6 +10,8 @@ from torch import Tensor
 
 from fastcv._extras import need
 
+FAR = 1_000_000  # pixels: pycocotools takes memory for each pixel of an outline, and crashes
+
 
 def checked(segmentation: Any, size: tuple[int, int] | None) -> Any:
     """What ``draw`` takes: RLE, or the polygons that have an area.
@@ -53,6 +55,8 @@ def _polygons(segmentation: list[Any]) -> list[list[float]]:
     for polygon in polygons:
         if not _numbers(polygon) or len(polygon) % 2:
             raise ValueError("a polygon must be a list of numbers, two for each point")
+        if polygon and max(-min(polygon), max(polygon)) > FAR:
+            raise ValueError(f"a polygon has a point beyond {FAR:,} pixels")
     # Two points have no area. pycocotools would take four numbers for a box.
     return [polygon for polygon in polygons if len(polygon) >= 6]
 

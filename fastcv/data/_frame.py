@@ -66,29 +66,29 @@ class AnnotatedPictures:
     def __init__(self) -> None:
         self.told: set[str] = set()
 
-    def read(self, path: Path, said: tuple[int, int] | None) -> tuple[Tensor, Frame]:
+    def read(self, path: Path, annotated_size: tuple[int, int] | None) -> tuple[Tensor, Frame]:
         """A picture upright, ``[3, H, W]`` in [0, 1], and the frame of its annotations.
 
         Args:
             path: of the picture.
-            said: the height and width that the annotations give; None: they do not.
+            annotated_size: the height and width that the annotations give; None: they do not.
         """
         pixels, orientation = read_upright(path)
         height, width = pixels.shape[1:]
         swaps = orientation in FLIPS and height != width
-        if orientation != 1 and not (swaps and said):
+        if orientation != 1 and not (swaps and annotated_size):
             self.tell(
                 "turn",
                 f"{path} is turned by its EXIF orientation {orientation}, and its annotations do "
                 "not say of which frame they are: they are taken to be of the turned picture",
             )
-        stored = swaps and said == (width, height)
+        stored = swaps and annotated_size == (width, height)
         return pixels.float() / 255, Frame(orientation if stored else 1, height, width)
 
-    def check_size(self, path: Path, frame: Frame, said: tuple[int, int] | None) -> None:
+    def check_size(self, path: Path, frame: Frame, annotated_size: tuple[int, int] | None) -> None:
         """Warns where annotations are of a picture of another size."""
-        if said is not None and said != frame.stored_size:
-            sizes = [f"{height} x {width}" for height, width in (frame.stored_size, said)]
+        if annotated_size is not None and annotated_size != frame.stored_size:
+            sizes = [f"{height} x {width}" for height, width in (frame.stored_size, annotated_size)]
             self.tell(
                 "size",
                 f"{path} is {sizes[0]}, and its annotations are of a picture of {sizes[1]}: they "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -154,7 +154,7 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
     def _parse(self) -> dict[str, list[dict[str, Any]]]:
         try:
             content = json.loads(self.path.read_bytes())
-        except ValueError as error:  # of the JSON or of its encoding
+        except (ValueError, RecursionError) as error:  # of the JSON, its encoding, its depth
             raise ValueError(f"{self.path} is not JSON: {error}") from error
         for key in ("images", "annotations", "categories"):
             entries = content.get(key) if isinstance(content, dict) else None
@@ -172,7 +172,12 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
                     f"{MAX_ID}: it is the label, and classes has a name for each number up to it"
                 )
             if label > 0:
-                names[label] = self._get(category, "name", str, "category", number)
+                name = self._get(category, "name", str, "category", number)
+                if names.setdefault(label, name) != name:
+                    raise ValueError(
+                        f"{self.path}: categories {names[label]!r} and {name!r} have the same id "
+                        f"{label}"
+                    )
         return names
 
     def _images(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -189,15 +194,15 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         return sorted(kept, key=lambda image: image["id"])
 
     def _keypoint_names(
-        self, categories: list[dict[str, Any]], wanted: bool | None
+        self, categories: list[dict[str, Any]], keypoints: bool | None
     ) -> tuple[str, ...]:
         given = [c["keypoints"] for c in categories if c.get("keypoints")]
-        if wanted is False or not given:
+        if keypoints is False or not given:
             return ()
         if all(isinstance(names, list) and names == given[0] for names in given):
             return tuple(map(str, given[0]))
         sentence = f"{self.path} has categories with different keypoints"
-        if wanted:
+        if keypoints:
             raise ValueError(sentence)
         warnings.warn(f"{sentence}: targets have none", stacklevel=3)
         return ()
@@ -306,7 +311,8 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    # Python's whole numbers may be larger than any float.
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:

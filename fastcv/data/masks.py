@@ -67,18 +67,18 @@ class _Masks(Dataset[tuple[Tensor, Tensor]]):
                 value = int(stored[labels < 0][0])
                 raise ValueError(f"{mask} has the value {value}, which is not in labels")
         counts = labels != IGNORE
-        greatest = int(labels.where(counts, 0).max())
-        if self._white_is_doubtful and not counts.all() and greatest == 0:
+        max_label = int(labels.where(counts, 0).max())
+        if self._white_is_doubtful and not counts.all() and max_label == 0:
             self._white_is_doubtful = False
             self.pictures.tell(
                 "white",
                 f"{mask} has 0 and 255 alone, and pixels of 255 do not count: where they are the "
                 "object, labels={0: 0, 255: 1} says so",
             )
-        self._white_is_doubtful &= greatest == 0
-        if self.classes and greatest >= len(self.classes):
+        self._white_is_doubtful &= max_label == 0
+        if self.classes and max_label >= len(self.classes):
             classes = f"there are {len(self.classes)} classes"
-            self.pictures.tell("labels", f"{mask} has the label {greatest}, and {classes}")
+            self.pictures.tell("labels", f"{mask} has the label {max_label}, and {classes}")
         return labels
 
 

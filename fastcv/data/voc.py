@@ -131,17 +131,17 @@ class VocDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         ]
         return self._picture(name, root.findtext("filename") or ""), _size(root), objects
 
-    def _picture(self, name: str, said: str) -> Path:
+    def _picture(self, name: str, file_name: str) -> Path:
         """The picture that an XML says it is of, else that of its own name."""
         own = self._by_name[name]
-        said = said.strip().replace("\\", "/").rpartition("/")[2]
-        path = own.with_name(said) if said else own
-        if not path.is_file():
+        file_name = file_name.strip().replace("\\", "/").rpartition("/")[2]
+        path = own.parent / file_name
+        if not os.path.isfile(path):  # unlike a path's own method, of any name
             return own
         if path.stem != own.stem and own.is_file():
             warnings.warn(
-                f"{self.root}: the annotation {name}.xml names the image {said}, and is taken to "
-                f"be of it, though there is {own.name} too",
+                f"{self.root}: the annotation {name}.xml names the image {file_name}, and is "
+                f"taken to be of it, though there is {own.name} too",
                 stacklevel=4,
             )
         return path

@@ -8,6 +8,8 @@ import os
 import re
 import unicodedata
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -45,22 +47,20 @@ class Typeface:
         font: a font file, or its name where the system has it; None: Pillow's own.
 
     Raises:
-        ValueError: ``font`` is no font file.
+        ValueError: ``font`` is no font file, or is broken; a broken glyph may show only when it is
+            drawn.
     """
 
     def __init__(self, size: int, font: FontPath | None = None) -> None:
         self.size = size
         self.first = BUILT_IN if font is None else os.fspath(font)
-        try:
+        with self._told():
             self.ascent, self.descent = _load(self.first, size).getmetrics()
-        except OSError:
-            raise ValueError(
-                f"font must be a font file, such as a .ttf or .otf, got {self.first!r}"
-            ) from None
 
     def length(self, text: str) -> float:
         """How wide the text is, in pixels."""
-        return sum(font.getlength(part) for font, part in self._runs(text))
+        with self._told():
+            return sum(font.getlength(part) for font, part in self._runs(text))
 
     def height(self, text: str) -> int:
         """How high the text is, in pixels: as the first font's letters, or higher marks are."""
@@ -72,13 +72,25 @@ class Typeface:
         """Draw the text; ``at`` is its left end, in the middle of its height."""
         ascent, descent = self._extent(text)
         x, y = at[0], at[1] + (ascent - descent) / 2
-        for font, part in self._runs(text):
-            draw.text((x, y), part, color, font, anchor="ls")
-            x += font.getlength(part)
+        with self._told():
+            for font, part in self._runs(text):
+                draw.text((x, y), part, color, font, anchor="ls")
+                x += font.getlength(part)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A sentence where FreeType cannot read the font, or some of its glyphs."""
+        try:
+            yield
+        except OSError:
+            raise ValueError(
+                f"font must be a font file, such as a .ttf or .otf, got {self.first!r}"
+            ) from None
 
     def _extent(self, text: str) -> tuple[int, int]:
         """Pixels above and below the line that the letters stand on."""
-        boxes = [font.getbbox(part, anchor="ls") for font, part in self._runs(text)]
+        with self._told():
+            boxes = [font.getbbox(part, anchor="ls") for font, part in self._runs(text)]
         above, below = (self.ascent, self.descent)
         for _, top, _, bottom in boxes:
             above, below = max(above, math.ceil(-top)), max(below, math.ceil(bottom))
@@ -168,7 +180,7 @@ def _load(path: str, size: int, layout: ImageFont.Layout | None = None) -> Image
     font = ImageFont.truetype(path, size, layout_engine=layout)
     try:
         axes = font.get_variation_axes()
-    except OSError:  # it has none
+    except (OSError, KeyError):  # it has none, or their names are broken
         return font
     # Noto's CJK font begins as a thin one.
     font.set_variation_by_axes([400 if a["name"] == b"Weight" else a["default"] or 0 for a in axes])
@@ -183,7 +195,10 @@ def _has(path: str, character: str) -> bool:
     if unicodedata.category(character) in ("Cc", "Cs"):  # control characters, halves of pairs
         return False
     font = _load(path, PROBE, ImageFont.Layout.BASIC)
-    return _ink(font, character) != _ink(font, NO_CHARACTER)
+    try:
+        return _ink(font, character) != _ink(font, NO_CHARACTER)
+    except OSError:  # a broken glyph is none
+        return False
 
 
 def _ink(font: ImageFont.FreeTypeFont, character: str) -> tuple[float, bytes]:

@@ -43,6 +43,9 @@ class ImageModel(Model):
     postprocess: Callable[..., Sequence[Result]]
     """``postprocess(output, *, ...)``: a result for each image, of what ``forward`` returned."""
 
+    no_onnx: str = ""
+    """Why ``export_onnx`` cannot write it; empty where it can."""
+
     def prepare(self, images: list[Tensor]) -> Any:
         """What ``forward`` takes, of images ``[3, H, W]`` in [0, 1] on the model's device."""
         return images
@@ -115,7 +118,7 @@ class ImageModel(Model):
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         if on_error not in ("raise", "yield"):
             raise ValueError(f"on_error must be 'raise' or 'yield', got {on_error!r}")
-        self._check_options(options)
+        self._check_options(options, "predict", self.predict_options())
         if "progress" in inspect.signature(self.predict_batch).parameters:
             options["progress"] = progress  # a picture may have parts of its own to count
         return predict_each(
@@ -136,7 +139,7 @@ class ImageModel(Model):
         Args:
             clip: a video file, a folder of frames, a tensor ``[T, 3, H, W]``, or pictures in order.
             progress: show a progress bar.
-            options: as for ``predict``.
+            options: as for ``predict``, but for ``batch_size``: frames come one by one.
 
         Yields:
             ``(frame, result)``: the frame ``[3, H, W]`` uint8, or float in [0, 1] of such a tensor.
@@ -152,7 +155,8 @@ class ImageModel(Model):
             >>> len(list(model.predict_video(torch.zeros(4, 3, 32, 32))))
             4
         """
-        self._check_options(options)
+        takes = [name for name in self.predict_options() if name != "batch_size"]
+        self._check_options(options, "predict_video", takes)
         return self._predict_frames(clip, progress, options)
 
     def _predict_frames(
@@ -209,12 +213,11 @@ class ImageModel(Model):
         """The methods whose keywords are options of ``predict``."""
         return (self.predict_batch, self.postprocess)
 
-    def _check_options(self, options: dict[str, Any]) -> None:
-        takes = self.predict_options()
+    def _check_options(self, options: dict[str, Any], method: str, takes: list[str]) -> None:
         for name in options:
             if name not in takes:
                 raise TypeError(
-                    f"predict of {type(self).__name__} does not take {name!r}: its options are "
+                    f"{method} of {type(self).__name__} does not take {name!r}: its options are "
                     f"{', '.join(takes)}"
                 )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from fastcv.models._mode import alone
+from fastcv.models._too_small import too_small
 from fastcv.models._weights import read_state_dict
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ class Model(nn.Module):
 
     predict_options: Callable[[], list[str]]
     """The names of the options that ``predict`` takes."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As of any module; what its layers say of pictures that are too small is a sentence."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except (ValueError, RuntimeError) as error:
+            sentence = too_small(error, args[0] if args else None)
+            if sentence is None:
+                raise
+            raise ValueError(sentence) from error
 
     def train(self, mode: bool = True) -> Self:
         """As of any module; it waits for the predictions that other threads are at."""

@@ -64,7 +64,9 @@ def load_for_classes(
         )
 
 
-def _are_others(trained: Sequence[str], built: Sequence[str], wanted: Sequence[str] | None) -> bool:
+def _are_others(
+    trained: Sequence[str], built: Sequence[str], classes: Sequence[str] | None
+) -> bool:
     """Whether a file's classes, if it names them, are not those that a model is to have.
 
     ``class 7`` is the name of a class that nobody named: it may be any.
@@ -73,7 +75,7 @@ def _are_others(trained: Sequence[str], built: Sequence[str], wanted: Sequence[s
         return False
     if len(trained) != len(built):
         return True
-    pairs = zip(trained, wanted or trained, strict=True)
+    pairs = zip(trained, classes or trained, strict=True)
     return any(a != b and f"class {i}" not in (a, b) for i, (a, b) in enumerate(pairs))
 
 

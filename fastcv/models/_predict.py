@@ -25,7 +25,6 @@ def predict_each(
     batch_size: int,
     on_error: Literal["raise", "yield"],
     progress: bool = False,
-    unit: str = "image",
 ) -> Iterator[tuple[Any, Any]]:
     """A result for each input, in order.
 
@@ -40,7 +39,6 @@ def predict_each(
         batch_size: inputs at a time.
         on_error: whether an input that ``read`` cannot read ends all, or yields its error.
         progress: show a bar.
-        unit: of the bar.
 
     Yields:
         ``(input, result)``; the result's ``source`` is the path, where the input is one. Or
@@ -48,7 +46,7 @@ def predict_each(
     """
     total = len(inputs) if isinstance(inputs, Sequence) else None
     left = iter(inputs)
-    with tqdm(total=total, unit=unit, disable=not progress) as bar:
+    with tqdm(total=total, unit="image", disable=not progress) as bar:
         while batch := list(islice(left, batch_size)):
             values: list[Value] = []
             errors: dict[int, Exception] = {}

@@ -141,7 +141,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if isinstance(state, dict):
         for key in [key for key, value in state.items() if not isinstance(value, Tensor)]:
             del state[key]
-    if not isinstance(state, dict) or not state:
+    if not isinstance(state, dict) or not state or not all(isinstance(key, str) for key in state):
         raise ValueError(f"{path} is no state dict: it must map names to tensors")
     return {own_key(key): value for key, value in state.items()}
 
@@ -206,7 +206,7 @@ class Misfits:
             ],
         }
         problems = [f"{kind}: {_first_three(keys)}" for kind, keys in parts.items() if keys]
-        return "; ".join(problems) or self.report
+        return "; ".join(problems) or " ".join(self.report.split())
 
 
 def try_prefixes(
@@ -215,7 +215,9 @@ def try_prefixes(
     """Loads a state dict, without a prefix that all keys share where it fits so.
 
     Whoever holds the model as a part saves its keys with that part's name: ``module.`` of
-    ``DataParallel``, ``model.`` of many a ``LightningModule``.
+    ``DataParallel``, ``model.`` of many a ``LightningModule``. What the holder has beside it, such
+    as the ``n_averaged`` of ``AveragedModel`` or a loss with weights, is left out where just one
+    part is all of the model.
 
     Args:
         assign: as of ``load_state_dict``.
@@ -225,13 +227,29 @@ def try_prefixes(
     """
     tried = []
     for candidate in _without_prefixes(state):
-        try:
-            model.load_state_dict(candidate, assign=assign)
-        except RuntimeError as error:
-            tried.append((candidate, Misfits.of(str(error))))
-        else:
+        misfits = _load(model, candidate, assign)
+        if misfits is None:
             return candidate, None
+        tried.append((candidate, misfits))
+    whole = []
+    for part in _parts(candidate):
+        misfits = _load(model, part, assign)
+        if misfits is None:
+            whole.append(part)
+        elif not misfits.missing and not misfits.unexpected:  # of other classes, perhaps
+            tried.append((part, misfits))
+    if len(whole) == 1:
+        _load(model, whole[0], assign)  # again: other parts have left some of their tensors
+        return whole[0], None
     return min(tried, key=lambda pair: len(pair[1].missing) + len(pair[1].unexpected))
+
+
+def _load(model: nn.Module, state: Mapping[str, Tensor], assign: bool) -> Misfits | None:
+    try:
+        model.load_state_dict(state, assign=assign)
+    except RuntimeError as error:
+        return Misfits.of(str(error))
+    return None
 
 
 def _without_prefixes(state: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
@@ -240,6 +258,16 @@ def _without_prefixes(state: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tens
     while len({key.partition(".")[0] for key in state}) == 1 and all("." in key for key in state):
         state = {key.partition(".")[2]: value for key, value in state.items()}
         yield state
+
+
+def _parts(state: Mapping[str, Tensor]) -> list[Mapping[str, Tensor]]:
+    """What has one first name each, without it; none where all have the same."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        first, _, rest = key.partition(".")
+        if rest:
+            parts.setdefault(first, {})[rest] = value
+    return list(parts.values()) if len(state) > max(map(len, parts.values()), default=0) else []
 
 
 def load_state_dict(model: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:

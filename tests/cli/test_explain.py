@@ -9,6 +9,7 @@ from PIL import Image
 from small_models import make_small
 
 from fastcv import cli, explain
+from fastcv.draw.typeface import Typeface
 from fastcv.models import load_model, save_model
 
 
@@ -75,9 +76,21 @@ def test_what_a_model_cannot_have_is_left_out(photo, tmp_path, capsys):
     assert "9 methods" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("method", ["grad_cam", "all"])
+def test_a_font(method, photo, weights, tmp_path):
+    path, _ = Typeface(20).parts("Straße")[0]  # with other letters than Pillow's own
+    drawn = []
+    for more in ([], ["--font", path]):
+        out = tmp_path / f"{len(drawn)}.png"
+        assert run(photo, "--weights", weights, "--method", method, *more, "--out", out) == 0
+        drawn.append(Image.open(out))
+    assert drawn[0].width == drawn[1].width and drawn[0].tobytes() != drawn[1].tobytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--font", "no.ttf"], "font must be a font file, such as a .ttf or .otf, got 'no.ttf'"),
         (["--target", "taby"], "the model has no class 'taby': did you mean 'tabby'?"),
         (["--target", "9"], "target must be a class 0 to 2, got 9"),
         (["--layer", "layer9"], "layer: the model has no 'layer9': did you mean 'layer"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,8 @@ import torch
 from PIL import Image
 
 from fastcv.cli import main
-from fastcv.models import ImageModel, _registry, create_model, register, save_model
+from fastcv.draw.typeface import Typeface
+from fastcv.models import ImageModel, _registry, create_model, load_model, register, save_model
 from fastcv.results import Classification, Detections
 
 
@@ -85,6 +87,47 @@ def test_one_drawing(folder):
     assert predict("photos/a.jpg", "--out", "new/drawn.png") == 0
     assert files_in(folder / "new") == ["drawn.png"]
     assert Image.open("new/drawn.png").width > 300
+
+
+@pytest.fixture(scope="module")
+def font(tmp_path_factory):
+    """A font file with other letters than Pillow's own."""
+    path, _ = Typeface(20).parts("Straße")[0]
+    return shutil.copy(path, tmp_path_factory.mktemp("fonts") / "other.ttf")
+
+
+def test_a_font(folder, font):
+    for name, more in (("own.png", []), ("other.png", ["--font", str(font)])):
+        assert predict("photos/a.jpg", "--out", name, *more) == 0
+    (found,) = load_model("finder.safetensors").predict("photos/a.jpg", score_threshold=0.5)
+    assert Image.open("other.png").tobytes() == found.draw(font=font).tobytes()
+    assert Image.open("own.png").tobytes() == found.draw().tobytes()
+    assert Image.open("own.png").tobytes() != Image.open("other.png").tobytes()
+
+
+@pytest.mark.parametrize("length", [0, 4, 12, 100, 1000, 20000])
+def test_a_broken_font(folder, font, length, capsys):
+    content = font.read_bytes()
+    (folder / "cut.ttf").write_bytes(content[:length])
+    assert predict("photos", "--out", "drawn", "--font", "cut.ttf") == 2
+    told = capsys.readouterr().err
+    assert told == (
+        "fastcv predict: font must be a font file, such as a .ttf or .otf, got 'cut.ttf'\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["none.ttf", "photos", "photos/a.jpg", "finder.safetensors"])
+def test_what_is_no_font(folder, name, capsys):
+    assert predict("photos", "--out", "drawn", "--font", name) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("fastcv predict: font must be a font file") and told.count("\n") == 1
+    assert repr(name) in told and not (folder / "drawn").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--out", "drawn", "--engine", "ray"]])
+def test_a_font_for_nothing(folder, font, more, capsys):
+    assert predict("photos", "--font", str(font), *more) == 2
+    assert "--font is of drawings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("inputs", [["photos"], ["photos/*"], ["photos/a.jpg", "photos/[bc].png"]])

@@ -68,6 +68,9 @@ def test_objects_of_such_polygons_alone_are_left_out(coco, polygons):
         [SQUARE, ["a"] * 6],
         [[1, 2, 3, 4, 5, 6, 7]],
         [[1, 2, 3, float("nan"), 5, 6]],
+        [[0, 0, 1e8, 0, 1e8, 1e8]],  # pycocotools would crash
+        [SQUARE, [0, 0, -1e7, 0, 30, 30]],
+        [[10**400] * 6],
         [[[1, 2], [3, 4], [5, 6]]],
         {"size": [40, 60], "counts": [2399]},
         {"size": [40, 60], "counts": [-1, 2401]},
@@ -83,6 +86,34 @@ def test_a_segmentation_that_is_none_is_named_when_the_file_is_read(coco, segmen
         coco({"segmentation": [SQUARE]}, {"segmentation": segmentation}, masks=True)
     # Where only boxes are wanted it does not matter.
     assert len(coco({"segmentation": segmentation}, {})[0][1]["boxes"]) == 2
+
+
+@pytest.mark.parametrize("side", [10**400, float("nan"), "8", None])
+def test_sizes_that_are_none_are_not_used(coco, side):
+    images = [{"id": 1, "file_name": "a.png", "width": side, "height": 40}]
+    assert coco({}, images=images).images[0]["size"] is None
+
+
+@pytest.mark.parametrize("box", [[1, 2, 3, 10**400], [-(10**400), 1, 2, 3], [1, 2, 3], "1234"])
+def test_a_box_of_no_four_numbers(coco, box):
+    with pytest.raises(ValueError, match=r"bbox.* of annotation 1 must be"):
+        coco({}, {"bbox": box})
+
+
+def test_two_categories_of_one_id(coco):
+    cup, pen = {"id": 1, "name": "cup"}, {"id": 1, "name": "pen"}
+    assert coco({}, categories=[cup, cup]).classes == ("background", "cup")
+    with pytest.raises(ValueError, match="categories 'cup' and 'pen' have the same id 1"):
+        coco({}, categories=[cup, pen])
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 10**5, '{"a":' * 10**5, "", "nul", "\ufeff{", "1" * 5000]
+)
+def test_what_is_no_json(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ValueError, match=r"a\.json (is not JSON: |must have a list of objects)"):
+        CocoDetection(tmp_path, tmp_path / "a.json")
 
 
 TWO = [
@@ -133,7 +164,7 @@ def test_ids_areas_and_crowds(coco, change, crowd, area):
     assert target["area"].tolist() == [400, area or 400]
 
 
-@pytest.mark.parametrize("area", ["7", [7], float("nan")])
+@pytest.mark.parametrize("area", ["7", [7], float("nan"), float("inf"), 10**400, -(10**400)])
 def test_an_area_that_is_none(coco, area):
     with pytest.raises(ValueError, match="the area of annotation 1 must be a number"):
         coco({}, {"area": area})

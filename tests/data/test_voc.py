@@ -111,15 +111,16 @@ def own_set(root, lines, encoding="utf-8"):
 
 @pytest.mark.parametrize("suffix", ["png", "PNG", "JPG", "jpeg", "bmp", "jfif"])
 @pytest.mark.parametrize(
-    "said", ["a.{}", " a.{} ", "C:\\photos\\a.{}", "../x/a.{}", "a", "b.jpg", ""]
+    "file_name",
+    ["a.{}", " a.{} ", "C:\\photos\\a.{}", "../x/a.{}", "a", "b.jpg", "", ".", "..", "a" * 5000],
 )
-def test_pictures_of_other_suffixes(root, suffix, said):
+def test_pictures_of_other_suffixes(root, suffix, file_name):
     write(root, "a", DOG)
     (root / "JPEGImages/a.jpg").unlink()
     kind = "JPEG" if suffix in ("JPG", "jfif") else None
     Image.new("RGB", (8, 6), "white").save(root / f"JPEGImages/a.{suffix}", kind)
     xml = (root / "Annotations/a.xml").read_text()
-    (root / "Annotations/a.xml").write_text(xml.replace("a.jpg", said.format(suffix)))
+    (root / "Annotations/a.xml").write_text(xml.replace("a.jpg", file_name.format(suffix)))
     image, target = VocDetection(root, own_set(root, "a"))[0]
     assert image.min() == 1 and len(target["boxes"]) == 1
 

@@ -15,6 +15,21 @@ from fastcv.deploy._onnx_ops import TRANSLATIONS
 from fastcv.models._registry import find_model
 from fastcv.models.detection._detector import Detector
 
+# What the file of each task's models gives.
+OUTPUTS = {
+    "classification": ["scores"],
+    "detection": ["boxes", "scores", "labels"],
+    "segmentation": ["labels", "scores"],
+}
+
+
+def run(path, image):
+    """The outputs by name, as tensors, of ONNX Runtime on the CPU."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    found = session.run(None, {"image": image.numpy()})
+    return dict(zip(names, map(torch.from_numpy, found), strict=True))
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -111,8 +126,9 @@ def without_memory(name):
 
 
 NAMES = fastcv.list_models()
-DETECTORS = [name for name in NAMES if find_model(name).task == "detection"]
-EXPORTED = [name for name in DETECTORS if not without_memory(name).no_onnx]
+EXPORTED = [
+    name for name in NAMES if find_model(name).task in OUTPUTS and not without_memory(name).no_onnx
+]
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in EXPORTED])
@@ -122,6 +138,7 @@ def test_a_sentence_says_why_a_model_is_not_exported(name, tmp_path):
         fastcv.export_onnx(model, tmp_path / "x.onnx", image_size=(64, 64))
     kind = type(model).__name__
     why = f"{kind} cannot be written as ONNX: " if isinstance(model, Detector) else "got " + kind
+    assert find_model(name).task in ("detection", "generation", "instance")
     assert why in str(error.value) and "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 
@@ -130,10 +147,23 @@ ABOVE = ("fasterrcnn_resnet18_fpn", "retinanet_resnet18_fpn", "ssd_resnet18")
 TESTED = {type(without_memory(name)) for name in ABOVE}
 SMALL_ONES = {type(without_memory(n)): n for n in EXPORTED if not SMALL[n].like}
 ONE_OF_EACH = {kind: name for kind, name in SMALL_ONES.items() if kind not in TESTED}
+ONE_OF_EACH_DETECTOR = [n for n in ONE_OF_EACH.values() if find_model(n).task == "detection"]
 
 
-def test_every_exported_detector_is_like_one_that_is_tested():
-    alike = {type(without_memory(name)) for name in (*ABOVE, *ONE_OF_EACH.values())}
+def layers(name):
+    return sum(1 for _ in without_memory(name).modules())
+
+
+# Of each class of classifiers and segmenters the one with the fewest layers, for each is exported
+# by itself; and those with deformable convolutions.
+OTHERS = [n for n in EXPORTED if find_model(n).task != "detection" and not SMALL[n].like]
+FEWEST = {type(without_memory(n)): n for n in sorted(OTHERS, key=layers, reverse=True)}
+DEFORMABLE = ["resnet50_dcn", "resnet50_dcnv2"]
+
+
+def test_every_exported_model_is_like_one_that_is_tested():
+    tested = (*ABOVE, *ONE_OF_EACH_DETECTOR, *FEWEST.values())
+    alike = {type(without_memory(name)) for name in tested}
     assert {type(without_memory(name)) for name in EXPORTED} == alike
 
 
@@ -142,7 +172,7 @@ def test_every_exported_detector_is_like_one_that_is_tested():
     tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 25),
     reason="ONNX Runtime has no DeformConv on the CPU before 1.25",
 )
-@pytest.mark.parametrize("name", ONE_OF_EACH.values())
+@pytest.mark.parametrize("name", ONE_OF_EACH_DETECTOR)
 def test_every_detector_agrees(name, tmp_path):
     hourglass = {"dims": (8, 8), "modules": (1, 1)} if "hourglass" in name else {}
     model = make_small(name, **hourglass).eval()
@@ -164,6 +194,35 @@ def test_every_detector_agrees(name, tmp_path):
     # Maps agree to 1e-6, but in those of random weights neighbours are as near each other: a few
     # peaks are there in one and not in the other.
     assert torch.cat(shares).float().mean() > 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 25),
+    reason="ONNX Runtime has no DeformConv on the CPU before 1.25",
+)
+@pytest.mark.parametrize("name", list(dict.fromkeys([*DEFORMABLE, *FEWEST.values()])))
+def test_every_classifier_and_segmenter_agrees(name, tmp_path):
+    model, task = make_small(name).train(), find_model(name).task
+    with torch.no_grad():
+        for _ in range(3):
+            # Statistics that fit the weights: without them values grow from layer to layer, and
+            # with them the last digits, by which two runtimes differ.
+            model(torch.rand(2, *SMALL[name].shape))
+    path = tmp_path / "model.onnx"
+    fastcv.export_onnx(model, path, image_size=(70, 90))
+    assert model.training
+    image = torch.rand(3, 70, 90)
+    got, (found,) = run(path, image), model.predict(image)
+    assert list(got) == OUTPUTS[task]
+    torch.testing.assert_close(got["scores"], found.scores, rtol=1e-3, atol=2e-5)
+    assert found.scores.std() > 1e-4  # there is something to tell apart
+    if task == "segmentation":
+        assert got["labels"].dtype == torch.int64 and got["labels"].shape == (70, 90)
+        first, second = found.scores.topk(2, dim=0).values
+        assert torch.equal(got["labels"], got["scores"].argmax(dim=0))
+        differ = got["labels"] != found.labels
+        assert not (differ & (first - second > 1e-4)).any()  # where it is no tie
 
 
 class Ops(nn.Module):
@@ -243,8 +302,9 @@ def test_an_op_that_onnx_does_not_have(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_no_detector(tmp_path):
-    with pytest.raises(TypeError, match=r"model must be a detector, with detect\(\), got Linear"):
+def test_what_is_no_model_of_pictures(tmp_path):
+    sentence = r"^model must be a classifier, a detector or a segmenter, got Linear$"
+    with pytest.raises(TypeError, match=sentence):
         fastcv.export_onnx(nn.Linear(2, 2), tmp_path / "x.onnx", image_size=(8, 8))
 
 

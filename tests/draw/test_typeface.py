@@ -1,9 +1,11 @@
 """Names in any script: glyphs from a font that has them, else escapes; never boxes."""
 
 import io
+import re
 import warnings
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,6 +203,25 @@ def test_what_is_no_font(tmp_path):
             ValueError, match=r"font must be a font file, such as a \.ttf or \.otf, g"
         ):
             drawn("cat", font)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_broken_font_is_told_or_left_out(given, seed, tmp_path):
+    """Bytes of it are noise: names are drawn, perhaps in another font, or a sentence says why."""
+    generator = np.random.default_rng(seed)
+    content = bytearray(Path(given).read_bytes())
+    for at in generator.integers(len(content), size=60):
+        content[at] = generator.integers(256)
+    at = generator.integers(len(content))
+    content[at : at + 20000] = bytes(len(content[at : at + 20000]))
+    broken = tmp_path / "broken.ttf"
+    broken.write_bytes(content)
+    try:
+        drawing = drawn("Straße 7", broken)
+    except ValueError as error:
+        assert re.fullmatch("font must be a font file, such as .*broken.ttf'", str(error))
+    else:
+        assert len(np.unique(drawing)) > 1
 
 
 def test_every_result_takes_a_font(given, tmp_path):

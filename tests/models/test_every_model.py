@@ -216,6 +216,24 @@ def test_wrong_targets(model, output, targets):
         assert_a_sentence(error)
 
 
+@pytest.mark.parametrize("model", LEARN, indirect=True)
+def test_targets_that_are_no_tensors(model, output, targets):
+    lists = as_lists(targets)
+    for wrong in (None, 7, "cat", [], (), {}, lists, np.zeros(2), [None, None], [targets] * 3):
+        with pytest.raises((TypeError, ValueError), match="targets") as error:
+            model.loss(output, wrong)
+        assert_a_sentence(error)
+
+
+def as_lists(targets):
+    """The same with a list in place of each tensor."""
+    if isinstance(targets, torch.Tensor):
+        return targets.tolist()
+    if isinstance(targets, dict):
+        return {key: as_lists(value) for key, value in targets.items()}
+    return type(targets)(as_lists(target) for target in targets)
+
+
 def test_predict_draws(model, picture, tmp_path):
     options = SMALL[model.model_name].options
     task = TASK_OF[find_model(model.model_name).task]

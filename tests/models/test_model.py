@@ -215,6 +215,11 @@ def test_state_goes_from_frame_to_frame():
 def test_a_clips_bad_input():
     with pytest.raises(TypeError, match="does not take 'threshold'"):
         Means().predict_video(TENSOR[None], threshold=1)
+    taken = "progress, score_threshold$"
+    with pytest.raises(
+        TypeError, match=f"predict_video of Means does not take 'batch_size'.*{taken}"
+    ):
+        Means().predict_video(TENSOR[None], batch_size=2)
     with pytest.raises(TypeError, match="a clip must be a video file"):
         list(Means().predict_video(7))
 

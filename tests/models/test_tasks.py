@@ -1,6 +1,7 @@
 """Walks the tasks' entries: each must be whole, and the command line must show all of it."""
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import pyarrow as pa
@@ -188,6 +189,18 @@ def test_an_entry_is_enough_for_a_new_task(captioning, capsys, monkeypatch):
         (evaluate, ("--longest", "--sentences")),
     ):
         assert all(flag in shown for flag in flags)
+    assert cli.main(["caption", "--words", "5"]) == 5
+
+
+@pytest.mark.parametrize("title", list(dict.fromkeys(c.CHAPTER for c in cli.COMMANDS)))
+def test_a_task_with_the_title_of_a_chapter_adds_to_it(title, captioning, capsys, monkeypatch):
+    other = replace(captioning, title=title)
+    monkeypatch.setattr(_tasks, "TASKS", (*TASKS, other))
+    shown = help_of(capsys)
+    for command in cli.COMMANDS:
+        assert f"  {command.__name__.rpartition('.')[2]:10} {command.HELP}\n" in shown
+    chapter = shown.partition(f"{title}:\n")[2].partition("\n\n")[0]
+    assert chapter.endswith("\n  caption    says what is in pictures")
     assert cli.main(["caption", "--words", "5"]) == 5
 
 

@@ -300,3 +300,64 @@ def test_no_such_file(tmp_path):
         load_model(tmp_path / "a.safetensors")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         functools.partial(fetch, model="pair")(str(tmp_path / "a.pth"), [])
+
+
+# A checkpoint of what holds the model, and something beside it.
+
+
+def small_resnet(**config):
+    torch.manual_seed(1)
+    return create_model("resnet18", **{"num_classes": 3, "width": 4, **config})
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"n_averaged": torch.tensor(3)},  # of torch.optim.swa_utils.AveragedModel
+        {"criterion.weight": torch.ones(3)},
+        {"val_acc.total": torch.tensor(1.0), "val_acc.correct": torch.tensor(1.0)},
+        {"conv1.weight": torch.zeros(4, 3, 7, 7)},  # a name that the model has, too
+        {"fc.weight": torch.zeros(3, 32), "fc.bias": torch.zeros(3)},
+    ],
+)
+@pytest.mark.parametrize("prefix", ["module.", "model.", "a.net."])
+def test_what_lies_beside_the_model_is_left_out(beside, prefix, tmp_path):
+    trained = small_resnet()
+    state = {prefix + key: value for key, value in trained.state_dict().items()}
+    outer = prefix.rpartition(".")[0].rpartition(".")[0]
+    beside = {f"{outer}.{key}" if outer else key: value for key, value in beside.items()}
+    for first, second in ((state, beside), (beside, state)):
+        torch.save({"state_dict": {**first, **second}}, tmp_path / "a.ckpt")
+        path = str(tmp_path / "a.ckpt")
+        model = create_model("resnet18", weights=path, num_classes=3, width=4)
+        for key, value in model.state_dict().items():
+            assert torch.equal(value, trained.state_dict()[key]), key
+        with pytest.warns(UserWarning, match="is of other classes: .*: fc.weight, fc.bias$"):
+            other = create_model("resnet18", weights=path, num_classes=5, width=4)
+        assert torch.equal(other.layer4[1].conv2.weight, trained.layer4[1].conv2.weight)
+
+
+def test_two_models_in_a_file_are_refused(tmp_path):
+    state = small_resnet().state_dict()
+    both = {f"{who}.{key}": value for who in ("student", "teacher") for key, value in state.items()}
+    torch.save(both, tmp_path / "a.ckpt")
+    with pytest.raises(
+        ValueError, match=r"does not fit resnet18: missing: .*unexpected: student\."
+    ):
+        create_model("resnet18", weights=str(tmp_path / "a.ckpt"), num_classes=3, width=4)
+
+
+@pytest.mark.parametrize("state", [{1: torch.zeros(2)}, {"a": torch.zeros(2), 1: torch.zeros(2)}])
+def test_keys_that_are_no_names(state, tmp_path):
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match="is no state dict: it must map names to tensors"):
+        create_model("resnet18", weights=str(tmp_path / "a.pth"), num_classes=3, width=4)
+
+
+def test_a_sparse_tensor_is_told_in_one_sentence(tmp_path):
+    state = small_resnet().state_dict()
+    state["fc.bias"] = state["fc.bias"].to_sparse()
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=r"does not fit resnet18: .*fc\.bias") as error:
+        create_model("resnet18", weights=str(tmp_path / "a.pth"), num_classes=3, width=4)
+    assert "\n" not in str(error.value)

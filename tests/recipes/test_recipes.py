@@ -10,10 +10,10 @@ from torch.utils.data import Subset
 
 from fastcv import cli, recipes
 from fastcv.learn import History, fit
+from fastcv.learn.schedules import one_cycle
 from fastcv.metrics import evaluate_classifier
 from fastcv.models import Model
 from fastcv.recipes._recipe import Level, Recipe
-from fastcv.recipes._schedules import one_cycle
 from fastcv.recipes.learn._small import classifier_of_scans, scanned_digits, small_classifier
 
 EVERY = recipes.list_recipes()

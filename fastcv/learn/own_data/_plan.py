@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from fastcv.learn.schedules import adamw, fastest_precision, one_cycle
 from fastcv.models._tasks import Training
-from fastcv.recipes._schedules import adamw, fastest_precision, one_cycle
 
 PICTURES_SEEN = 16000  # in all; a model that is trained already needs fewer
 PICTURES_SEEN_FROM_WEIGHTS = 6000
@@ -28,8 +28,9 @@ class Plan:
 
     def __str__(self) -> str:
         return (
-            f"{self.epochs} epochs in batches of {self.batch_size}; AdamW up to a rate of "
-            f"{self.lr:.2g} and down to nothing; averaged weights (EMA {EMA_DECAY})"
+            f"{self.epochs} epoch{'s' if self.epochs > 1 else ''} in batches of "
+            f"{self.batch_size}; AdamW up to a rate of {self.lr:.2g} and down to nothing; averaged "
+            f"weights (EMA {EMA_DECAY})"
         )
 
     def options(self, device: str) -> dict[str, Any]:

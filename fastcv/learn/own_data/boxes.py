@@ -173,8 +173,10 @@ def _suspicious(
     whole: list[str] = []
     twice: list[str] = []
     both: list[str] = []
-    for path, size, said, of_one in zip(found.files, found.sizes, drawn_on, objects, strict=True):
-        width, height = size if said is None else said[::-1]
+    for path, size, drawn_size, of_one in zip(
+        found.files, found.sizes, drawn_on, objects, strict=True
+    ):
+        width, height = size if drawn_size is None else drawn_size[::-1]
         seen: dict[tuple[float, ...], int] = {}
         for number, (box, label) in enumerate(of_one, start=1):
             x1, y1, x2, y2 = box

@@ -149,13 +149,13 @@ def _square(image: Tensor, labels: Tensor, side: int) -> tuple[Tensor, Tensor]:
 
 def _annotated(data: Any, classes: Sequence[str] | None) -> Annotated:
     read = [_labels_and_size(mask) for _, mask in data.files]
-    most = max((label for there, _ in read for label in there), default=0)
-    own = tuple(data.classes) or ("background", *(f"class {k}" for k in range(1, most + 1)))
+    max_label = max((label for there, _ in read for label in there), default=0)
+    own = tuple(data.classes) or ("background", *(f"class {k}" for k in range(1, max_label + 1)))
     background = own[0].strip("_") == "background"
-    if most >= len(classes or own):
+    if max_label >= len(classes or own):
         raise ValueError(
-            f"a label map has the label {most}, and there are {len(classes or own)} classes, the "
-            f"background counted: {', '.join((classes or own)[:4])}, ..."
+            f"a label map has the label {max_label}, and there are {len(classes or own)} classes, "
+            f"the background counted: {', '.join((classes or own)[:4])}, ..."
         )
     if classes is not None:
         _task_data.check_classes(classes, own)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,17 @@ import torch
 from fastcv._device import find_device
 from fastcv._extras import need
 from fastcv._files import replacing
+from fastcv.draw.typeface import FontPath, Typeface
 from fastcv.learn._batches import collate_of
 from fastcv.learn.fit import fit
+from fastcv.learn.own_data._found import note, what_looks_wrong
+from fastcv.learn.own_data._given import Where, open_sets, task_and_data
 from fastcv.learn.own_data._model import freeze_parts, make_model, name_in
-from fastcv.learn.own_data._pictures import Annotated, shared, without_objects
 from fastcv.learn.own_data._plan import make_plan
+from fastcv.learn.own_data._rehearsal import rehearse
 from fastcv.learn.own_data._sheets import SHOWN, save_predictions, save_targets
 from fastcv.models import Model, load_model
-from fastcv.models._tasks import TASKS, Data, Task, task_of_model
-
-Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+from fastcv.models._tasks import Training
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def train_on(
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     resume: bool = False,
+    font: FontPath | None = None,
     progress: bool = True,
     **data: Where,
 ) -> Trained:
@@ -90,6 +92,7 @@ def train_on(
         out: folder for the run; by default ``runs/MODEL``.
         seed: of whatever is random.
         resume: go on with the run in ``out``.
+        font: of the names in ``batch.jpg`` and ``predictions.jpg``, as of ``Detections.draw``.
         progress: say what is done, and show bars.
 
     Returns:
@@ -123,37 +126,35 @@ def train_on(
         if rank0 and progress and lines:
             print(*lines, sep="\n", flush=True)
 
+    # All that can be refused before a picture is looked at.
     name = model or name_in(weights)
-    task, source = _task_and_data(name, data)
+    task, way = task_and_data(name, data)
     training, evaluate = task.training, task.evaluate
-    assert training is not None and evaluate is not None and source.own is not None
-
-    def measure(model: Any, pictures: Any) -> dict[str, Any]:
-        return evaluate(model, pictures, {"progress": progress})
-
-    lessons: Any = importlib.import_module(training.module)
-    augment = augment or training.augment[0]
-    if augment not in training.augment:
-        raise ValueError(f"augment must be one of {', '.join(training.augment)}, got {augment!r}")
+    assert training is not None and evaluate is not None and way.own is not None
+    augment = _way_to_augment(training, augment)
     folder = Path(out or f"runs/{name}")
     _check_folder(folder, resume)
     on = find_device(device)
     for module in ("lightning.fabric", "matplotlib.figure"):  # before hours of training, not after
         need(module, extra="train")
+    if font is not None:
+        Typeface(12, font)
+    lessons: Any = importlib.import_module(training.module)
 
-    opener = getattr(lessons, source.own)
+    def measure(model: Any, pictures: Any) -> dict[str, Any]:
+        return evaluate(model, pictures, {"progress": progress})
+
+    # The pictures.
     (given,) = data.values()
-    train_set, val_set = _open(opener, source, given, val, val_fraction, seed)
-    suspicious = [*without_objects(train_set), *train_set.suspicious]
-    if val is not None:
-        suspicious += shared(train_set, val_set)
-        suspicious += [f"to validate on: {told}" for told in val_set.suspicious]
+    train_set, val_set = open_sets(getattr(lessons, way.own), way, given, val, val_fraction, seed)
+    suspicious = what_looks_wrong(train_set, val_set, val_is_own=val is not None)
     say(*train_set.report("to train on"), *val_set.report("to validate on"))
     if suspicious:
         say("suspicious:", *(f"  {told}" for told in suspicious))
     if rank0:
-        _note(folder, train_set, val_set, suspicious, resume)
+        note(folder, train_set, val_set, suspicious, resume)
 
+    # The model, and how it is to learn.
     torch.manual_seed(seed)
     made, told = make_model(
         name, weights, train_set.classes, lambda takes: lessons.config(size, takes)
@@ -172,14 +173,13 @@ def train_on(
     examples = lessons.examples(made, train_set, augment, size)
     say(f"{name} on {on}: {plan}")
     if rank0:
-        count = min(plan.batch_size, SHOWN, len(examples))
-        items = [examples[i] for i in torch.randperm(len(examples))[:count].tolist()]
-        known = [(image, lessons.truth(image, t, made.classes)) for image, t in items]
-        save_targets(folder / "batch.jpg", known)
+        shown = torch.randperm(len(examples))[: min(plan.batch_size, SHOWN)].tolist()
+        items = [examples[i] for i in shown]
+        save_targets(folder / "batch.jpg", items, lessons.truth, made.classes, font)
         say(f"a batch with its targets: {folder / 'batch.jpg'}")
-        _rehearse(made, measure, items, collate_of(examples), val_set)
+        rehearse(made, collate_of(examples)(items), measure, val_set)
 
-    try:
+    with _a_stop_names_resume():
         fit(
             made,
             examples,
@@ -194,11 +194,8 @@ def train_on(
             resume=resume,
             progress=progress,
         )
-    except SystemExit as stop:
-        if not isinstance(stop.code, str):  # of another process than the first
-            raise
-        going_on = stop.code.replace("the same command goes", "the same with resume goes")
-        raise SystemExit(going_on) from None
+
+    # What came of it.
     best = folder / "best.safetensors"
     kept = load_model(best).to(on)
     if not rank0:
@@ -206,26 +203,16 @@ def train_on(
     metrics = measure(kept, val_set.data)
     with replacing(folder / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
-    _draw_predictions(folder / "predictions.jpg", kept, task, lessons, val_set)
+    sheet = folder / "predictions.jpg"
+    save_predictions(sheet, kept, val_set, dict(task.predict_defaults), lessons.truth, font)
     return Trained(kept, metrics, best)
 
 
-def _task_and_data(name: str, data: dict[str, Where]) -> tuple[Task, Data]:
-    """The model's task, and which of its ways to name pictures was taken."""
-    task = task_of_model(name)
-    ways = {way.option.name: way for way in task.data if way.own is not None}
-    if task.training is None or not ways:
-        able = [other.models for other in TASKS if other.training is not None]
-        raise ValueError(
-            f"{name} is one of the {task.models}, which cannot be trained on pictures of your "
-            f"own; {', '.join(able)} can"
-        )
-    if len(data) != 1 or not set(data) <= set(ways):
-        raise ValueError(
-            f"{name} is one of the {task.models}: the pictures to train on must be given as one "
-            f"of {', '.join(ways)}, got {', '.join(data) or 'none'}"
-        )
-    return task, ways[next(iter(data))]
+def _way_to_augment(training: Training, asked: str | None) -> str:
+    augment = asked or training.augment[0]
+    if augment not in training.augment:
+        raise ValueError(f"augment must be one of {', '.join(training.augment)}, got {augment!r}")
+    return augment
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
@@ -240,81 +227,16 @@ def _check_folder(folder: Path, resume: bool) -> None:
         raise ValueError(f"there is no run to resume in {folder}: it has no last.pt")
 
 
-def _open(
-    opener: Callable[..., Annotated],
-    source: Data,
-    given: Where,
-    val: Where | None,
-    fraction: float,
-    seed: int,
-) -> tuple[Annotated, Annotated]:
-    train = opener(*_values(source, source.option.name, given))
-    if val is not None:
-        return train, opener(*_values(source, "val", val), classes=train.classes)
-    parts = train.split(fraction, seed)
-    for part, purpose in zip(parts, ("train", "validate"), strict=True):
-        if not part.objects():
-            raise ValueError(
-                f"the pictures to {purpose} on have no objects: pass val, or another val_fraction"
-            )
-    return parts
-
-
-def _values(source: Data, name: str, given: Where) -> list[str]:
-    """As many as the way to name pictures has."""
-    values = [given] if isinstance(given, (str, os.PathLike)) else list(given)
-    if len(values) != source.values:
-        meta = source.option.settings["metavar"]
-        raise ValueError(
-            f"{name} must be {' '.join([meta] if isinstance(meta, str) else meta)}, got "
-            f"{len(values)} values"
-        )
-    return [os.fspath(value) for value in values]
-
-
-def _note(
-    folder: Path, train: Annotated, val: Annotated, suspicious: list[str], resume: bool
-) -> None:
-    """``found.json``; a run that goes on must have the classes it had."""
-    path = folder / "found.json"
-    if resume and path.exists():
-        before = json.loads(path.read_text("utf-8"))["classes"]
-        if before != list(train.classes):
-            raise ValueError(f"cannot resume: the classes were {before}, now {list(train.classes)}")
-    found = {
-        "classes": list(train.classes),
-        "train": train.to_dict(),
-        "val": val.to_dict(),
-        "suspicious": suspicious,
-    }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-
-
-def _rehearse(
-    model: Model,
-    measure: Callable[[Any, Any], Any],
-    items: list[Any],
-    collate: Callable[..., Any],
-    val: Annotated,
-) -> None:
-    """One loss and one measurement: a mistake must show now, not after an epoch.
-
-    Raises:
-        ValueError: the model cannot learn from these pictures.
-    """
-    images, targets = collate(items)
-    other = copy.deepcopy(model)  # norms note what passes through them
+@contextmanager
+def _a_stop_names_resume() -> Iterator[None]:
+    """``fit`` goes on by itself; ``train_on`` does where it is told to."""
     try:
-        with torch.no_grad():
-            other.loss(other(images), targets)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{model.model_name} cannot learn from these pictures as they come: {error}"
-        ) from error
-    with_object = next(i for i, labels in enumerate(val.labels) if labels)
-    with torch.no_grad():
-        measure(other.eval(), val.part([with_object]).data)
+        yield
+    except SystemExit as stop:
+        if not isinstance(stop.code, str):  # of another process than the first
+            raise
+        going_on = stop.code.replace("the same command goes", "the same with resume goes")
+        raise SystemExit(going_on) from None
 
 
 def _workers(device: torch.device, processes: int) -> int:
@@ -322,15 +244,3 @@ def _workers(device: torch.device, processes: int) -> int:
     if device.type == "cpu":
         return 0
     return min(8, max(1, (os.cpu_count() or 1) // processes - 1))
-
-
-def _draw_predictions(path: Path, model: Model, task: Task, lessons: Any, val: Annotated) -> None:
-    """A sheet of pictures that validate, evenly out of all."""
-    options = {k: v for k, v in task.predict_defaults.items() if k in model.predict_options()}
-    n = min(SHOWN, len(val))
-    shown = []
-    for index in [int((i + 0.5) * len(val) / n) for i in range(n)]:
-        image, target = val.data[index]
-        (found,) = model.predict(image, **options)
-        shown.append((image, lessons.truth(image, target, model.classes), found))
-    save_predictions(path, shown)

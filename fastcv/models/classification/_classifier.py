@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastcv.models._image_model import ImageModel
+from fastcv.nn.losses._tensors import check_tensor
 from fastcv.results import Classification
 
 
@@ -34,8 +35,11 @@ class Classifier(ImageModel):
                 and CutMix give them.
 
         Raises:
+            TypeError: targets that are no tensor.
             ValueError: targets of another shape or dtype, or a label that no class has.
         """
+        check_tensor("output", output)
+        check_tensor("targets", targets)
         soft = targets.shape == output.shape and targets.is_floating_point()
         if not soft:
             self._check_targets(output, targets)
@@ -43,6 +47,7 @@ class Classifier(ImageModel):
 
     @staticmethod
     def _check_targets(output: Tensor, targets: Tensor) -> None:
+        check_tensor("targets", targets)
         if targets.shape != output.shape[:1] or targets.dtype != torch.int64:
             raise ValueError(
                 f"targets must be int64 [{len(output)}], got {targets.dtype} "

@@ -14,7 +14,9 @@ LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.Linear, LocallyConnected2d)
 NORM = ("bias", "weight", "running_mean", "running_var")
 
 
-def read_darknet(path: Path, model: nn.Module) -> dict[str, Tensor]:
+def read_darknet(
+    path: Path, model: nn.Module, outputs_per_class: int | None = None
+) -> dict[str, Tensor]:
     """The state dict of a ``.weights`` file whose layers are those of ``model``, in its order.
 
     The file does not say which layers it has; only their number of weights tells.
@@ -22,6 +24,8 @@ def read_darknet(path: Path, model: nn.Module) -> dict[str, Tensor]:
     Args:
         path: the file.
         model: of convolutions with or without norms, local and connected layers.
+        outputs_per_class: of the last layer, a connected one: so many more or fewer it may have in
+            the file for each class, and is read as it is there. None: it has what the model has.
 
     Raises:
         ValueError: it holds more or fewer numbers than the model has, or is of an early darknet.
@@ -39,19 +43,33 @@ def read_darknet(path: Path, model: nn.Module) -> dict[str, Tensor]:
         numbers = torch.from_numpy(np.fromfile(file, "<f4"))
     if max(major, minor) > 1000:
         raise ValueError(f"{path} is of an early darknet: its connected layers are transposed")
-    tensors = _in_order(model)
-    needed = sum(tensor.numel() for tensor in tensors.values())
-    if len(numbers) != needed:
+    shapes = {name: tensor.shape for name, tensor in _in_order(model).items()}
+    needed = sum(shape.numel() for shape in shapes.values())
+    if outputs_per_class is not None:
+        shapes |= _last_layer(shapes, len(numbers) - needed, outputs_per_class)
+    if len(numbers) != sum(shape.numel() for shape in shapes.values()):
         raise ValueError(
             f"{path} holds {len(numbers):,} numbers and this model has {needed:,}: it is of "
             "another network; yolov1 is the paper's, without norms, and yolov1_darknet that of "
             "darknet's yolov1.cfg, with norms, a local layer and three boxes a cell"
         )
-    parts = torch.split(numbers, [tensor.numel() for tensor in tensors.values()])
+    parts = torch.split(numbers, [shape.numel() for shape in shapes.values()])
     return {
-        name: part.reshape(tensor.shape)
-        for (name, tensor), part in zip(tensors.items(), parts, strict=True)
+        name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
     }
+
+
+def _last_layer(
+    shapes: dict[str, torch.Size], more: int, outputs_per_class: int
+) -> dict[str, torch.Size]:
+    """The last layer's shapes where a file has so many numbers more, or fewer, if any fit."""
+    bias, weight = list(shapes)[-2:]
+    outputs, inputs = shapes[weight]
+    classes, left = divmod(more, outputs_per_class * (inputs + 1))  # an output also has a bias
+    outputs += classes * outputs_per_class
+    if left or outputs <= 0:
+        return {}
+    return {bias: torch.Size([outputs]), weight: torch.Size([outputs, inputs])}
 
 
 def _in_order(model: nn.Module) -> dict[str, Tensor]:

@@ -42,9 +42,6 @@ class Detector(ImageModel):
     tensors, for export. ``output`` is of ``forward`` in eval mode; the other arguments, such as
     ``score_threshold``, are options of ``predict``."""
 
-    no_onnx: str = ""
-    """Why ``export_onnx`` cannot write it; empty where it can."""
-
     def image_sizes(self, output: Any) -> Sequence[tuple[int, int]]:
         """Height and width of each image that ``forward`` was given."""
         return output.batch.original_sizes

@@ -109,7 +109,7 @@ class YOLOv1(Detector):
     def read_checkpoint(self, path: Path) -> dict[str, Tensor]:
         """Darknet's ``.weights``, too."""
         if path.suffix == ".weights":
-            return read_darknet(path, self)
+            return read_darknet(path, self, outputs_per_class=self.grid**2)
         return super().read_checkpoint(path)
 
     def forward(self, images: Sequence[Tensor] | Tensor) -> YOLOv1Output:

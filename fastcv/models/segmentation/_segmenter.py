@@ -52,6 +52,7 @@ class Segmenter(ImageModel):
             targets: labels ``[B, H, W]`` int64; 255 is left out.
 
         Raises:
+            TypeError: targets that are no tensor.
             ValueError: targets of another shape or dtype, a label that no class has, or a term
                 that does not exist.
         """

@@ -18,6 +18,7 @@ from fastcv.nn.backbones.alexnet import alexnet_features
 from fastcv.nn.backbones.vgg import VGGTrunk
 from fastcv.nn.detection.box_heatmaps import expanded, paste_heatmaps
 from fastcv.nn.init import fill
+from fastcv.nn.losses._tensors import check_tensor, check_two_tensors
 from fastcv.ops import roi_align
 from fastcv.results import Detections, Instances
 
@@ -182,8 +183,11 @@ class Hypercolumns(ImageModel):
                 ``crop_masks`` makes them.
 
         Raises:
+            TypeError: targets that are not two tensors.
             ValueError: targets of another shape or dtype, or a label that no class has.
         """
+        check_tensor("output", output)
+        check_two_tensors("targets", targets, "a tensor of labels and one of heatmaps")
         labels, target_heatmaps = targets
         n, classes, *size = output.shape
         if list(labels.shape) != [n] or labels.dtype != torch.int64:

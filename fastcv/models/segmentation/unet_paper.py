@@ -12,6 +12,7 @@ from fastcv._extras import need
 from fastcv.classes import IGNORE
 from fastcv.models._registry import register
 from fastcv.models.segmentation.unet import CELL, UNet
+from fastcv.nn.losses._tensors import check_two_tensors
 from fastcv.nn.losses.segmentation_losses import check_targets
 
 MARGIN = 92  # pixels that the convolutions take off each side
@@ -75,10 +76,12 @@ class UNetPaper(UNet):
                 ``weight_map``. Without weights every pixel weighs 1.
 
         Raises:
+            TypeError: targets that are neither a tensor nor two.
             ValueError: targets of another shape or dtype, or a label that no class has.
         """
         if isinstance(targets, Tensor):
             return super().loss(output, _middle(targets, output))
+        check_two_tensors("targets", targets, "a tensor of labels, or one and one of weights")
         labels, weights = (_middle(x, output) for x in targets)
         check_targets(output, labels)
         entropies = F.cross_entropy(output, labels, ignore_index=IGNORE, reduction="none")

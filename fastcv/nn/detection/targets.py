@@ -21,6 +21,7 @@ def check_targets(targets: Sequence[Mapping[str, Any]], images: int, num_classes
         num_classes: labels must be below.
 
     Raises:
+        TypeError: they are no list of dicts.
         ValueError: one sentence with the image's and the box's index.
 
     Example:
@@ -32,6 +33,11 @@ def check_targets(targets: Sequence[Mapping[str, Any]], images: int, num_classes
         ...
         ValueError: targets[0]: box 0 must have x1 < x2 and y1 < y2, got [4.0, 2.0, 4.0, 8.0]
     """
+    if not isinstance(targets, Sequence) or not all(isinstance(t, Mapping) for t in targets):
+        got = type(targets).__name__
+        if isinstance(targets, Sequence):
+            got += f" of {next(type(t).__name__ for t in targets if not isinstance(t, Mapping))}"
+        raise TypeError(f"targets must be a list of a dict for each image, got {got}")
     if len(targets) != images:
         raise ValueError(
             f"targets must have one entry for each image, got {len(targets)} for {images} images"
@@ -51,6 +57,10 @@ def check_targets(targets: Sequence[Mapping[str, Any]], images: int, num_classes
                 f"targets[{i}]: labels must be int64 [{len(boxes)}], one for each box, got "
                 f"{labels.dtype} {list(labels.shape)}"
             )
+        if "iscrowd" in target and (got := _shape(target["iscrowd"])) != str([len(boxes)]):
+            raise ValueError(
+                f"targets[{i}]: iscrowd must be [{len(boxes)}], a flag for each box, got {got}"
+            )
         # Written so that NaN fails; infinite corners have no finite size.
         sides = boxes[:, 2:] - boxes[:, :2]
         good_box = ((sides > 0) & sides.isfinite()).all(dim=1)
@@ -67,6 +77,14 @@ def check_targets(targets: Sequence[Mapping[str, Any]], images: int, num_classes
             f"targets[{i}]: the label of box {bad} must be 1 to {num_classes - 1} "
             f"(0 is the background), got {int(labels[bad])}"
         )
+
+
+def _shape(values: Any) -> str:
+    """Of what may be a tensor, an array or a list; the type's name of what is none."""
+    try:
+        return str(list(torch.as_tensor(values).shape))
+    except (TypeError, ValueError, RuntimeError):
+        return type(values).__name__
 
 
 def objects_in_batch(

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastcv.classes import IGNORE
+from fastcv.nn.losses._tensors import check_tensor
 from fastcv.ops import softmax_focal_loss
 
 
@@ -108,8 +109,11 @@ def check_targets(logits: Tensor, targets: Tensor) -> None:
     """Refuses targets that do not fit the logits.
 
     Raises:
+        TypeError: they are no tensors.
         ValueError: another shape or dtype than int64 ``[B, H, W]``, or a label that no class has.
     """
+    check_tensor("output", logits)
+    check_tensor("targets", targets)
     shape = [len(logits), *logits.shape[2:]]
     if list(targets.shape) != shape or targets.dtype != torch.int64:
         raise ValueError(

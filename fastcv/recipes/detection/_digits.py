@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from fastcv.data import DrawnDigits
+from fastcv.learn.schedules import adamw, fastest_precision, one_cycle
 from fastcv.metrics import evaluate_detector
 from fastcv.models import Model, create_model
 from fastcv.recipes._recipe import Level, Recipe
-from fastcv.recipes._schedules import adamw, fastest_precision, one_cycle
 from fastcv.recipes.detection._show import show_scenes
 
 DIGITS = {

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from fastcv.data import DrawnDigits
+from fastcv.learn.schedules import adamw, fastest_precision, one_cycle
 from fastcv.recipes._recipe import Run
-from fastcv.recipes._schedules import adamw, fastest_precision, one_cycle
 
 
 class OneDigit(Dataset[tuple[Tensor, int]]):

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from fastcv.data import DrawnDigits
+from fastcv.learn.schedules import adamw
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.detection.transform import DetectionTransform
 from fastcv.recipes._recipe import Recipe, Run
-from fastcv.recipes._schedules import adamw
 from fastcv.recipes.detection._digits import (
     DIGITS,
     digits_model,

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from fastcv.data import DrawnDigits
+from fastcv.learn.schedules import adamw
 from fastcv.recipes._recipe import Recipe, Run
-from fastcv.recipes._schedules import adamw
 from fastcv.recipes.detection._digits import (
     DIGITS,
     digits_model,

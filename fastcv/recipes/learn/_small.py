@@ -14,11 +14,11 @@ from fastcv._extras import need
 from fastcv.data import DrawnDigits
 from fastcv.learn import normalised_batches
 from fastcv.learn.normalised_batches import Augmentation
+from fastcv.learn.schedules import adamw, one_cycle
 from fastcv.metrics import evaluate_classifier
 from fastcv.models.classification._classifier import Classifier
 from fastcv.nn.backbones.resnet import BasicBlock
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe
-from fastcv.recipes._schedules import adamw, one_cycle
 
 TRAINING = 1297  # of the 1797 digits
 TEN = tuple(range(10))

@@ -19,9 +19,9 @@ from torch.utils.data import Subset
 
 from fastcv import augment
 from fastcv.learn import freeze, new_head, two_rates
+from fastcv.learn.schedules import adamw
 from fastcv.metrics import evaluate_classifier
 from fastcv.recipes._recipe import Recipe, Run
-from fastcv.recipes._schedules import adamw
 from fastcv.recipes.learn._small import (
     PHOTOGRAPH,
     SmallImages,

@@ -12,11 +12,11 @@ from typing import Any
 from fastcv import augment
 from fastcv.data import DrawnDigits, LabelMaps
 from fastcv.learn import normalised_batches
+from fastcv.learn.schedules import adamw, one_cycle
 from fastcv.metrics import evaluate_segmenter
 from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.models.segmentation.deeplab_v3_plus import DeepLabV3PlusResNet
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe
-from fastcv.recipes._schedules import adamw, one_cycle
 
 LENGTHS = {"train": 6000, "val": 60, "test": 500}
 

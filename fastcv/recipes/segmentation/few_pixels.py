@@ -21,10 +21,10 @@ from torch.utils.data import Dataset
 from fastcv import ops
 from fastcv._extras import need
 from fastcv.classes import IGNORE
+from fastcv.learn.schedules import adamw, one_cycle
 from fastcv.metrics import SegmentationMetrics
 from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe
-from fastcv.recipes._schedules import adamw, one_cycle
 from fastcv.results import Segmentation
 
 CLASSES = ("table", "china", "glaze", "coffee", "spoon")

@@ -151,6 +151,58 @@ def test_reads_darknets_files(tmp_path, batch_norm, version, seen):
             assert torch.equal(found.state_dict()[key], value), key
 
 
+@pytest.mark.parametrize("of_file", [2, 5, 21])
+def test_a_file_of_other_classes(tmp_path, of_file):
+    """All but the last layer, which has the classes, the confidences and the boxes, is kept."""
+    trained = tiny(num_classes=of_file, batch_norm=True)
+    for tensor in trained.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand_like(tensor) + 0.1)
+    path = tmp_path / "yolov1.weights"
+    write_darknet(path, layers_of(trained))
+    with pytest.warns(UserWarning, match=r"is of other classes: .*: head.4.weight, head.4.bias$"):
+        found = create_model("yolov1", weights=str(path), batch_norm=True, **TINY)
+    fresh, before, now = (m.state_dict() for m in (tiny(batch_norm=True), trained, found))
+    for key, value in now.items():
+        if "num_batches" not in key and not key.startswith("head.4"):
+            assert torch.equal(value, before[key]), key
+    assert now["head.4.weight"].shape == fresh["head.4.weight"].shape
+    assert now["head.4.bias"].tolist() == fresh["head.4.bias"].tolist()
+    assert len(found.classes) == 3
+    same = create_model(
+        "yolov1", weights=str(path), batch_norm=True, **{**TINY, "num_classes": of_file}
+    )
+    assert torch.equal(same.head[4].weight, trained.head[4].weight)
+
+
+def test_a_file_of_other_classes_must_be_asked_for(tmp_path):
+    path = tmp_path / "yolov1.weights"
+    config = {key: value for key, value in TINY.items() if key != "num_classes"}
+    write_darknet(path, layers_of(tiny()))
+    with pytest.raises(ValueError, match=r"does not fit yolov1: wrong shape: head\.4\.\w+ is"):
+        create_model("yolov1", weights=str(path), **config)
+
+
+@pytest.mark.parametrize("numbers", [-17, -16, 17, 4 * 17 + 1, -12 * 4 * 17])
+def test_refuses_a_file_of_no_number_of_classes(tmp_path, numbers):
+    """Of a class there are 4 outputs with 16 weights and a bias each."""
+    path = tmp_path / "yolov1.weights"
+    write_darknet(path, layers_of(tiny()))
+    content = path.read_bytes()
+    path.write_bytes(content[: 4 * numbers] if numbers < 0 else content + bytes(4 * numbers))
+    with pytest.raises(ValueError, match="it is of another network"):
+        create_model("yolov1", weights=str(path), **TINY)
+
+
+@pytest.mark.parametrize("classes", [-3, -2])
+def test_refuses_a_file_without_classes(tmp_path, classes):
+    path = tmp_path / "yolov1.weights"
+    write_darknet(path, layers_of(tiny()))
+    path.write_bytes(path.read_bytes()[: classes * 4 * 17 * 4])
+    with pytest.raises(ValueError, match=r"does not fit yolov1: wrong shape: head\.4\.\w+ is"):
+        create_model("yolov1", weights=str(path), **TINY)
+
+
 def test_refuses_another_networks_file(tmp_path):
     path = tmp_path / "yolov1.weights"
     write_darknet(path, layers_of(tiny(batch_norm=True)))

@@ -1,5 +1,6 @@
 """Every wrong target gets a sentence that says where."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -61,3 +62,33 @@ def test_crowds_are_left_out():
     boxes, labels = without_crowds(target)
     assert boxes.tolist() == [[6.0, 6.0, 8.0, 8.0]] and labels.tolist() == [2]
     assert without_crowds(GOOD)[0] is GOOD["boxes"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "got"),
+    [
+        (None, "NoneType"),
+        (torch.zeros(1, 4), "Tensor"),
+        ({"boxes": torch.zeros(0, 4)}, "dict"),
+        ([torch.zeros(1, 4)], "list of Tensor"),
+        ([{}, None], "list of NoneType"),
+        (({}, "cat"), "tuple of str"),
+    ],
+)
+def test_what_is_no_list_of_dicts(targets, got):
+    sentence = f"^targets must be a list of a dict for each image, got {got}$"
+    with pytest.raises(TypeError, match=sentence):
+        check_targets(targets, images=1, num_classes=3)
+
+
+@pytest.mark.parametrize(
+    "flags", [None, "yes", 1, [0], [[0, 1]], [0, 1, 0], torch.zeros(2, 1), [None, 0], {"a": 1}]
+)
+def test_iscrowd_is_a_flag_for_each_box(flags):
+    boxes = torch.tensor([[0.0, 0, 2, 2], [1, 1, 3, 3]])
+    target = {"boxes": boxes, "labels": torch.tensor([1, 2]), "iscrowd": flags}
+    sentence = r"targets\[0\]: iscrowd must be \[2\], a flag for each box, got [\w\[\], ]+$"
+    with pytest.raises(ValueError, match=sentence):
+        check_targets([target], images=1, num_classes=3)
+    for good in ([0, 1], torch.tensor([False, True]), np.array([0, 1])):
+        check_targets([{**target, "iscrowd": good}], images=1, num_classes=3)

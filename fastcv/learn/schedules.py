@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 
 def adamw(groups: Any, lr: float = 1e-3) -> Optimizer:
-    """AdamW as all recipes have it.
+    """AdamW as all recipes and training on one's own pictures have it.
 
     Args:
         groups: parameters, or groups of them with an ``lr`` of their own.
@@ -28,10 +28,10 @@ def one_cycle(rise: float) -> Callable[[Optimizer, int], LRScheduler]:
     """
 
     def make(optimizer: Optimizer, steps: int) -> LRScheduler:
-        greatest = [group["lr"] for group in optimizer.param_groups]
+        max_lr = [group["lr"] for group in optimizer.param_groups]
         # torch divides by one less than the steps up, and by the steps down.
         share = max(rise, 2 / steps) if steps > 2 else rise
-        return OneCycleLR(optimizer, greatest, steps, pct_start=share)
+        return OneCycleLR(optimizer, max_lr, steps, pct_start=share)
 
     return make
 

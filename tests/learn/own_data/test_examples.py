@@ -1,0 +1,88 @@
+"""What a model is given of pictures of one's own: boxes and labels stay where they belong."""
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+import fastcv
+from fastcv.images import read_image
+from fastcv.learn.own_data import boxes, classes, label_maps
+
+
+def drawn(size, box):
+    image = Image.new("RGB", size)
+    ImageDraw.Draw(image).rectangle(box, fill=(255, 255, 255))
+    return read_image(image).float() / 255
+
+
+class Squares(list):
+    classes = ("background", "square")
+
+
+@pytest.mark.parametrize("augment", ["none", "color", "flip", "strong"])
+def test_boxes_stay_on_their_objects(augment):
+    x1, y1, x2, y2 = 20, 30, 60, 55
+    image = drawn((120, 90), (x1, y1, x2 - 1, y2 - 1))
+    target = {
+        "boxes": torch.tensor([[x1, y1, x2, y2]], dtype=torch.float32),
+        "labels": torch.tensor([1]),
+        "iscrowd": torch.tensor([False]),
+        "area": torch.tensor([1000.0]),
+        "image_id": 3,
+        "keypoints": torch.zeros(1, 1, 3),  # left out
+    }
+    examples = boxes.Examples(Squares([(image, target)]), augment)
+    torch.manual_seed(0)
+    for _ in range(10):
+        changed, moved = examples[0]
+        assert set(moved) == {"boxes", "labels", "iscrowd", "area", "image_id"}
+        white = changed.mean(0) > 0.3 * changed.max()
+        ys, xs = white.nonzero().unbind(1)
+        about = torch.tensor([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]).float()
+        assert torch.allclose(moved["boxes"][0], about, atol=1.5)
+    assert target["boxes"].tolist() == [[x1, y1, x2, y2]]
+
+
+@pytest.mark.parametrize("augment", ["none", "color", "flip", "strong"])
+@pytest.mark.parametrize("side", [32, 64, 128])
+def test_labels_stay_on_their_pixels(augment, side):
+    image = drawn((90, 70), (20, 25, 59, 54))
+    labels = (image[0] > 0.5).long()
+    data = Squares([(image, labels)])
+    model = fastcv.create_model("unet", width=4)
+    examples = label_maps.Examples(model, data, augment, side)
+    torch.manual_seed(1)
+    for _ in range(10):
+        changed, moved = examples[0]
+        assert changed.shape == (3, side, side) and moved.shape == (side, side)
+        counts = moved != 255
+        # A border moves by half a pixel where a picture is scaled; the rest agrees.
+        white = changed.mean(0) > 0.3 * max(1e-3, float(changed.max()))
+        differ = (white != (moved == 1)) & counts & (moved.sum() > 0)
+        assert differ.sum() <= 0.06 * counts.sum()
+    images, targets = examples.collate([examples[0], examples[0]])
+    assert images.shape == (2, 3, side, side) and targets.shape == (2, side, side)
+
+
+def test_a_segmenter_learns_in_the_size_that_it_predicts_in():
+    model = fastcv.create_model("unet", width=4)
+    model.preprocessing = {**model.preprocessing, "resize": 140}
+    image = drawn((90, 70), (0, 0, 89, 69))
+    examples = label_maps.Examples(model, Squares([(image, (image[0] > 0).long())]), "none", 160)
+    _, labels = examples[0]
+    assert int((labels == 1).sum()) == 140 * 160  # of 140 x 180; the rest of the square is empty
+    assert int((labels == 255).sum()) == 20 * 160
+
+
+@pytest.mark.parametrize("augment", ["none", "color", "flip", "strong"])
+def test_squares_for_a_classifier(augment):
+    model = fastcv.create_model("resnet18", num_classes=2, width=8)
+    model.preprocessing = {**model.preprocessing, "crop": 48, "resize": 56}
+    images = Squares([(torch.rand(3, 70, 90), 1), (torch.rand(3, 40, 200), 0)])
+    examples = classes.Examples(model, images, augment)
+    items = [examples[0], examples[1]]
+    assert all(image.shape == (3, 48, 48) for image, _ in items)
+    batch, labels = examples.collate(items)
+    assert batch.shape == (2, 3, 48, 48) and labels.tolist() == [1, 0]
+    if augment == "none":
+        assert torch.allclose(batch, model.prepare([image for image, _ in images]), atol=1e-5)
