@@ -23,6 +23,7 @@ from fastcv.results import Drawable, Gallery
 MIN_IOU = 0.04  # above which a unit counts as a concept's
 AT_A_TIME = 2**24  # numbers of enlarged maps in memory
 TOP = 6  # pictures of a unit
+SHOWN = 2  # units of a concept
 
 Labeller = Callable[[Tensor], Tensor]
 
@@ -38,7 +39,7 @@ class Dissection(Drawable):
         concepts: names by label.
         layer: its name.
         top: ``[U, K]``, the pictures in which a unit is highest, by number.
-        shown: of the best unit of each concept its pictures, what it is not on darkened.
+        shown: of the two best units of each concept their pictures, darkened where they are off.
     """
 
     iou: Tensor
@@ -76,13 +77,14 @@ class Dissection(Drawable):
         return f"Dissection({self.layer}, units of: {', '.join(counts)})"
 
     def gallery(self) -> Gallery:
-        """The best unit of each concept, a row each: the pictures in which it is highest."""
-        pictures, captions = [], []
+        """The two best units of each concept, a row each: the pictures in which it is highest."""
+        pictures: list[Image.Image] = []
+        captions: list[str] = []
         for label, name in enumerate(self.concepts):
-            unit = int(self.iou[:, label].argmax())
-            pictures += self.shown[unit]
-            about = f"{name}: unit {unit}, IoU {self.iou[unit, label]:.2f}"
-            captions += [about, *[""] * (len(self.shown[unit]) - 1)]
+            for unit in _best(self.iou)[:, label].tolist():
+                pictures += self.shown[unit]
+                about = f"{name}: unit {unit}, IoU {self.iou[unit, label]:.2f}"
+                captions += [about, *[""] * (len(self.shown[unit]) - 1)]
         return Gallery(pictures, captions, columns=self.top.shape[1], title=repr(self))
 
     def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
@@ -184,7 +186,7 @@ def dissect(
     iou = (both / (of_unit + of_concept - both).clamp(min=1)).float()
     shown = {
         unit: _pictures_of(model, layer, inputs, unit, top[unit], float(thresholds[unit]))
-        for unit in iou.argmax(dim=0).tolist()
+        for unit in _best(iou).unique().tolist()
     }
     return Dissection(iou, thresholds, names, layer, top, shown)
 
@@ -219,6 +221,11 @@ def unit_quantiles(
         sketch.add(maps.transpose(0, 1).flatten(1))
     assert sketch is not None
     return sketch.quantile(quantile)
+
+
+def _best(iou: Tensor) -> Tensor:
+    """``[2, C]``: the units with the highest IoU with each concept."""
+    return iou.topk(min(SHOWN, len(iou)), dim=0).indices
 
 
 def _runs(

@@ -77,7 +77,9 @@ class Generated(Drawable):
         if image is not None:
             raise ValueError("image must be None: what a generator made are pictures themselves")
         made = self.images()
-        return made[0] if len(made) == 1 else contact_sheet(made, math.isqrt(len(made) - 1) + 1, GAP)
+        return (
+            made[0] if len(made) == 1 else contact_sheet(made, math.isqrt(len(made) - 1) + 1, GAP)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """``file``, ``seed``, ``pictures`` (how many) and ``size`` (height and width)."""

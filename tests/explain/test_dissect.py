@@ -40,7 +40,9 @@ def test_of_the_default_quantile():
     model = planted()
     latents = model.latents(60)
     found = explain.dissect(model, "units", latents, label, concepts=CONCEPTS)
-    shares = torch.stack([(label(model.sample(latents).pictures) == i).float().mean() for i in (1, 2)])
+    shares = torch.stack(
+        [(label(model.sample(latents).pictures) == i).float().mean() for i in (1, 2)]
+    )
     assert (found.iou[:, 1:] <= 0.013 / shares).all()  # bilinear, it may be a little more than 1 %
     assert found.units("red") == [RED, FAINT] and found.units("green") == [GREEN]
 
@@ -131,7 +133,8 @@ def test_constant_units_are_of_nothing():
 
 def test_draws_and_tells(found, tmp_path):
     gallery = found.gallery()
-    assert len(gallery) == 3 * 6 and f"red: unit {RED}, IoU 0." in gallery.captions[6]
+    assert len(gallery) == 3 * 2 * 6 and f"red: unit {RED}, IoU 0." in gallery.captions[12]
+    assert f"red: unit {FAINT}, IoU 0." in gallery.captions[18]
     assert found.draw().size == gallery.draw().size
     found.save(tmp_path / "units.png")
     found.save(tmp_path / "units.json")
@@ -209,7 +212,9 @@ def test_quantiles_are_within_a_percent(share):
     for part in rows.split(700, dim=1):
         sketch.add(part)
     found = sketch.quantile(share)
-    exact = torch.stack([row.sort().values[max(0, -(-int(share * 90000) // 10) - 1)] for row in rows])
+    exact = torch.stack(
+        [row.sort().values[max(0, -(-int(share * 90000) // 10) - 1)] for row in rows]
+    )
     assert (found - exact >= -1e-6 * exact.abs() - 1e-9).all()
     assert (found - exact <= 2.5 * ACCURACY * exact.abs() + 2e-6).all()
     above = (rows > found[:, None]).float().mean(dim=1)

@@ -70,7 +70,9 @@ def test_inserted_where_somebody_points_and_nowhere_else(batched):
         changed = (after[i] != before[i]).any(dim=0)
         assert changed.any() and not (changed & ~reached).any()
         inside = label(after[i : i + 1])[0, top : top + 8, left : left + 8]
-        assert ((inside == 2) | (label(before[i : i + 1])[0, top : top + 8, left : left + 8] == 1)).all()
+        assert (
+            (inside == 2) | (label(before[i : i + 1])[0, top : top + 8, left : left + 8] == 1)
+        ).all()
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 7])

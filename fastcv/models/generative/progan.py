@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +26,7 @@ def pixel_norm(x: Tensor) -> Tensor:
     Source: Karras et al. (2018), section 4.2.
 
     Example:
+        >>> import torch
         >>> pixel_norm(torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)).flatten()
         tensor([0.8485, 1.1314])
     """

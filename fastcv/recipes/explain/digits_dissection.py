@@ -1,39 +1,46 @@
 """GAN dissection: a small ProGAN learns scenes of a digit on a texture; which units draw the digit?
 
-A U-Net of ours, trained on scenes, says of each pixel of a sample whether it is the digit's. Units
-whose maps agree with that are the digit's units. Set to 0, the digit goes; set high inside a
-square, there comes one. Nobody told the generator what a digit is.
+Digits are bright and textures are dark, so brightness labels the pixels of a sample. Units whose
+maps agree with the label are the digit's. Set to 0, the digit goes; set high inside a square, there
+comes something bright. Nobody told the generator what a digit is.
 
-A run has ``gan/``, ``segmenter/`` and ``digits_dissection.safetensors``, the generator.
+A run has ``gan/``, and ``digits_dissection.safetensors``, the generator.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastcv._extras import need
 from fastcv.data._drawn_page import turned
 from fastcv.data._drawn_sources import glyphs
-from fastcv.learn import normalised_batches
-from fastcv.models import create_model
+from fastcv.explain import Dissection, dissect, edit_units, unit_quantiles
+from fastcv.models import Model, create_model, save_model
 from fastcv.models.generative.progan import ProGAN
-from fastcv.models.segmentation.unet import UNet
+from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe, Run
 
 SIDE = 32  # pixels of a scene, along a side
 TEXTURES = ("brick", "grass", "gravel")
-CHANNELS = (64, 64, 48, 24, 12)  # of the generator: a vector of 64, then 4 to 32 pixels
 HEIGHT, TURN = (19.0, 23.0), 8.0  # of a digit: pixels, and degrees to either side
 LIGHT, INK = (0.25, 0.6), (0.8, 1.0)  # brightness of textures and digits, by channel
+BRIGHT = 0.6  # the mean of a digit's channels is above it
 CLASSES = ("background", "digit")
+
+CHANNELS = (64, 64, 48, 24, 12)  # of the generator: a vector of 64, then 4 to 32 pixels
+SAMPLES = 1000  # that are dissected
+LAYER = "layer6"  # 24 units of 16 x 16 cells
+QUANTILE = 0.9  # a digit is on an eighth of the pixels
+MIN_IOU = 0.1
+SQUARE = (slice(2, 14), slice(2, 14))  # rows and columns where somebody paints
 
 
 class DigitsOnTextures(Dataset[tuple[Tensor, Tensor]]):
@@ -81,3 +88,102 @@ def _scene(rng: np.random.Generator, textures: Any, inks: list[Image.Image]) -> 
     cover[y : y + alpha.shape[0], x : x + alpha.shape[1]] = alpha
     image = ground + cover * (rng.uniform(*INK, (3, 1, 1)) - ground)
     return image.astype(np.float32), (cover > 0.5).astype(np.int64)
+
+
+def bright(pictures: Tensor) -> Tensor:
+    """The labels ``[B, 32, 32]`` of pictures: 1, the digit, where they are bright."""
+    return (pictures.mean(dim=1) > BRIGHT).long()
+
+
+def build() -> Model:
+    """The generator, with random weights."""
+    return create_model("progan_256", channels=CHANNELS)
+
+
+def adversarial(model: Any, device: str) -> dict[str, Any]:
+    """The schedule of both players: the paper's Adam, and the mean of the weights."""
+    adam = partial(torch.optim.Adam, lr=1e-3, betas=(0.0, 0.99), eps=1e-8)
+    return {
+        "batch_size": 16,
+        "optimizer": {"discriminator": adam, "generator": adam},
+        "ema_decay": 0.99,
+        "samples": sheet,
+    }
+
+
+def sheet(gan: Any) -> Tensor:
+    """Samples, the same vectors each time."""
+    pictures: Tensor = gan.generator.sample(64).pictures
+    return pictures
+
+
+def learn_scenes(recipe: Recipe, run: Run) -> dict[str, Any]:
+    """Trains the generator against a discriminator, keeps it alone, and dissects it."""
+    torch.manual_seed(run.seed)
+    generator: Any = recipe.build()
+    gan = generator.gan()
+    run.fit(gan, recipe.data["train"](), "gan", **recipe.schedule(gan, run.device))
+    weights = run.out / f"{recipe.name}.safetensors"
+    save_model(weights, generator, half=True)
+    return recipe.evaluate(weights, device=run.device)
+
+
+def dissected(model: ProGAN, *, samples: int = SAMPLES) -> Dissection:
+    """The units of ``LAYER`` against bright and dark."""
+    latents = model.latents(samples)
+    return dissect(model, LAYER, latents, bright, concepts=CLASSES, quantile=QUANTILE)
+
+
+def painted() -> Tensor:
+    """The square that somebody paints, bool ``[32, 32]``."""
+    mask = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+    mask[SQUARE] = True
+    return mask
+
+
+def cause_and_effect(model: ProGAN, scenes: DigitsOnTextures) -> Mapping[str, Any]:
+    """How units and digits agree, and what becomes of digits without these units or with more."""
+    found = dissected(model)
+    units = found.units("digit", min_iou=MIN_IOU)
+    told = {
+        "labels IoU": _iou(bright(scenes.images), scenes.labels),
+        "digits of scenes": scenes.labels.double().mean().item(),
+        "digit units": len(units) / len(found.iou),
+        "best IoU": found.iou[:, 1].max().item(),
+    }
+    latents, mask = model.latents(200, seed=1), painted()
+    before = bright(model.sample(latents).pictures)
+    told["digits of samples"] = before.double().mean().item()
+    with edit_units(model, LAYER, units):
+        ablated = bright(model.sample(latents).pictures)
+    level = unit_quantiles(model, LAYER, model.latents(SAMPLES))[units]
+    with edit_units(model, LAYER, units, "insert", mask=mask, level=level):
+        inserted = bright(model.sample(latents).pictures)
+    told["ablated away"] = 1 - (ablated.sum() / before.sum().clamp(min=1)).item()
+    for name, labels in (("before", before), ("inserted", inserted)):
+        told[f"in the square {name}"] = labels[:, mask].double().mean().item()
+        told[f"outside {name}"] = labels[:, ~mask].double().mean().item()
+    return told
+
+
+def _iou(found: Tensor, labels: Tensor) -> float:
+    both, either = (found & labels).sum(), (found | labels).sum()
+    return (both / either).item()
+
+
+RECIPE = Recipe(
+    name="digits_dissection",
+    summary="a small ProGAN on scenes of a digit: its units of the digit, off and on",
+    data={
+        "train": partial(DigitsOnTextures, "train", 3200),
+        "test": partial(DigitsOnTextures, "test", 500),
+    },
+    build=build,
+    epochs=8,
+    schedule=adversarial,
+    metrics=cause_and_effect,
+    level=Level({}, "", "", ""),
+    stages=learn_scenes,
+    no_weights=NO_WEIGHTS.format("digits_dissection.safetensors") + " as weights",
+)
+train, evaluate = RECIPE.train, RECIPE.evaluate
