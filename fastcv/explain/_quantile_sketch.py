@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-ACCURACY = 0.005  # of a quantile, relative
-GAMMA = (1 + ACCURACY) / (1 - ACCURACY)  # from one bucket's upper edge to the next one's
+GAMMA = 1.01  # from one bucket's upper edge to the next one's
 SMALLEST, LARGEST = 1e-6, 1e6  # what is smaller counts as 0, what is larger as this
 BUCKETS = math.ceil(math.log(LARGEST / SMALLEST) / math.log(GAMMA))
 

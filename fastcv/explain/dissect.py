@@ -186,7 +186,7 @@ def dissect(
     iou = (both / (of_unit + of_concept - both).clamp(min=1)).float()
     shown = {
         unit: _pictures_of(model, layer, inputs, unit, top[unit], float(thresholds[unit]))
-        for unit in _best(iou).unique().tolist()
+        for unit in set(_best(iou).flatten().tolist())
     }
     return Dissection(iou, thresholds, names, layer, top, shown)
 
@@ -242,8 +242,10 @@ def _runs(
         with explaining(model), torch.no_grad(), recording(model, [layer]) as records:
             output = model(batch)
         _, maps = the_map(records, layer, len(batch))
-        is_maker = isinstance(model, Generator)
-        pictures = model.to_pictures(output) if is_maker else pictures_of(model, batch)
+        if isinstance(model, Generator):
+            pictures = model.to_pictures(output)
+        else:
+            pictures = pictures_of(model, batch)
         yield maps.float(), pictures.float()
 
 

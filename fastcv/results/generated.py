@@ -61,7 +61,7 @@ class Generated(Drawable):
 
     def images(self) -> list[Image.Image]:
         """Each picture by itself."""
-        pixels = (self.pictures.detach().float().clamp(0, 1) * 255).round().byte()
+        pixels = self.pictures.detach().float().nan_to_num(0).clamp(0, 1).mul(255).round().byte()
         return [Image.fromarray(p.numpy()) for p in pixels.permute(0, 2, 3, 1).cpu()]
 
     def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
@@ -77,9 +77,8 @@ class Generated(Drawable):
         if image is not None:
             raise ValueError("image must be None: what a generator made are pictures themselves")
         made = self.images()
-        return (
-            made[0] if len(made) == 1 else contact_sheet(made, math.isqrt(len(made) - 1) + 1, GAP)
-        )
+        columns = math.isqrt(len(made) - 1) + 1
+        return made[0] if len(made) == 1 else contact_sheet(made, columns, GAP)
 
     def to_dict(self) -> dict[str, Any]:
         """``file``, ``seed``, ``pictures`` (how many) and ``size`` (height and width)."""

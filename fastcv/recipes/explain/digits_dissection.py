@@ -10,7 +10,6 @@ A run has ``gan/``, and ``digits_dissection.safetensors``, the generator.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -128,9 +127,9 @@ def learn_scenes(recipe: Recipe, run: Run) -> dict[str, Any]:
     return recipe.evaluate(weights, device=run.device)
 
 
-def dissected(model: ProGAN, *, samples: int = SAMPLES) -> Dissection:
+def dissected(model: ProGAN) -> Dissection:
     """The units of ``LAYER`` against bright and dark."""
-    latents = model.latents(samples)
+    latents = model.latents(SAMPLES)
     return dissect(model, LAYER, latents, bright, concepts=CLASSES, quantile=QUANTILE)
 
 
@@ -141,7 +140,7 @@ def painted() -> Tensor:
     return mask
 
 
-def cause_and_effect(model: ProGAN, scenes: DigitsOnTextures) -> Mapping[str, Any]:
+def cause_and_effect(model: ProGAN, scenes: DigitsOnTextures) -> dict[str, Any]:
     """How units and digits agree, and what becomes of digits without these units or with more."""
     found = dissected(model)
     units = found.units("digit", min_iou=MIN_IOU)
