@@ -11,11 +11,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.data.protocols import SizedDataset
 from fastcv.draw.typeface import FontPath
 from fastcv.explain._inputs import pictures_of
 from fastcv.explain._layers import explaining, recording, the_map
 from fastcv.explain._quantile_sketch import QuantileSketch
 from fastcv.images import ImageInput
+from fastcv.models import ImageModel
 from fastcv.models.generative._generator import Generator
 from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.results import Drawable, Gallery
@@ -26,6 +28,7 @@ TOP = 6  # pictures of a unit
 SHOWN = 2  # units of a concept
 
 Labeller = Callable[[Tensor], Tensor]
+Inputs = Tensor | SizedDataset
 
 
 @dataclass(repr=False, eq=False)
@@ -111,7 +114,7 @@ class Dissection(Drawable):
 def dissect(
     model: nn.Module,
     layer: str,
-    inputs: Tensor,
+    inputs: Inputs,
     labeller: Segmenter | Labeller,
     *,
     concepts: Sequence[str] = (),
@@ -132,7 +135,9 @@ def dissect(
         model: a generator, whose samples are labelled, or any module that takes pictures.
         layer: its name, as ``model.named_modules()`` has it.
         inputs: what ``forward`` takes: latents ``[N, Z]`` of a generator, such as those of
-            ``model.latents(1000)``; else images ``[N, C, H, W]``.
+            ``model.latents(1000)``; else images ``[N, C, H, W]``. Or a data set, whose pictures are
+            read a batch at a time: of images ``[3, H, W]``, or of ``(image, target)``; a model of
+            ours prepares them.
         labeller: a segmenter of ours; or a function from pictures ``[B, 3, H, W]`` in [0, 1] to
             labels ``[B, h, w]``, integers. What is no concept's number is left out of the count.
         concepts: names by label; by default the segmenter's classes.
@@ -192,7 +197,7 @@ def dissect(
 
 
 def unit_quantiles(
-    model: nn.Module, layer: str, inputs: Tensor, quantile: float = 0.99, *, batch_size: int = 16
+    model: nn.Module, layer: str, inputs: Inputs, quantile: float = 0.99, *, batch_size: int = 16
 ) -> Tensor:
     """Of each unit (channel) of a layer the quantile of its cells in all pictures, ``[U]``.
 
@@ -229,16 +234,15 @@ def _best(iou: Tensor) -> Tensor:
 
 
 def _runs(
-    model: nn.Module, layer: str, inputs: Tensor, batch_size: int
+    model: nn.Module, layer: str, inputs: Inputs, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The layer's maps ``[B, U, h, w]`` and the pictures ``[B, 3, H, W]``, batch by batch."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if len(inputs) == 0:
         raise ValueError("inputs must be at least one, got none")
-    like = next(model.parameters(), torch.empty(0))
-    for part in torch.split(inputs, batch_size):
-        batch = part.to(like.device, like.dtype)
+    for numbers in torch.arange(len(inputs)).split(batch_size):
+        batch = _batch(model, inputs, numbers)
         with explaining(model), torch.no_grad(), recording(model, [layer]) as records:
             output = model(batch)
         _, maps = the_map(records, layer, len(batch))
@@ -247,6 +251,18 @@ def _runs(
         else:
             pictures = pictures_of(model, batch)
         yield maps.float(), pictures.float()
+
+
+def _batch(model: nn.Module, inputs: Inputs, numbers: Tensor) -> Tensor:
+    """What ``forward`` takes, of the inputs with these numbers."""
+    like = next(model.parameters(), torch.empty(0))
+    if isinstance(inputs, Tensor):
+        return inputs[numbers.to(inputs.device)].to(like.device, like.dtype)
+    items = [inputs[i] for i in numbers.tolist()]
+    images = [item[0] if isinstance(item, (tuple, list)) else item for item in items]
+    images = [image.to(like.device, like.dtype) for image in images]
+    batch: Tensor = model.prepare(images) if isinstance(model, ImageModel) else torch.stack(images)
+    return batch
 
 
 def _labels(labeller: Segmenter | Labeller, pictures: Tensor) -> Tensor:
@@ -270,10 +286,11 @@ def _enlarged(maps: Tensor, size: Any) -> Tensor:
 
 
 def _pictures_of(
-    model: nn.Module, layer: str, inputs: Tensor, unit: int, top: Tensor, threshold: float
+    model: nn.Module, layer: str, inputs: Inputs, unit: int, top: Tensor, threshold: float
 ) -> list[Image.Image]:
     """A unit's pictures, darkened where it is not on."""
-    ((maps, pictures),) = _runs(model, layer, inputs[top.to(inputs.device)], len(top))
+    chosen = _batch(model, inputs, top)
+    ((maps, pictures),) = _runs(model, layer, chosen, len(top))
     on = _enlarged(maps[:, [unit]], pictures.shape[2:]) > threshold
     shaded = pictures * torch.where(on, 1.0, 0.3)
     pixels = (shaded.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu()

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from planted_units import FAINT, GREEN, RED, UNITS, Planted, label
+from small_models import make_small
 from torch import nn
 from torch.nn import functional as F
 
@@ -116,6 +117,32 @@ def test_of_a_classifier():
         net, "0", images, lambda p: (p[:, 0] > 0.9).long(), concepts=("dark", "red"), quantile=0.9
     )
     assert found.units("red", min_iou=0.9) == [2]
+
+
+def test_of_a_data_set():
+    """Read a batch at a time, and prepared by a model of ours."""
+    model = make_small("resnet18")
+    torch.manual_seed(1)
+    images, most = torch.rand(9, 3, 64, 64), []
+
+    class Pictures:
+        def __len__(self):
+            return len(images)
+
+        def __getitem__(self, index):
+            most.append(index)
+            return images[index], index % 2
+
+    def labels(pictures):
+        assert pictures.min() >= 0 and pictures.max() <= 1
+        return (pictures[:, 0] > 0.5).long()
+
+    options = {"concepts": ("dark", "red"), "batch_size": 4}
+    found = explain.dissect(model, "layer1", Pictures(), labels, **options)
+    prepared = model.prepare(list(images))
+    same = explain.dissect(model, "layer1", prepared, labels, **options)
+    torch.testing.assert_close(found.iou, same.iou)
+    assert torch.equal(found.top, same.top) and most[:18] == [*range(9), *range(9)]
 
 
 def test_constant_units_are_of_nothing():

@@ -1,4 +1,4 @@
-"""Scenes of a digit on a texture, what is measured of a generator, and the recipe in a few steps."""
+"""Scenes of a digit on a texture, what is measured of a generator, and the recipe in few steps."""
 
 from dataclasses import replace
 from functools import partial
