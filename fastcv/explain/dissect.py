@@ -166,27 +166,20 @@ def dissect(
         raise ValueError("concepts are needed: the names by label of what the labeller tells apart")
     thresholds = unit_quantiles(model, layer, inputs, quantile, batch_size=batch_size)
     units = len(thresholds)
-    both = torch.zeros(units, len(names), dtype=torch.float64)
-    of_unit, of_concept = torch.zeros(units, len(names)).double(), torch.zeros(len(names)).double()
+    both, of_unit = torch.zeros(2, units, len(names), dtype=torch.float64)
+    of_concept = torch.zeros(len(names), dtype=torch.float64)
     peaks, top = torch.empty(units, 0), torch.empty(units, 0, dtype=torch.int64)
     seen = 0
     for maps, pictures in _runs(model, layer, inputs, batch_size):
         labels = _labels(labeller, pictures).to(maps.device)
-        kinds = (labels.flatten(1)[..., None] == torch.arange(len(names)).to(labels)).float()
-        known = kinds.sum(dim=2)
-        of_concept += kinds.sum(dim=(0, 1)).cpu()
-        at_a_time = max(1, AT_A_TIME // labels.numel())
-        for first in range(0, units, at_a_time):
-            part = slice(first, first + at_a_time)
-            on = _enlarged(maps[:, part], labels.shape[1:]).flatten(2)
-            on = (on > thresholds[part].to(on)[:, None]).float()
-            both[part] += torch.matmul(on, kinds).sum(dim=0).cpu()
-            of_unit[part] += torch.matmul(on, known[..., None]).sum(dim=0).cpu()
-        peaks = torch.cat([peaks, maps.amax(dim=(2, 3)).T.cpu()], dim=1)
+        for total, found in zip(
+            (both, of_unit, of_concept), _areas(maps, labels, thresholds, len(names)), strict=True
+        ):
+            total += found
         numbers = torch.arange(seen, seen + len(maps)).expand(units, -1)
-        top = torch.cat([top, numbers], dim=1)
+        peaks = torch.cat([peaks, maps.amax(dim=(2, 3)).T.cpu()], dim=1)
         peaks, order = peaks.topk(min(TOP, peaks.shape[1]), dim=1)
-        top = top.gather(1, order)
+        top = torch.cat([top, numbers], dim=1).gather(1, order)
         seen += len(maps)
     iou = (both / (of_unit + of_concept - both).clamp(min=1)).float()
     shown = {
@@ -241,7 +234,7 @@ def _runs(
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if len(inputs) == 0:
         raise ValueError("inputs must be at least one, got none")
-    for numbers in torch.arange(len(inputs)).split(batch_size):
+    for numbers in _parts(len(inputs), batch_size):
         batch = _batch(model, inputs, numbers)
         with explaining(model), torch.no_grad(), recording(model, [layer]) as records:
             output = model(batch)
@@ -265,6 +258,23 @@ def _batch(model: nn.Module, inputs: Inputs, numbers: Tensor) -> Tensor:
     return batch
 
 
+def _areas(
+    maps: Tensor, labels: Tensor, thresholds: Tensor, concepts: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels of a batch: of units and concepts at once ``[U, C]``, of units ``[U, 1]``, of
+    concepts ``[C]``.
+    """
+    kinds = (labels.flatten(1)[..., None] == torch.arange(concepts).to(labels)).float()
+    known = kinds.sum(dim=2, keepdim=True)
+    both, of_unit = [], []
+    for part in _parts(maps.shape[1], max(1, AT_A_TIME // labels.numel())):
+        on = _enlarged(maps[:, part], labels.shape[1:]).flatten(2)
+        on = (on > thresholds[part].to(on)[:, None]).float()
+        both.append(torch.matmul(on, kinds).sum(dim=0).cpu())
+        of_unit.append(torch.matmul(on, known).sum(dim=0).cpu())
+    return torch.cat(both), torch.cat(of_unit), kinds.sum(dim=(0, 1)).cpu()
+
+
 def _labels(labeller: Segmenter | Labeller, pictures: Tensor) -> Tensor:
     if isinstance(labeller, Segmenter):
         found = labeller.predict(pictures, keep_scores=False)
@@ -279,6 +289,12 @@ def _labels(labeller: Segmenter | Labeller, pictures: Tensor) -> Tensor:
         )
         raise ValueError(f"labeller must return integers [{len(pictures)}, h, w], got {got}")
     return labels.long()
+
+
+def _parts(count: int, size: int) -> Iterator[Tensor]:
+    """The numbers from 0 to ``count``, ``size`` at a time."""
+    for first in range(0, count, size):
+        yield torch.arange(first, min(first + size, count))
 
 
 def _enlarged(maps: Tensor, size: Any) -> Tensor:
