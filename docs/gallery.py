@@ -56,6 +56,7 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/linear_bottlenecks.py": "linear_bottlenecks.png",
     "examples/digit_maps.py": ("cam.png", "scouter.png"),
     "examples/progan_units.py": "progan.png",
+    "examples/dissected_digits.py": ("dissection.png", "painted_units.png"),
     "examples/efficientnet_scaling.py": "efficientnet_scaling.png",
     "examples/xception_cost.py": "xception_cost.png",
     "examples/deformable_taps.py": "deformable_taps.png",

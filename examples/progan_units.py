@@ -15,9 +15,9 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
-from torch import Tensor
 
-from fastcv.models.generative.progan import progan_256
+from fastcv import create_model
+from fastcv.explain import edit_units, unit_quantiles
 
 LAYER, CELLS = "layer7", 32
 SQUARE = slice(18, 26)  # rows and columns of the map
@@ -30,21 +30,17 @@ def main() -> None:
     out = parser.parse_args().out
 
     torch.manual_seed(0)
-    model = progan_256()
-    layer = model.get_submodule(LAYER)
-
-    def raise_units(_layer: object, _inputs: object, units: Tensor) -> Tensor:
-        units = units.clone()
-        chosen = units[:, : units.shape[1] // 4]
-        chosen[:, :, SQUARE, SQUARE] = units.flatten(2).quantile(0.99, dim=2).mean()
-        return units
+    model = create_model("progan_256")
+    raised = range(model.channels[4] // 4)
+    level = unit_quantiles(model, LAYER, model.latents(8))[: len(raised)]
+    mask = torch.zeros(CELLS, CELLS, dtype=torch.bool)
+    mask[SQUARE, SQUARE] = True
 
     figure, axes = plt.subplots(len(SEEDS), 3, figsize=(8.2, 2.75 * len(SEEDS)))
     for row, seed in zip(axes, SEEDS, strict=True):
-        before = model.sample(1, seed=seed)[0]
-        hook = layer.register_forward_hook(raise_units)
-        after = model.sample(1, seed=seed)[0]
-        hook.remove()
+        before = model.sample(1, seed=seed).pictures[0]
+        with edit_units(model, LAYER, raised, "insert", mask=mask, level=level):
+            after = model.sample(1, seed=seed).pictures[0]
         change = (after - before).abs().mean(dim=0)
         pixels = 256 // CELLS
         for ax in row:

@@ -80,6 +80,18 @@ def _load(model: str | None, weights: str | None, device: str) -> Model:
     return load_model(Path(weights).expanduser()).to(on)
 
 
+def check_predicts(model: Model) -> None:
+    """That a model predicts something of pictures.
+
+    Raises:
+        UserError: it is of a task that has a command of its own.
+    """
+    if not hasattr(model, "predict_iter"):
+        task = _tasks.task_of_model(model.model_name)
+        verb = f": `fastcv {task.verbs[0].rpartition('.')[2]}` runs it" if task.verbs else ""
+        raise UserError(f"{model.model_name} does not take pictures{verb}")
+
+
 def find_device(name: str) -> torch.device:
     """The device of that name.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fastcv._extras import need
 from fastcv._files import replacing
 from fastcv.cli._errors import UserError
-from fastcv.cli._model import find_device, load
+from fastcv.cli._model import check_predicts, find_device, load
 from fastcv.cli._options import given_to_predict, options_for
 from fastcv.models import _tasks
 from fastcv.models._tasks import task_of_result
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace, pictures: list[Path]) -> int:
 
     def make(device: str = device) -> tuple[Model, dict[str, Any]]:
         model = load(name, weights, device, task)
+        check_predicts(model)
         return model, options_for(model, given) | {"progress": False}
 
     make("cpu")  # a wrong name or file shows here, as a sentence, and a download happens once

@@ -18,7 +18,13 @@ from fastcv.cli._arguments import (
     write_json,
 )
 from fastcv.cli._errors import UserError
-from fastcv.cli._model import add_device_argument, add_model_arguments, add_task_argument, load
+from fastcv.cli._model import (
+    add_device_argument,
+    add_model_arguments,
+    add_task_argument,
+    check_predicts,
+    load,
+)
 from fastcv.cli._options import add_task_options, given_to_predict, options_for
 from fastcv.models import _tasks
 from fastcv.models._tasks import positive
@@ -74,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     check_json(args.json)
     model = load(args.model, args.weights, args.device, args.task)
+    check_predicts(model)
     options = options_for(model, given_to_predict(args))
     for task, files, _ in others:
         if not task.has_model(model):

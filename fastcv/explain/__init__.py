@@ -3,6 +3,8 @@
 from fastcv.explain.activations import activation_grid, activations
 from fastcv.explain.cam import cam
 from fastcv.explain.detection import DetectionSteps, detection_steps
+from fastcv.explain.dissect import Dissection, dissect, unit_quantiles
+from fastcv.explain.edit_units import edit_units
 from fastcv.explain.faithfulness import Faithfulness, faithfulness
 from fastcv.explain.grad_cam import grad_cam, guided_grad_cam
 from fastcv.explain.map_boxes import boxes_of_maps
@@ -15,6 +17,7 @@ from fastcv.models.classification.cam import to_cam
 
 __all__ = [
     "DetectionSteps",
+    "Dissection",
     "Faithfulness",
     "NMSStep",
     "ReceptiveField",
@@ -25,6 +28,8 @@ __all__ = [
     "class_maps",
     "deconvnet",
     "detection_steps",
+    "dissect",
+    "edit_units",
     "faithfulness",
     "grad_cam",
     "guided_backprop",
@@ -34,4 +39,5 @@ __all__ = [
     "receptive_field",
     "saliency",
     "to_cam",
+    "unit_quantiles",
 ]

@@ -322,4 +322,12 @@ TASKS = (
         columns=OBJECTS,
         row=annotated.row_of_objects,
     ),
+    Task(
+        name="generation",
+        title="Generation",
+        models="generators",
+        base="fastcv.models.generative._generator.Generator",
+        result="fastcv.results.Generated",
+        verbs=("fastcv.cli.sample",),
+    ),
 )

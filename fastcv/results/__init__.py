@@ -7,6 +7,7 @@ from fastcv.results.attribution import Attribution
 from fastcv.results.classification import Classification
 from fastcv.results.detections import Detections
 from fastcv.results.gallery import Gallery
+from fastcv.results.generated import Generated
 from fastcv.results.instances import Instances
 from fastcv.results.segmentation import Segmentation
 
@@ -17,6 +18,7 @@ __all__ = [
     "Detections",
     "Drawable",
     "Gallery",
+    "Generated",
     "Instances",
     "Result",
     "Segmentation",

@@ -24,6 +24,9 @@ METHODS = {
     "grad_cam": lambda m, x: explain.grad_cam(m, x, 1),
     "grad_cam of a layer": lambda m, x: explain.grad_cam(m, x, layer="first"),
     "guided_grad_cam": lambda m, x: explain.guided_grad_cam(m, x, 2),
+    "dissect": lambda m, x: explain.dissect(
+        m, "first", x, lambda pictures: (pictures[:, 0] > 0.5).long(), concepts=("dark", "red")
+    ),
     "faithfulness": lambda m, x: explain.faithfulness(m, x, {"a": x[:, 0]}, steps=2),
 }
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)

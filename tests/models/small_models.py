@@ -164,6 +164,8 @@ SMALL: dict[str, Small] = {
         {**CLASSES, "width": 2}, options={"boxes": [[4, 4, 40, 30]], "labels": [1]}
     ),
     "hypercolumns_alexnet": Small(CLASSES, like="hypercolumns_vgg16"),
+    # Generation.
+    "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
 }
 
 

@@ -28,6 +28,8 @@ ONCE = {find_model(name).build: name for name in NAMES if name in SMALL}.values(
 RUN = [name for name in ONCE if not SMALL[name].like]
 LIGHT = [name for name in RUN if not SMALL[name].heavy]
 LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
+PICTURES = [name for name in RUN if find_model(name).task != "generation"]  # what they take
+MAKERS = [name for name in RUN if name not in PICTURES]
 STAND_IN = {name: SMALL[name].like for name in ONCE if SMALL[name].like}
 every_model = pytest.mark.parametrize("name", NAMES)
 
@@ -234,6 +236,7 @@ def as_lists(targets):
     return type(targets)(as_lists(target) for target in targets)
 
 
+@pytest.mark.parametrize("model", PICTURES, indirect=True)
 def test_predict_draws(model, picture, tmp_path):
     options = SMALL[model.model_name].options
     task = TASK_OF[find_model(model.model_name).task]
@@ -251,6 +254,7 @@ def test_predict_draws(model, picture, tmp_path):
     assert source == picture and again.to_dict() == found.to_dict()
 
 
+@pytest.mark.parametrize("model", PICTURES, indirect=True)
 def test_bad_inputs(model):
     for wrong, kind, words in (
         (3, TypeError, ("an image must be", "got builtins.int")),
@@ -266,10 +270,60 @@ def test_bad_inputs(model):
             assert_a_sentence(error, *words)
 
 
+@pytest.mark.parametrize("model", PICTURES, indirect=True)
 def test_a_wrong_option(model):
     with pytest.raises(TypeError) as error:
         model.predict([], no_such_option=1)
     assert_a_sentence(error, "does not take 'no_such_option'", *model.predict_options())
+
+
+# Generators, which take no pictures but make them.
+
+
+@pytest.mark.parametrize("model", MAKERS, indirect=True)
+def test_every_parameter_of_every_player_learns(model):
+    system = getattr(model, SMALL[model.model_name].trained_by)()
+    owned = [p for player in system.players.values() for p in player.parameters()]
+    assert {id(p) for p in owned} == {id(p) for p in system.parameters()}
+    assert {id(p) for p in model.parameters()} <= {id(p) for p in owned}
+    side = model.sample().image_size
+    for name, player in system.players.items():
+        system.zero_grad()
+        torch.manual_seed(2)
+        losses = system.loss(system(torch.rand(4, 3, *side)), torch.zeros(4), player=name)
+        assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+        sum(losses.values()).backward()
+        for key, parameter in player.named_parameters():
+            assert parameter.grad is not None, f"nothing of the loss reaches {name}'s {key}"
+            assert parameter.grad.isfinite().all() and parameter.grad.any(), key
+
+
+@pytest.mark.parametrize("model", MAKERS, indirect=True)
+def test_samples_draw(model, tmp_path):
+    task = TASK_OF[find_model(model.model_name).task]
+    made = model.sample(5, seed=3)
+    assert task.has_result(made) and len(made) == 5
+    assert made.pictures.min() >= 0 and made.pictures.max() <= 1 and made.pictures.std() > 0
+    torch.testing.assert_close(model.sample(5, seed=3, batch_size=2).pictures, made.pictures)
+    assert not torch.equal(model.sample(5, seed=4).pictures, made.pictures)
+    for name in ("made.png", "made.json"):
+        made.save(tmp_path / name)
+    with Image.open(tmp_path / "made.png") as drawing:
+        assert drawing.size == made.draw().size
+    told = json.loads((tmp_path / "made.json").read_text())
+    assert told == json.loads(json.dumps(made.to_dict()))
+
+
+@pytest.mark.parametrize("model", MAKERS, indirect=True)
+def test_bad_numbers_of_samples(model):
+    for call, words in (
+        (lambda: model.sample(0), ("n must be at least 1, got 0",)),
+        (lambda: model.sample(1, batch_size=0), ("batch_size must be at least 1, got 0",)),
+        (lambda: model.sample(torch.rand(2, model.latent_size + 1)), ("latents must be [B, ",)),
+    ):
+        with pytest.raises(ValueError) as error:
+            call()
+        assert_a_sentence(error, *words)
 
 
 @pytest.mark.parametrize("model", LIGHT, indirect=True)

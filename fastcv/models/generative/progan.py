@@ -6,16 +6,15 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.models._mode import evaluating
-from fastcv.models._model import Model
-from fastcv.models._weights import load_state_dict, read_state_dict
+from fastcv.models._registry import register
+from fastcv.models.generative._generator import Generator
+from fastcv.models.generative._progan_discriminator import ProGANDiscriminator
+from fastcv.models.generative._scale_and_bias import ScaleAndBias
+from fastcv.models.generative.gan import GAN
 
 CHANNELS_256 = (512, 512, 512, 512, 256, 128, 64, 32)
 """Of the vector, then of the layers at 4, 8, 16, 32, 64, 128 and 256 pixels."""
@@ -27,28 +26,11 @@ def pixel_norm(x: Tensor) -> Tensor:
     Source: Karras et al. (2018), section 4.2.
 
     Example:
+        >>> import torch
         >>> pixel_norm(torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)).flatten()
         tensor([0.8485, 1.1314])
     """
     return x / (x.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()
-
-
-class ScaleAndBias(nn.Module):
-    """The factor that a layer's initial deviation would be, and a bias.
-
-    Weights are drawn from a unit normal distribution and scaled at run time, so that the optimiser
-    moves all of them at one speed.
-
-    Source: Karras et al. (2018), section 4.1.
-    """
-
-    def __init__(self, channels: int, scale: float) -> None:
-        super().__init__()
-        self.b = nn.Parameter(torch.zeros(channels))
-        self.scale = scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.scale + self.b[:, None, None]
 
 
 class NormConv(nn.Module):
@@ -89,7 +71,7 @@ class NormConv(nn.Module):
         return x if self.is_output else F.leaky_relu(x, 0.2)
 
 
-class ProGAN(Model):
+class ProGAN(Generator):
     """The generator, grown to its full size; layers can be read and changed by name.
 
     Args:
@@ -104,9 +86,9 @@ class ProGAN(Model):
         >>> import torch
         >>> from fastcv.models.generative.progan import ProGAN
         >>> model = ProGAN((16, 16, 8, 8))
-        >>> model.sample(2, seed=1).shape
-        torch.Size([2, 3, 16, 16])
-        >>> model.layer4(model.layer3(model.layer2(model.layer1(model.latents(1))))).shape
+        >>> model.sample(2, seed=1)
+        Generated(2 pictures of 16x16, seed 1)
+        >>> model.layer3(model.layer2(model.layer1(model.latents(1)[:, :, None, None]))).shape
         torch.Size([1, 8, 8, 8])
     """
 
@@ -118,6 +100,7 @@ class ProGAN(Model):
             )
         self.channels = tuple(channels)
         self.size = 2 ** len(channels)
+        self.latent_size = channels[0]
         z, first = channels[:2]
         # On a vector, as a map of one cell, padding by 3 makes every cell of 4 x 4 its own weights.
         layers = [NormConv(z, first, 4, padding=3), NormConv(first, first, 3, padding=1)]
@@ -150,40 +133,12 @@ class ProGAN(Model):
             x = self.get_submodule(name)(x)
         return x
 
-    def latents(self, n: int, *, seed: int = 0) -> Tensor:
-        """``n`` vectors ``[n, Z, 1, 1]`` from a normal distribution, the same for a seed on any
-        device; more of them begin with the same.
-        """
-        numbers = np.random.default_rng(seed).standard_normal((n, self.channels[0], 1, 1))
-        return torch.from_numpy(numbers).to(next(self.parameters()))
-
-    def sample(self, n: int, *, seed: int = 0, batch_size: int = 8) -> Tensor:
-        """``n`` pictures ``[n, 3, S, S]`` in [0, 1], the same for a seed.
-
-        Args:
-            n: how many.
-            seed: of the vectors.
-            batch_size: pictures at a time.
-        """
-        if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}")
-        with evaluating(self), torch.inference_mode():
-            made = [self(z) for z in torch.split(self.latents(n, seed=seed), batch_size)]
-        return torch.cat(made).add(1).div(2).clamp(0, 1)
+    def gan(self) -> GAN:
+        """This generator, and a discriminator of its size, for ``fastcv.learn.fit``."""
+        return GAN(self, ProGANDiscriminator(self.channels))
 
 
-def progan_256(weights: str | Path | None = None) -> ProGAN:
-    """The generator for 256 x 256 pixels of GAN Dissection's churches, bedrooms and kitchens.
-
-    Args:
-        weights: a file of them, such as ``proggan_churchoutdoor-7e701dd5.pth``; None: random ones,
-            which make noise.
-
-    Raises:
-        ValueError: the file has other weights.
-    """
-    model = ProGAN()
-    if weights is not None:
-        state = read_state_dict(Path(weights))
-        load_state_dict(model, state, f"{weights} does not fit progan_256")
-    return model
+@register("progan_256", task="generation")
+def progan_256(*, channels: Sequence[int] = CHANNELS_256) -> ProGAN:
+    """The generator for 256 x 256 pixels of GAN Dissection's churches, bedrooms and kitchens."""
+    return ProGAN(channels)

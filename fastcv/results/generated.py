@@ -1,0 +1,90 @@
+"""Pictures that a generator made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from fastcv.draw.contact_sheet import contact_sheet
+from fastcv.draw.typeface import FontPath
+from fastcv.images import ImageInput
+from fastcv.results._drawable import Drawable
+
+GAP = 2  # white pixels between the pictures of a sheet
+
+
+@dataclass(repr=False, eq=False)
+class Generated(Drawable):
+    """Pictures that a generator made.
+
+    Args:
+        pictures: ``[N, 3, H, W]`` in [0, 1].
+        seed: of the random numbers that they were made of, where there was one.
+
+    Raises:
+        ValueError: pictures of another shape.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.results import Generated
+        >>> made = Generated(torch.rand(6, 3, 32, 32), seed=1)
+        >>> made, made.draw().size
+        (Generated(6 pictures of 32x32, seed 1), (104, 70))
+    """
+
+    pictures: Tensor
+    seed: int | None = None
+    source: str | None = None
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape = list(self.pictures.shape)
+        if len(shape) != 4 or shape[1] != 3 or 0 in shape:
+            raise ValueError(f"pictures must be [N, 3, H, W], got {shape}")
+
+    @property
+    def image_size(self) -> tuple[int, int]:  # type: ignore[override]  # what is known is not set
+        """The pictures' ``(height, width)``."""
+        return (self.pictures.shape[2], self.pictures.shape[3])
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"Generated({len(self)} picture{'s' * (len(self) != 1)} of {height}x{width}{seed})"
+
+    def images(self) -> list[Image.Image]:
+        """Each picture by itself."""
+        pixels = self.pictures.detach().float().nan_to_num(0).clamp(0, 1).mul(255).round().byte()
+        return [Image.fromarray(p.numpy()) for p in pixels.permute(0, 2, 3, 1).cpu()]
+
+    def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
+        """One picture as it is; several as a square sheet. Nothing is enlarged.
+
+        Args:
+            image: None: they are pictures themselves.
+            font: is not used, for nothing is written on them.
+
+        Raises:
+            ValueError: an image.
+        """
+        if image is not None:
+            raise ValueError("image must be None: what a generator made are pictures themselves")
+        made = self.images()
+        columns = math.isqrt(len(made) - 1) + 1
+        return made[0] if len(made) == 1 else contact_sheet(made, columns, GAP)
+
+    def to_dict(self) -> dict[str, Any]:
+        """``file``, ``seed``, ``pictures`` (how many) and ``size`` (height and width)."""
+        return {
+            "file": self.source,
+            "seed": self.seed,
+            "pictures": len(self),
+            "size": list(self.image_size),
+        }
