@@ -3,7 +3,7 @@
 from fastcv.explain.activations import activation_grid, activations
 from fastcv.explain.cam import cam
 from fastcv.explain.detection import DetectionSteps, detection_steps
-from fastcv.explain.faithfulness import Faithfulness, faithfulness
+from fastcv.explain.faithfulness import Faithfulness, faithfulness, pointing_game
 from fastcv.explain.grad_cam import grad_cam, guided_grad_cam
 from fastcv.explain.map_boxes import boxes_of_maps
 from fastcv.explain.maps_of_classes import class_maps
@@ -11,9 +11,11 @@ from fastcv.explain.nms import NMSStep, nms_steps
 from fastcv.explain.occlusion import occlusion
 from fastcv.explain.receptive_field import ReceptiveField, receptive_field
 from fastcv.explain.saliency import deconvnet, guided_backprop, saliency
+from fastcv.explain.visualise_class import ClassPictures, visualise_class
 from fastcv.models.classification.cam import to_cam
 
 __all__ = [
+    "ClassPictures",
     "DetectionSteps",
     "Faithfulness",
     "NMSStep",
@@ -31,7 +33,9 @@ __all__ = [
     "guided_grad_cam",
     "nms_steps",
     "occlusion",
+    "pointing_game",
     "receptive_field",
     "saliency",
     "to_cam",
+    "visualise_class",
 ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from fastcv.nn._hooks import OwnHooks
 
 aten = torch.ops.aten
 
@@ -64,24 +65,17 @@ def relu_rule(model: nn.Module, rule: Rule, *, force: bool = False) -> Iterator[
     Raises:
         ValueError: the model has an activation that is no ReLU, unless ``force``.
     """
-    thread, names = threading.get_ident(), [""]
-
-    def enter(name: str) -> None:
-        if threading.get_ident() == thread:
-            names.append(name)
-
-    def leave() -> None:
-        if threading.get_ident() == thread:
-            names.pop()
-
-    with ExitStack() as stack:
+    names = [""]
+    with OwnHooks() as hooks:
         for name, module in model.named_modules():
-            before = module.register_forward_pre_hook(lambda _m, _i, n=name: enter(n))
-            after = module.register_forward_hook(lambda _m, _i, _o: leave(), always_call=True)
-            stack.callback(before.remove)
-            stack.callback(after.remove)
-        stack.enter_context(_ReluMode(rule, names, force))
+            hooks.before(module, lambda _, __, name=name: names.append(name))
+            hooks.after(module, lambda _, __: _drop_last(names), always=True)
+        hooks.enter_context(_ReluMode(rule, names, force))
         yield
+
+
+def _drop_last(names: list[str]) -> None:
+    names.pop()
 
 
 class _ReluMode(TorchFunctionMode):

@@ -94,20 +94,6 @@ def peaks(maps: Tensor) -> Tensor:
     return (boxes[:, :2] + boxes[:, 2:]) / 2
 
 
-def share_inside(points: Tensor, boxes: Tensor) -> float:
-    """The pointing game: the share of points ``[N, 2]`` as (x, y) that are in their boxes.
-
-    Source: Zhang et al., "Top-down Neural Attention by Excitation Backprop" (2016), section 4.2.
-
-    Example:
-        >>> boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]])
-        >>> share_inside(torch.tensor([[1, 3], [4, 1]]), boxes)
-        0.5
-    """
-    inside = (points >= boxes[:, :2]) & (points < boxes[:, 2:])
-    return inside.all(dim=1).float().mean().item()
-
-
 def share_hit(found: Tensor, boxes: Tensor) -> float:
     """The share of boxes ``[N, 4]`` whose IoU with the true ones is above a half.
 

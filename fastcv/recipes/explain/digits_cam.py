@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fastcv.explain.map_boxes import boxes_of_maps
+from fastcv.explain import boxes_of_maps, pointing_game
 from fastcv.metrics import evaluate_classifier
 from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification.cam import CAM, to_cam
@@ -26,7 +26,6 @@ from fastcv.recipes.explain._scenes import (
     of_centre,
     peaks,
     share_hit,
-    share_inside,
     sized_for_scenes,
     to_pixels,
 )
@@ -92,7 +91,7 @@ def where(model: CAM, scenes: OneDigitScenes) -> dict[str, Any]:
             for share in SHARES
         },
         "centre boxes hit": share_hit(of_centre(scenes), scenes.boxes),
-        "pointing": share_inside(peaks(maps), scenes.boxes),
+        "pointing": pointing_game(peaks(maps), scenes.boxes),
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fastcv.explain import pointing_game
 from fastcv.metrics import evaluate_classifier
 from fastcv.models.classification.scouter import Scouter
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe, Run
@@ -23,7 +24,6 @@ from fastcv.recipes.explain._scenes import (
     OneDigitScenes,
     maps_of_true_classes,
     peaks,
-    share_inside,
     sized_for_scenes,
     to_pixels,
 )
@@ -78,7 +78,7 @@ def where(model: Scouter, scenes: OneDigitScenes) -> dict[str, Any]:
     return {
         "acc@1": evaluate_classifier(model, scenes)["acc@1"],
         "area": maps.mean().item(),
-        "pointing": share_inside(peaks(to_pixels(maps)), scenes.boxes),
+        "pointing": pointing_game(peaks(to_pixels(maps)), scenes.boxes),
     }
 
 

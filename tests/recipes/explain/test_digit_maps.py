@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from fastcv import recipes
+from fastcv import explain, recipes
 from fastcv.learn.history import History
 from fastcv.models.classification._with_class_maps import WithClassMaps
 from fastcv.recipes.explain import _scenes, digits_cam, digits_scouter
@@ -29,7 +29,7 @@ def test_peaks_and_the_pointing_game():
     maps[1, 2:, 1:3] = 0.995  # as high as makes no difference, and larger
     assert _scenes.peaks(maps).tolist() == [[1.5, 3.5], [2, 3]]
     boxes = torch.tensor([[1.0, 3, 2, 4], [0, 0, 2, 4]])  # half-open: the second ends before
-    assert _scenes.share_inside(_scenes.peaks(maps), boxes) == 0.5
+    assert explain.pointing_game(_scenes.peaks(maps), boxes) == 0.5
 
 
 class Marks(WithClassMaps):

@@ -1,0 +1,269 @@
+"""Pictures that a network finds most like a class: its score is climbed by gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastcv.explain._gradients import gradients
+from fastcv.explain._inputs import pictures_of
+from fastcv.explain._layers import explaining
+from fastcv.explain.targets import Resolved, Target, resolve, whole
+from fastcv.models import ImageModel
+from fastcv.results import Gallery
+
+Start = Literal["zero", "black", "grey", "white", "noise"] | Tensor
+
+LEVELS = {"black": 0.0, "grey": 0.5, "noise": 0.5, "white": 1.0}  # of pixels in [0, 1]
+NOISE = 0.1  # standard deviation, in [0, 1]
+SIDE = 224  # of a picture, where neither the model nor the caller says
+OCTAVE = 1.4  # from one size to the next
+BETWEEN_BLURS = 4  # steps
+
+
+@dataclass(repr=False, eq=False)
+class ClassPictures(Gallery):
+    """What ``visualise_class`` returns: a picture for each start, in a grid.
+
+    Args:
+        images: ``[S, C, H, W]`` float32, as ``forward`` takes them.
+        scores: ``[S, T + 1]`` float32, before each of T steps and after the last, no penalty in it.
+
+    Others as of ``Gallery``.
+    """
+
+    images: Tensor = field(default_factory=lambda: torch.empty(0))
+    scores: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As of ``Gallery``, and ``scores``."""
+        return {**super().to_dict(), "scores": self.scores.tolist()}
+
+
+def visualise_class(
+    model: nn.Module,
+    target: Target,
+    *,
+    start: Start | Sequence[Start] = "zero",
+    size: int | tuple[int, int] | None = None,
+    steps: int = 100,
+    lr: float = 0.1,
+    l2: float = 0.0,
+    tv: float = 0.0,
+    blur: float = 0.0,
+    jitter: int = 0,
+    octaves: int = 1,
+    seed: int = 0,
+) -> ClassPictures:
+    """Climbs from a plain picture to one that the model gives a high score.
+
+    Each step goes up the gradient of ``score - l2 * sum(x^2) - tv * sum(|differences|)`` by the
+    picture ``x``, as ``forward`` takes it. The score is the one before the softmax, which rises
+    with what looks like the class, and not with what makes others unlikely. By default that is
+    all: the score rises, and the picture is mostly fine noise. ``blur``, ``jitter`` and ``octaves``
+    make pictures in which a person sees something.
+
+    Args:
+        model: one of ours, or any module.
+        target: a class's number or name, or a function from the model's output to a score of each
+            image, ``[B]``, such as ``fastcv.explain.targets.PixelScore``. Of a segmenter a class is
+            its score, summed over all pixels.
+        start: what to begin with: ``"zero"``, the mean colour of normalised images; ``"black"``,
+            ``"grey"``, ``"white"``; ``"noise"`` about grey; a picture ``[C, H, W]`` as ``forward``
+            takes it; or several of these, for a picture from each.
+        size: height and width in pixels; None: the model's own, or that of a start that is a
+            picture.
+        steps: of each octave.
+        lr: how far a step goes: the root mean square of what it changes of a picture's values.
+        l2: weight of the sum of squares, in units of the score.
+        tv: weight of the sum of differences between neighbouring pixels (total variation).
+        blur: standard deviation in pixels of a Gaussian that the picture goes through after every
+            fourth step; within an octave it falls to 0.
+        jitter: pixels by which the picture is rolled at random before a step, at most, down and
+            across.
+        octaves: how many times the picture is climbed, each time 1.4 times as large; the last is
+            of ``size``. The model must take several sizes.
+        seed: of noise and jitter.
+
+    For a model of ours that says how it normalises, the picture stays one: what leaves [0, 1]
+    before the normalisation is clipped.
+
+    Returns:
+        A picture for each start, and its ``images`` and ``scores``.
+
+    Raises:
+        ValueError: an option that is out of its range, starts of several sizes, a class that there
+            is not, or a score without a gradient.
+        TypeError: a target or a start of another kind.
+
+    Source: Simonyan, Vedaldi, Zisserman, "Deep Inside Convolutional Networks" (2014), section 2:
+        the score before the softmax, and ``l2``. Yosinski et al., "Understanding Neural Networks
+        Through Deep Visualization" (2015), section 3: ``blur``. Mahendran and Vedaldi, "Visualizing
+        Deep Convolutional Neural Networks Using Natural Pre-Images" (2016): ``tv`` and ``jitter``.
+
+    Example:
+        >>> import torch
+        >>> from fastcv import create_model, explain
+        >>> model = create_model("resnet18", num_classes=3, width=8)
+        >>> found = explain.visualise_class(model, 2, start=("grey", "noise"), size=48, steps=5)
+        >>> found, found.images.shape, found.scores.shape
+        (ClassPictures(class 2, 2 pictures), torch.Size([2, 3, 48, 48]), torch.Size([2, 6]))
+        >>> bool((found.scores[:, -1] > found.scores[:, 0]).all())
+        True
+    """
+    _check(steps, lr, l2, tv, blur, jitter, octaves)
+    random = torch.Generator().manual_seed(seed)
+    starts = [start] if isinstance(start, (str, Tensor)) else list(start)
+    with torch.inference_mode(False), torch.no_grad():
+        pictures = _begin(model, starts, size, random)
+    height, width = pictures.shape[2:]
+    lowest, highest = (_normalised(model, level, pictures) for level in (0.0, 1.0))
+    is_bounded = _says_how(model)
+    resolved: Resolved | None = None
+    curve: list[Tensor] = []
+    with explaining(model):
+        for octave in range(octaves):
+            share = OCTAVE ** (octave - octaves + 1)
+            pictures = _resized(
+                pictures, max(1, round(height * share)), max(1, round(width * share))
+            )
+            for step in range(steps):
+                down, right = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
+                x = pictures.roll((down, right), (2, 3)).requires_grad_()
+                output = model(x)
+                if resolved is None:
+                    resolved = resolve(model, output, whole(model, output, target), len(x))
+                scores = resolved(output)
+                curve.append(scores.detach())
+                up = gradients(_penalised(scores, x, l2, tv), x, "the image")
+                up = up.roll((-down, -right), (2, 3))
+                length = up.float().square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+                pictures = pictures + (lr * up / length.clamp(min=1e-12)).to(pictures)
+                if blur > 0 and (step + 1) % BETWEEN_BLURS == 0:
+                    pictures = _blurred(pictures, blur * (1 - (step + 1) / steps))
+                if is_bounded:
+                    pictures = torch.minimum(torch.maximum(pictures, lowest), highest)
+        assert resolved is not None
+        with torch.no_grad():
+            curve.append(resolved(model(pictures)))
+            shown = pictures_of(model, pictures)
+    return ClassPictures(
+        [_picture(one) for one in shown],
+        [one if isinstance(one, str) else "a picture" for one in starts],
+        title=resolved.names[0],
+        images=pictures.float(),
+        scores=torch.stack(curve, dim=1),
+    )
+
+
+def _check(
+    steps: int, lr: float, l2: float, tv: float, blur: float, jitter: int, octaves: int
+) -> None:
+    for name, count in (("steps", steps), ("octaves", octaves)):
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
+    for name, amount in (("l2", l2), ("tv", tv), ("blur", blur), ("jitter", jitter)):
+        if amount < 0:
+            raise ValueError(f"{name} must be 0 or more, got {amount}")
+    if lr <= 0:
+        raise ValueError(f"lr must be above 0, got {lr}")
+
+
+def _begin(
+    model: nn.Module,
+    starts: Sequence[Start],
+    size: int | tuple[int, int] | None,
+    random: torch.Generator,
+) -> Tensor:
+    """The starts, ``[S, C, H, W]``."""
+    if not starts:
+        raise ValueError("start must be at least one, got none")
+    like = next(model.parameters(), torch.empty(0))
+    given = [one for one in starts if isinstance(one, Tensor)]
+    sizes = {tuple(one.shape[-2:]) for one in given}
+    if size is not None:
+        sizes.add((size, size) if isinstance(size, int) else tuple(size))
+    if len(sizes) > 1 or any(one.ndim != 3 for one in given):
+        raise ValueError(
+            "start: pictures must be [C, H, W] and of one size, got "
+            f"{' and '.join(str(list(one.shape)) for one in given)}, size={size}"
+        )
+    side = SIDE
+    if isinstance(model, ImageModel):
+        side = model.preprocessing.get("crop", SIDE)
+    height, width = sizes.pop() if sizes else (side, side)
+    if height < 1 or width < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
+    # Of the first convolution.
+    channels = next((p.shape[1] for p in model.parameters() if p.ndim == 4), 3)
+    blank = torch.zeros(channels, height, width, dtype=like.dtype, device=like.device)
+    found = []
+    for one in starts:
+        if isinstance(one, Tensor):
+            found.append(one.detach().to(blank))
+        elif one == "zero":
+            found.append(blank)
+        elif one in LEVELS:
+            noise = torch.randn(blank.shape, generator=random).to(blank) if one == "noise" else 0.0
+            found.append(_normalised(model, LEVELS[one] + NOISE * noise, blank))
+        else:
+            raise ValueError(
+                f"start must be zero, {', '.join(LEVELS)} or a picture [C, H, W], got {one!r}"
+            )
+    return torch.stack(found)
+
+
+def _says_how(model: nn.Module) -> bool:
+    return isinstance(model, ImageModel) and {"mean", "std"} <= model.preprocessing.keys()
+
+
+def _normalised(model: nn.Module, pixels: float | Tensor, like: Tensor) -> Tensor:
+    """Pixels in [0, 1] as ``forward`` takes them, in the shape of ``like``."""
+    pixels = torch.as_tensor(pixels).to(like).expand_as(like)
+    if isinstance(model, ImageModel) and _says_how(model):
+        mean, std = (
+            like.new_tensor(model.preprocessing[k])[:, None, None] for k in ("mean", "std")
+        )
+        return (pixels - mean) / std
+    return pixels
+
+
+def _penalised(scores: Tensor, x: Tensor, l2: float, tv: float) -> Tensor:
+    x = x.float()
+    if l2 > 0:
+        scores = scores - l2 * x.square().sum(dim=(1, 2, 3))
+    if tv > 0:
+        across, down = x.diff(dim=3).abs(), x.diff(dim=2).abs()
+        scores = scores - tv * (across.sum(dim=(1, 2, 3)) + down.sum(dim=(1, 2, 3)))
+    return scores
+
+
+def _resized(pictures: Tensor, height: int, width: int) -> Tensor:
+    if pictures.shape[2:] == (height, width):
+        return pictures
+    return F.interpolate(pictures, (height, width), mode="bilinear", antialias=True)
+
+
+def _blurred(pictures: Tensor, sigma: float) -> Tensor:
+    """Through a Gaussian, cut off at three standard deviations."""
+    reach = min(math.ceil(3 * sigma), *(side - 1 for side in pictures.shape[2:]))
+    if sigma < 0.1 or reach < 1:  # nothing that could be seen
+        return pictures
+    places = torch.arange(-reach, reach + 1, device=pictures.device)
+    bell = (-0.5 * (places / sigma) ** 2).exp()
+    bell = (bell / bell.sum()).to(pictures)
+    channels = pictures.shape[1]
+    padded = F.pad(pictures, [reach] * 4, mode="reflect")
+    rows = F.conv2d(padded, bell.view(1, 1, 1, -1).expand(channels, -1, -1, -1), groups=channels)
+    return F.conv2d(rows, bell.view(1, 1, -1, 1).expand(channels, -1, -1, -1), groups=channels)
+
+
+def _picture(pixels: Tensor) -> Image.Image:
+    return Image.fromarray((pixels * 255).round().byte().permute(1, 2, 0).cpu().numpy())
