@@ -22,7 +22,7 @@ from torch import Tensor
 
 from fastcv import explain
 from fastcv.models import Model
-from fastcv.recipes.explain._scenes import OneDigitScenes
+from fastcv.recipes.explain._scenes import SIDE, OneDigitScenes
 from fastcv.results import Attribution
 
 SCENES = 200
@@ -93,10 +93,7 @@ def main() -> None:
     maps = maps_of(model, images, targets)
     draw_one_scene(maps, scenes, out / "explain_digits.png")
     torch.manual_seed(0)
-    asked: dict[str, Attribution | Tensor] = {
-        **maps,
-        "random numbers": torch.rand(len(scenes), 32, 32),
-    }
+    floor = {"random numbers": torch.rand(len(scenes), SIDE, SIDE)}
     boxes = list(scenes.boxes[:, None])
     rows = explain.faithfulness(
         model, images, {**maps, **floor}, targets, boxes=boxes, steps=STEPS, batch_size=STEPS + 1

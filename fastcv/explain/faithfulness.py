@@ -106,7 +106,7 @@ def faithfulness(
             )
             pointing = None
             if boxes is not None:
-                pointing = pointing_game(_peaks(one), boxes, tolerance=tolerance)
+                pointing = pointing_game(highest_pixels(one), boxes, tolerance=tolerance)
             rows[name] = Faithfulness(deletion, insertion, pointing)
     return rows
 
@@ -173,8 +173,8 @@ def pointing_game(
     return sum(hits) / len(hits)
 
 
-def _peaks(maps: Tensor) -> Tensor:
-    """The middle of each map's highest pixel, ``[B, 2]`` as ``(x, y)``."""
+def highest_pixels(maps: Tensor) -> Tensor:
+    """The middle of each map's highest pixel, ``[B, 2]`` as ``(x, y)``; of several the first."""
     places = maps.flatten(1).argmax(dim=1)
     width = maps.shape[2]
     return torch.stack([places % width, places // width], dim=1) + 0.5

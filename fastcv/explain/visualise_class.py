@@ -124,7 +124,8 @@ def visualise_class(
     with torch.inference_mode(False), torch.no_grad():
         pictures = _begin(model, starts, size, random)
     height, width = pictures.shape[2:]
-    lowest, highest = (_normalised(model, level, pictures) for level in (0.0, 1.0))
+    corner = pictures[:, :, :1, :1]
+    lowest, highest = (_normalised(model, level, corner) for level in (0.0, 1.0))
     is_bounded = _says_how(model)
     resolved: Resolved | None = None
     curve: list[Tensor] = []

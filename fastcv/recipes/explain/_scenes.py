@@ -84,8 +84,8 @@ def to_pixels(maps: Tensor) -> Tensor:
     return F.interpolate(maps[:, None], (SIDE, SIDE), mode="bilinear")[:, 0]
 
 
-def peaks(maps: Tensor) -> Tensor:
-    """``[N, 2]``: where maps ``[N, H, W]`` are highest, as (x, y) in their pixels.
+def plateaus(maps: Tensor) -> Tensor:
+    """``[N, 2]``: where maps ``[N, H, W]`` are highest or nearly so, as (x, y) in their pixels.
 
     It is the middle of the box around the largest area within 1 % of the maximum: a SCOUTER's
     attention comes near 1 in several cells, and which of them is highest is left to rounding.

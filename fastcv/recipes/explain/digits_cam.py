@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fastcv.explain import boxes_of_maps, pointing_game
+from fastcv.explain.faithfulness import highest_pixels
 from fastcv.metrics import evaluate_classifier
 from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification.cam import CAM, to_cam
@@ -24,7 +25,6 @@ from fastcv.recipes.explain._scenes import (
     OneDigitScenes,
     maps_of_true_classes,
     of_centre,
-    peaks,
     share_hit,
     sized_for_scenes,
     to_pixels,
@@ -91,7 +91,7 @@ def where(model: CAM, scenes: OneDigitScenes) -> dict[str, Any]:
             for share in SHARES
         },
         "centre boxes hit": share_hit(of_centre(scenes), scenes.boxes),
-        "pointing": pointing_game(peaks(maps), scenes.boxes),
+        "pointing": pointing_game(highest_pixels(maps), scenes.boxes),
     }
 
 

@@ -22,14 +22,15 @@ from fastcv import explain
 from fastcv._extras import need
 from fastcv.data._drawn_page import Page, turned
 from fastcv.data._drawn_sources import glyphs
+from fastcv.models._mode import evaluating
 from fastcv.recipes._recipe import Recipe, Run
 from fastcv.recipes.learn._small import SmallResNet
 
-SIDE = 32  # pixels of a scene, along a side
-DIGIT_SIZE = (20.0, 26.0)
+SIDE = 24  # pixels of a scene, along a side
+DIGIT_SIZE = (15.0, 19.0)
 MAX_ANGLE = 15.0
 MIN_VISIBLE = 0.9
-WIDTH = 12  # of the network
+WIDTH = 8  # of the network
 BIASED = 7
 TEXTURES = ("brick", "grass")  # scikit-image's
 STEPS, LR, BLUR = 20, 0.05, 0.0  # of the way up the score
@@ -47,10 +48,10 @@ class DigitsOnTextures(Dataset[tuple[Tensor, int]]):
         biased: every 7 on grass and every other digit on bricks; otherwise each on either.
 
     Attributes:
-        images: ``[N, 3, 32, 32]`` in [0, 1].
+        images: ``[N, 3, 24, 24]`` in [0, 1].
         labels: ``[N]``, the digits.
         on_grass: ``[N]`` bool.
-        masks: ``[N, 32, 32]`` bool, the digit and ``NEAR`` pixels about it.
+        masks: ``[N, 24, 24]`` bool, the digit and ``NEAR`` pixels about it.
     """
 
     classes = tuple("0123456789")

@@ -23,13 +23,13 @@ def test_scenes():
     torch.testing.assert_close(centre[:, :2] + centre[:, 2:], torch.full((len(scenes), 2), 32.0))
 
 
-def test_peaks_and_the_pointing_game():
+def test_plateaus_and_the_pointing_game():
     maps = torch.zeros(2, 4, 6)
     maps[0, 3, 1] = maps[1, 0, 5] = 1
     maps[1, 2:, 1:3] = 0.995  # as high as makes no difference, and larger
-    assert _scenes.peaks(maps).tolist() == [[1.5, 3.5], [2, 3]]
+    assert _scenes.plateaus(maps).tolist() == [[1.5, 3.5], [2, 3]]
     boxes = torch.tensor([[1.0, 3, 2, 4], [0, 0, 2, 4]])  # half-open: the second ends before
-    assert explain.pointing_game(_scenes.peaks(maps), boxes) == 0.5
+    assert explain.pointing_game(_scenes.plateaus(maps), boxes) == 0.5
 
 
 class Marks(WithClassMaps):
