@@ -9,6 +9,7 @@ A run has ``biased/model.safetensors`` and ``rebalanced/model.safetensors``.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ from fastcv._extras import need
 from fastcv.data._drawn_page import Page, turned
 from fastcv.data._drawn_sources import glyphs
 from fastcv.models._mode import evaluating
-from fastcv.recipes._recipe import Recipe, Run
-from fastcv.recipes.learn._small import SmallResNet
+from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe, Run
+from fastcv.recipes.learn._small import SmallResNet, small_classifier
 
 SIDE = 24  # pixels of a scene, along a side
 DIGIT_SIZE = (15.0, 19.0)
@@ -158,3 +159,27 @@ def outside(maps: Tensor, masks: Tensor) -> float:
 
 def share(hits: Tensor) -> float:
     return hits.float().mean().item()
+
+
+RECIPE = Recipe(
+    name="digits_planted_bias",
+    summary="digits whose 7 lies on grass, and rebalanced: where a network looks for it",
+    data={
+        "biased": partial(DigitsOnTextures, "train", 2000, biased=True),
+        "rebalanced": partial(DigitsOnTextures, "train", 2000, biased=False),
+        "test": partial(DigitsOnTextures, "test", 1000, biased=False),
+    },
+    build=build,
+    epochs=6,
+    schedule=partial(small_classifier, lr=3e-3, batch_size=32),
+    metrics=where,
+    level=Level(
+        {},
+        "1000 scenes of other handwriting, on the other halves of the photographs",
+        "seed 0, one run",
+        "2026-11-30",
+    ),
+    stages=both,
+    no_weights=NO_WEIGHTS.format("biased/model.safetensors") + " as weights",
+)
+train, evaluate = RECIPE.train, RECIPE.evaluate
