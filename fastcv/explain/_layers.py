@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -117,7 +118,7 @@ def recording(
     """
     records: dict[str, Tensor] = {}
 
-    def record(name: str, output: Any) -> Any:
+    def record(name: str, _: Any, output: Any) -> Any:
         if not isinstance(output, Tensor):
             raise ValueError(f"layer {name!r} must return a tensor, got {type(output).__name__}")
         if gradients and not from_start:
@@ -133,8 +134,7 @@ def recording(
             hooks.enter_context(torch.no_grad())
         for name in layers:
             if name != AUTO:
-                module = find_layer(model, name)
-                hooks.after(module, lambda _, output, name=name: record(name, output))
+                hooks.after(find_layer(model, name), partial(record, name))
         if AUTO in layers:
             hooks.enter_context(_automatic(model, records))
         yield records
@@ -158,7 +158,7 @@ def _automatic(model: nn.Module, records: dict[str, Tensor]) -> Iterator[None]:
     with OwnHooks() as hooks, maps:
         for name, module in model.named_modules():
             if name:
-                hooks.after(module, lambda _, output, name=name: maps.name(output, name))
+                hooks.after(module, partial(maps.name, name))
         hooks.before(model, begin)
         hooks.after(model, choose)
         yield
@@ -185,7 +185,7 @@ class _Maps(TorchFunctionMode):
                 self.widest = self.last
         return result
 
-    def name(self, output: Any, name: str) -> None:
+    def name(self, name: str, _: Any, output: Any) -> None:
         if self.last is not None and output is self.last[0]:
             self.last = output, name
         if self.widest is not None and output is self.widest[0]:

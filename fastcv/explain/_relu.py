@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -68,13 +69,17 @@ def relu_rule(model: nn.Module, rule: Rule, *, force: bool = False) -> Iterator[
     names = [""]
     with OwnHooks() as hooks:
         for name, module in model.named_modules():
-            hooks.before(module, lambda _, __, name=name: names.append(name))
-            hooks.after(module, lambda _, __: _drop_last(names), always=True)
+            hooks.before(module, partial(_enter, names, name))
+            hooks.after(module, partial(_leave, names), always=True)
         hooks.enter_context(_ReluMode(rule, names, force))
         yield
 
 
-def _drop_last(names: list[str]) -> None:
+def _enter(names: list[str], name: str, _: Any, __: Any) -> None:
+    names.append(name)
+
+
+def _leave(names: list[str], _: Any, __: Any) -> None:
     names.pop()
 
 

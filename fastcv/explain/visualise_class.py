@@ -34,7 +34,7 @@ class ClassPictures(Gallery):
 
     Args:
         images: ``[S, C, H, W]`` float32, as ``forward`` takes them.
-        scores: ``[S, T + 1]`` float32, before each of T steps and after the last, no penalty in it.
+        scores: ``[S, T + 1]`` float32, before each of T steps and after the last; no penalties.
 
     Others as of ``Gallery``.
     """
@@ -82,6 +82,8 @@ def visualise_class(
             picture.
         steps: of each octave.
         lr: how far a step goes: the root mean square of what it changes of a picture's values.
+            Without ``blur`` and ``jitter`` a step that leads down is taken back, and the next ones
+            are half as long.
         l2: weight of the sum of squares, in units of the score.
         tv: weight of the sum of differences between neighbouring pixels (total variation).
         blur: standard deviation in pixels of a Gaussian that the picture goes through after every
@@ -124,37 +126,32 @@ def visualise_class(
     with torch.inference_mode(False), torch.no_grad():
         pictures = _begin(model, starts, size, random)
     height, width = pictures.shape[2:]
-    corner = pictures[:, :, :1, :1]
-    lowest, highest = (_normalised(model, level, corner) for level in (0.0, 1.0))
-    is_bounded = _says_how(model)
-    resolved: Resolved | None = None
+    is_steady = jitter == 0 and blur == 0
     curve: list[Tensor] = []
     with explaining(model):
+        with torch.no_grad():
+            output = model(pictures)
+        resolved = resolve(model, output, whole(model, output, target), len(pictures))
+        hill = _Hill(model, resolved, l2, tv)
         for octave in range(octaves):
             share = OCTAVE ** (octave - octaves + 1)
-            pictures = _resized(
-                pictures, max(1, round(height * share)), max(1, round(width * share))
-            )
+            sides = max(1, round(height * share)), max(1, round(width * share))
+            here = hill.at(_resized(pictures, sides), _shift(jitter, random))
+            reach = torch.full_like(here.pictures[:, :1, :1, :1], lr)
             for step in range(steps):
-                down, right = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
-                x = pictures.roll((down, right), (2, 3)).requires_grad_()
-                output = model(x)
-                if resolved is None:
-                    resolved = resolve(model, output, whole(model, output, target), len(x))
-                scores = resolved(output)
-                curve.append(scores.detach())
-                up = gradients(_penalised(scores, x, l2, tv), x, "the image")
-                up = up.roll((-down, -right), (2, 3))
-                length = up.float().square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
-                pictures = pictures + (lr * up / length.clamp(min=1e-12)).to(pictures)
+                curve.append(here.scores)
+                pictures = here.pictures + reach * here.up
                 if blur > 0 and (step + 1) % BETWEEN_BLURS == 0:
                     pictures = _blurred(pictures, blur * (1 - (step + 1) / steps))
-                if is_bounded:
-                    pictures = torch.minimum(torch.maximum(pictures, lowest), highest)
-        assert resolved is not None
-        with torch.no_grad():
-            curve.append(resolved(model(pictures)))
-            shown = pictures_of(model, pictures)
+                there = hill.at(_clipped(model, pictures), _shift(jitter, random))
+                if is_steady:
+                    is_higher = there.goals >= here.goals
+                    reach = torch.where(is_higher[:, None, None, None], reach, reach / 2)
+                    there = there.or_else(here, is_higher)
+                here = there
+            pictures = here.pictures
+        curve.append(here.scores)
+        shown = pictures_of(model, pictures)
     return ClassPictures(
         [_picture(one) for one in shown],
         [one if isinstance(one, str) else "a picture" for one in starts],
@@ -162,6 +159,52 @@ def visualise_class(
         images=pictures.float(),
         scores=torch.stack(curve, dim=1),
     )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Pictures ``[S, C, H, W]``, and what was found there.
+
+    Args:
+        pictures: where.
+        scores: of the target, ``[S]``.
+        goals: these less the penalties, ``[S]``.
+        up: the gradient of the goals by the pictures, of a root mean square of 1 for each.
+    """
+
+    pictures: Tensor
+    scores: Tensor
+    goals: Tensor
+    up: Tensor
+
+    def or_else(self, other: _Place, is_kept: Tensor) -> _Place:
+        """Of each picture this place, or the other."""
+        mask = is_kept[:, None, None, None]
+        return _Place(
+            torch.where(mask, self.pictures, other.pictures),
+            torch.where(is_kept, self.scores, other.scores),
+            torch.where(is_kept, self.goals, other.goals),
+            torch.where(mask, self.up, other.up),
+        )
+
+
+@dataclass(frozen=True)
+class _Hill:
+    model: nn.Module
+    resolved: Resolved
+    l2: float
+    tv: float
+
+    def at(self, pictures: Tensor, shift: tuple[int, int]) -> _Place:
+        """What is found at pictures, which are rolled by ``shift`` for it."""
+        x = pictures.detach().roll(shift, (2, 3)).requires_grad_()
+        scores = self.resolved(self.model(x))
+        goals = _penalised(scores, x, self.l2, self.tv)
+        up = gradients(goals, x, "the image").roll((-shift[0], -shift[1]), (2, 3))
+        length = up.float().square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        return _Place(
+            pictures, scores.detach(), goals.detach(), (up / length.clamp(min=1e-12)).to(pictures)
+        )
 
 
 def _check(
@@ -236,6 +279,20 @@ def _normalised(model: nn.Module, pixels: float | Tensor, like: Tensor) -> Tenso
     return pixels
 
 
+def _clipped(model: nn.Module, pictures: Tensor) -> Tensor:
+    """To what normalised pictures can be, for a model that says how it normalises."""
+    if not _says_how(model):
+        return pictures
+    lowest, highest = (_normalised(model, level, pictures[:, :, :1, :1]) for level in (0.0, 1.0))
+    return torch.minimum(torch.maximum(pictures, lowest), highest)
+
+
+def _shift(most: int, random: torch.Generator) -> tuple[int, int]:
+    """Down and right."""
+    down, right = torch.randint(-most, most + 1, (2,), generator=random).tolist()
+    return down, right
+
+
 def _penalised(scores: Tensor, x: Tensor, l2: float, tv: float) -> Tensor:
     x = x.float()
     if l2 > 0:
@@ -246,10 +303,10 @@ def _penalised(scores: Tensor, x: Tensor, l2: float, tv: float) -> Tensor:
     return scores
 
 
-def _resized(pictures: Tensor, height: int, width: int) -> Tensor:
-    if pictures.shape[2:] == (height, width):
+def _resized(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    if pictures.shape[2:] == size:
         return pictures
-    return F.interpolate(pictures, (height, width), mode="bilinear", antialias=True)
+    return F.interpolate(pictures, size, mode="bilinear", antialias=True)
 
 
 def _blurred(pictures: Tensor, sigma: float) -> Tensor:
