@@ -35,6 +35,7 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/explain_classes.py": "explain_classes.png",
     "examples/explain_digits.py": ("explain_digits.png", "explain_faithfulness.png"),
     "examples/explain_two_objects.py": "explain_two_objects.png",
+    "examples/planted_bias.py": "planted_bias.png",
     "examples/explain_methods.py": "explain_methods.png",
     "examples/explain_relu.py": "explain_relu.png",
     "examples/fcn_strides.py": "fcn_strides.png",

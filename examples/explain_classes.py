@@ -32,7 +32,7 @@ def main() -> None:
         for one, kind in ((plain, "plain, "), (found, "")):
             pictures += one.pictures
             captions += [
-                f"{kind}{start}: {score:.0f}"
+                f"{name}, {kind}{start}: {score:.0f}"
                 for start, score in zip(one.captions, one.scores[:, -1].tolist(), strict=True)
             ]
     Gallery(pictures, captions, columns=1 + len(STARTS)).draw().save(out)

@@ -306,7 +306,8 @@ def _penalised(scores: Tensor, x: Tensor, l2: float, tv: float) -> Tensor:
 def _resized(pictures: Tensor, size: tuple[int, int]) -> Tensor:
     if pictures.shape[2:] == size:
         return pictures
-    return F.interpolate(pictures, size, mode="bilinear", antialias=True)
+    # In 32 bits: the CPU has no smoothed resizing in 16.
+    return F.interpolate(pictures.float(), size, mode="bilinear", antialias=True).to(pictures)
 
 
 def _blurred(pictures: Tensor, sigma: float) -> Tensor:
@@ -319,8 +320,11 @@ def _blurred(pictures: Tensor, sigma: float) -> Tensor:
     bell = (bell / bell.sum()).to(pictures)
     channels = pictures.shape[1]
     padded = F.pad(pictures, [reach] * 4, mode="reflect")
-    rows = F.conv2d(padded, bell.view(1, 1, 1, -1).expand(channels, -1, -1, -1), groups=channels)
-    return F.conv2d(rows, bell.view(1, 1, -1, 1).expand(channels, -1, -1, -1), groups=channels)
+    across, down = (
+        bell.view(shape).expand(channels, -1, -1, -1) for shape in ((1, 1, 1, -1), (1, 1, -1, 1))
+    )
+    with torch.autocast(pictures.device.type, enabled=False):
+        return F.conv2d(F.conv2d(padded, across, groups=channels), down, groups=channels)
 
 
 def _picture(pixels: Tensor) -> Image.Image:
