@@ -58,7 +58,9 @@ def draw_one_scene(maps: dict[str, Attribution], scenes: OneDigitScenes, out: Pa
     axes[1, 0].set_visible(False)
     for axis, (name, found) in zip(axes[:, 1:].flat, maps.items(), strict=True):
         how = "pixels" if name in IN_COLOURS else "heat"
-        axis.imshow(found[SHOWN].draw(how=how, names=False))
+        # Drawn larger: brought to the scene's own pixels, in which the box is.
+        extent = (-0.5, SIDE - 0.5, SIDE - 0.5, -0.5)
+        axis.imshow(found[SHOWN].draw(how=how, names=False), extent=extent)
         axis.set_title(name, fontsize=10)
     for axis in axes.flat:
         axis.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, color="lime"))

@@ -47,7 +47,7 @@ def test_runs_on_a_few_scenes(tmp_path, monkeypatch):
     monkeypatch.setattr(History, "draw", lambda self, path: path.touch())
     monkeypatch.setattr(planted, "STEPS", 2)
     parts = {
-        "biased": partial(Scenes, "train", 40, biased=True),
+        "train": partial(Scenes, "train", 40, biased=True),
         "rebalanced": partial(Scenes, "train", 40, biased=False),
         "test": partial(Scenes, "test", 80, biased=False),
     }
