@@ -135,7 +135,7 @@ def where(model: SmallResNet, scenes: DigitsOnTextures) -> dict[str, Any]:
     heat = explain.grad_cam(model, images[asked.to(device)], BIASED).maps.cpu()
     return {
         "acc@1": share(right),
-        "7 on bricks acc@1": share(right[seven & ~scenes.on_grass]),
+        "7 on bricks missed": share(~right[seven & ~scenes.on_grass]),
         "called 7 on grass": share(found[~seven & scenes.on_grass] == BIASED),
         "uniform outside": outside(torch.ones_like(heat), masks),
         "Grad-CAM outside": outside(heat, masks),
@@ -172,7 +172,20 @@ RECIPE = Recipe(
     schedule=partial(small_classifier, lr=3e-3, batch_size=32),
     metrics=where,
     level=Level(
-        {},
+        {
+            "biased acc@1": 0.403,
+            "biased 7 on bricks missed": 1.0,
+            "biased called 7 on grass": 0.945,
+            "biased uniform outside": 0.612,
+            "biased Grad-CAM outside": 0.626,
+            "biased visualisation outside": 0.675,
+            "rebalanced acc@1": 0.781,
+            "rebalanced 7 on bricks missed": 0.224,
+            "rebalanced called 7 on grass": 0.021,
+            "rebalanced uniform outside": 0.612,
+            "rebalanced Grad-CAM outside": 0.254,
+            "rebalanced visualisation outside": 0.261,
+        },
         "1000 scenes of other handwriting, on the other halves of the photographs",
         "seed 0, one run",
         "2026-11-30",
