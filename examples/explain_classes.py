@@ -17,8 +17,8 @@ from fastcv.results import Gallery
 
 CLASSES = ("flamingo", "goldfish", "Egyptian cat")
 STARTS = ("black", "grey", "white", "noise")
-SIZE = 144  # pixels
-NATURAL = {"steps": 28, "lr": 0.05, "tv": 0.002, "blur": 1.0, "jitter": 8, "octaves": 3}
+SIZE = 160  # pixels
+NATURAL = {"steps": 28, "lr": 0.08, "tv": 0.001, "blur": 1.0, "jitter": 8, "octaves": 3}
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from fastcv.results import Attribution
 
 SCENES = 200
 SHOWN = 3  # which of them is drawn
-STEPS = 16  # of deletion and insertion
+STEPS = 8  # of deletion and insertion
 IN_COLOURS = ("deconvnet", "guided backpropagation", "guided Grad-CAM")
 
 

@@ -76,8 +76,8 @@ class DigitsOnTextures(Dataset[tuple[Tensor, int]]):
                 grass.append(on_grass)
                 masks.append(torch.from_numpy(page.owner > 0))
         self.images, self.labels = torch.stack(images), torch.tensor(labels)
-        self.on_grass, ink = torch.tensor(grass), torch.stack(masks)[:, None].float()
-        self.masks = F.max_pool2d(ink, 2 * NEAR + 1, stride=1, padding=NEAR)[:, 0] > 0
+        self.on_grass, digits = torch.tensor(grass), torch.stack(masks)[:, None].float()
+        self.masks = F.max_pool2d(digits, 2 * NEAR + 1, stride=1, padding=NEAR)[:, 0] > 0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -110,7 +110,8 @@ def build() -> SmallResNet:
 
 def both(recipe: Recipe, run: Run) -> dict[str, Any]:
     """Trains one network on either data, from the same weights."""
-    test, found = recipe.data["test"](), {}
+    found: dict[str, Any] = {}
+    test = recipe.data["test"]()
     for kind, part in (("biased", "train"), ("rebalanced", "rebalanced")):
         torch.manual_seed(run.seed)
         model = build()
@@ -128,7 +129,7 @@ def where(model: SmallResNet, scenes: DigitsOnTextures) -> dict[str, Any]:
     device = next(model.parameters()).device
     images = model.prepare(list(scenes.images.to(device)))
     with evaluating(model), torch.inference_mode():
-        found = torch.cat([model(part) for part in images.split(100)]).argmax(dim=1).cpu()
+        found = torch.cat([model(part) for part in torch.split(images, 100)]).argmax(dim=1).cpu()
     right, seven = found == scenes.labels, scenes.labels == BIASED
     asked = seven & scenes.on_grass
     masks = scenes.masks[asked]
