@@ -94,8 +94,8 @@ def test_runs_on_a_few_scenes(module, stages, told, tmp_path, monkeypatch):
     assert recipes.get(module.RECIPE.name) is module.RECIPE
 
 
-def few_scenes(recipe, count=40):
-    parts = {part: partial(_scenes.OneDigitScenes, part, count) for part in ("train", "test")}
+def few_scenes(recipe):
+    parts = {part: partial(_scenes.OneDigitScenes, part, 40) for part in ("train", "test")}
     return replace(recipe, data=parts, epochs=1)
 
 
@@ -110,7 +110,7 @@ def test_the_example_trains_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(digits_cam, "CAM_EPOCHS", 1)
     monkeypatch.setattr(digits_scouter, "SCOUTER_EPOCHS", 1)
     for module in (digits_cam, digits_scouter):
-        monkeypatch.setattr(module, "RECIPE", few_scenes(module.RECIPE, 8))
+        monkeypatch.setattr(module, "RECIPE", few_scenes(module.RECIPE))
     example.train()
     images = torch.rand(2, 3, 32, 32)
     for name in example.MODELS:
