@@ -32,7 +32,10 @@ IMAGES = ROOT / "docs" / "images"
 # What each program writes to its `--out`: a picture, or those of a folder.
 # The slowest come first: at the end one core would wait for them.
 PROGRAMS: dict[str, str | tuple[str, ...]] = {
-    "examples/explain_two_objects.py": ("explain_two_objects.png", "explain_faithfulness.png"),
+    "examples/explain_classes.py": "explain_classes.png",
+    "examples/explain_digits.py": ("explain_digits.png", "explain_faithfulness.png"),
+    "examples/explain_two_objects.py": "explain_two_objects.png",
+    "examples/planted_bias.py": "planted_bias.png",
     "examples/explain_methods.py": "explain_methods.png",
     "examples/explain_relu.py": "explain_relu.png",
     "examples/fcn_strides.py": "fcn_strides.png",

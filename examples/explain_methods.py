@@ -1,6 +1,8 @@
 """Twelve ways to ask a network what it sees in a photograph, on one sheet.
 
 python examples/explain_methods.py --out docs/images/explain_methods.png
+
+Of each photograph the likeliest class is asked for, right or wrong.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from imagenet_photographs import mobilenet, photograph
 from PIL import Image
+from torch import Tensor
 
 from fastcv import explain
+from fastcv.models import Model
 
-PHOTOGRAPHS = {"chelsea": "Egyptian cat", "coffee": "espresso"}
+PHOTOGRAPHS = ("chelsea", "coffee", "astronaut", "rocket")
+ROWS = 2  # of each photograph
 
 
-def pictures_of(name: str, target: str) -> dict[str, Image.Image]:
+def pictures_of(model: Model, photo: Tensor, target: str) -> dict[str, Image.Image]:
     """The twelve, by caption."""
-    model, photo = mobilenet(), photograph(name)
     window = {"window": 48, "stride": 24}
 
     def draw(found, **options):
@@ -51,13 +55,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", default="docs/images/explain_methods.png")
     out = parser.parse_args().out
-    figure, axes = plt.subplots(4, 6, figsize=(12, 8.9), layout="constrained")
-    drawn = [pair for item in PHOTOGRAPHS.items() for pair in pictures_of(*item).items()]
-    for axis, (caption, picture) in zip(axes.flat, drawn, strict=True):
-        axis.imshow(picture)
-        axis.set_title(caption, fontsize=10)
-        axis.set_axis_off()
-    figure.savefig(out, dpi=100)
+    model = mobilenet()
+    figure = plt.figure(figsize=(12, 18), layout="constrained")
+    for part, name in zip(figure.subfigures(len(PHOTOGRAPHS), 1), PHOTOGRAPHS, strict=True):
+        photo = photograph(name)
+        (target,) = explain.grad_cam(model, photo).targets
+        drawn = pictures_of(model, photo, target)
+        part.suptitle(f"{name}: {target}")
+        axes = part.subplots(ROWS, len(drawn) // ROWS)
+        for axis, (caption, picture) in zip(axes.flat, drawn.items(), strict=True):
+            axis.imshow(picture)
+            axis.set_title(caption, fontsize=10)
+            axis.set_axis_off()
+    figure.savefig(out, dpi=80)
     plt.close(figure)
     with Image.open(out) as picture:  # in 256 colours, a third of the file
         picture = picture.convert("RGB")

@@ -5,7 +5,7 @@ from fastcv.explain.cam import cam
 from fastcv.explain.detection import DetectionSteps, detection_steps
 from fastcv.explain.dissect import Dissection, dissect, unit_quantiles
 from fastcv.explain.edit_units import edit_units
-from fastcv.explain.faithfulness import Faithfulness, faithfulness
+from fastcv.explain.faithfulness import Faithfulness, faithfulness, pointing_game
 from fastcv.explain.grad_cam import grad_cam, guided_grad_cam
 from fastcv.explain.map_boxes import boxes_of_maps
 from fastcv.explain.maps_of_classes import class_maps
@@ -13,9 +13,11 @@ from fastcv.explain.nms import NMSStep, nms_steps
 from fastcv.explain.occlusion import occlusion
 from fastcv.explain.receptive_field import ReceptiveField, receptive_field
 from fastcv.explain.saliency import deconvnet, guided_backprop, saliency
+from fastcv.explain.visualise_class import ClassPictures, visualise_class
 from fastcv.models.classification.cam import to_cam
 
 __all__ = [
+    "ClassPictures",
     "DetectionSteps",
     "Dissection",
     "Faithfulness",
@@ -36,8 +38,10 @@ __all__ = [
     "guided_grad_cam",
     "nms_steps",
     "occlusion",
+    "pointing_game",
     "receptive_field",
     "saliency",
     "to_cam",
     "unit_quantiles",
+    "visualise_class",
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from fastcv.models._mode import evaluating
+from fastcv.nn._hooks import OwnHooks
 
 AUTO = "auto"
 
@@ -116,11 +117,8 @@ def recording(
         tensor([0., 1.])
     """
     records: dict[str, Tensor] = {}
-    thread = threading.get_ident()
 
-    def record(name: str, output: Any) -> Any:
-        if threading.get_ident() != thread:
-            return None
+    def record(name: str, _: Any, output: Any) -> Any:
         if not isinstance(output, Tensor):
             raise ValueError(f"layer {name!r} must return a tensor, got {type(output).__name__}")
         if gradients and not from_start:
@@ -131,51 +129,39 @@ def recording(
             records[name] = output
             return output.clone()
 
-    with ExitStack() as stack:
+    with OwnHooks() as hooks:
         if not from_start:
-            stack.enter_context(torch.no_grad())
+            hooks.enter_context(torch.no_grad())
         for name in layers:
             if name != AUTO:
-                module = find_layer(model, name)
-                hook = module.register_forward_hook(lambda _m, _i, out, n=name: record(n, out))
-                stack.callback(hook.remove)
+                hooks.after(find_layer(model, name), partial(record, name))
         if AUTO in layers:
-            stack.enter_context(_automatic(model, records))
+            hooks.enter_context(_automatic(model, records))
         yield records
 
 
 @contextmanager
 def _automatic(model: nn.Module, records: dict[str, Tensor]) -> Iterator[None]:
     """Records one map under the name of the outermost layer that returned it."""
-    thread, maps = threading.get_ident(), _Maps()
+    maps = _Maps()
 
-    def name_it(name: str, output: Any) -> None:
-        if threading.get_ident() == thread:
-            maps.name(output, name)
+    def begin(args: Any, _: Any) -> None:
+        maps.images = len(args[0])
 
-    def begin(inputs: Any) -> None:
-        if threading.get_ident() == thread:
-            maps.images = len(inputs[0])
+    def choose(_: Any, output: Any) -> None:
+        scores = logits_of(output)
+        classifies = scores is not None and scores.ndim == 2
+        chosen = maps.last if classifies else maps.widest
+        if chosen is not None:
+            records[chosen[1]] = chosen[0]
 
-    def choose(output: Any) -> None:
-        if threading.get_ident() == thread:
-            scores = logits_of(output)
-            classifies = scores is not None and scores.ndim == 2
-            chosen = maps.last if classifies else maps.widest
-            if chosen is not None:
-                records[chosen[1]] = chosen[0]
-
-    with ExitStack() as stack:
+    with OwnHooks() as hooks, maps:
         for name, module in model.named_modules():
             if name:
-                hook = module.register_forward_hook(lambda _m, _i, out, n=name: name_it(n, out))
-                stack.callback(hook.remove)
-        hook = model.register_forward_pre_hook(lambda _m, inputs: begin(inputs))
-        stack.callback(hook.remove)
-        hook = model.register_forward_hook(lambda _m, _i, output: choose(output))
-        stack.callback(hook.remove)
-        with maps:
-            yield
+                hooks.after(module, partial(maps.name, name))
+        hooks.before(model, begin)
+        hooks.after(model, choose)
+        yield
 
 
 class _Maps(TorchFunctionMode):
@@ -199,7 +185,7 @@ class _Maps(TorchFunctionMode):
                 self.widest = self.last
         return result
 
-    def name(self, output: Any, name: str) -> None:
+    def name(self, name: str, _: Any, output: Any) -> None:
         if self.last is not None and output is self.last[0]:
             self.last = output, name
         if self.widest is not None and output is self.widest[0]:

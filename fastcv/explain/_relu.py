@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from fastcv.nn._hooks import OwnHooks
 
 aten = torch.ops.aten
 
@@ -64,24 +66,21 @@ def relu_rule(model: nn.Module, rule: Rule, *, force: bool = False) -> Iterator[
     Raises:
         ValueError: the model has an activation that is no ReLU, unless ``force``.
     """
-    thread, names = threading.get_ident(), [""]
-
-    def enter(name: str) -> None:
-        if threading.get_ident() == thread:
-            names.append(name)
-
-    def leave() -> None:
-        if threading.get_ident() == thread:
-            names.pop()
-
-    with ExitStack() as stack:
+    names = [""]
+    with OwnHooks() as hooks:
         for name, module in model.named_modules():
-            before = module.register_forward_pre_hook(lambda _m, _i, n=name: enter(n))
-            after = module.register_forward_hook(lambda _m, _i, _o: leave(), always_call=True)
-            stack.callback(before.remove)
-            stack.callback(after.remove)
-        stack.enter_context(_ReluMode(rule, names, force))
+            hooks.before(module, partial(_enter, names, name))
+            hooks.after(module, partial(_leave, names), always=True)
+        hooks.enter_context(_ReluMode(rule, names, force))
         yield
+
+
+def _enter(names: list[str], name: str, _: Any, __: Any) -> None:
+    names.append(name)
+
+
+def _leave(names: list[str], _: Any, __: Any) -> None:
+    names.pop()
 
 
 class _ReluMode(TorchFunctionMode):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from fastcv.explain._gradients import spread
 from fastcv.explain._inputs import Images, read_inputs
 from fastcv.explain._layers import AUTO, explaining, logits_of, recording, the_map
 from fastcv.explain.targets import ClassScore, Targets, resolve
+from fastcv.nn._hooks import OwnHooks
 from fastcv.results import Attribution
 
 
@@ -89,16 +90,14 @@ def cam(model: nn.Module, images: Images, target: Targets = None) -> Attribution
 def _last_linear(model: nn.Module) -> Iterator[list[tuple[nn.Linear, Tensor, Tensor]]]:
     """The linear layer that this thread called last, its input and its output."""
     last: list[tuple[nn.Linear, Tensor, Tensor]] = []
-    thread = threading.get_ident()
 
-    def note(module: nn.Linear, inputs: Any, output: Tensor) -> None:
-        if threading.get_ident() == thread:
-            last[:] = [(module, inputs[0], output)]
+    def note(module: nn.Linear, args: Any, output: Tensor) -> None:
+        last[:] = [(module, args[0], output)]
 
-    with ExitStack() as stack:
+    with OwnHooks() as hooks:
         for module in model.modules():
             if isinstance(module, nn.Linear):
-                stack.callback(module.register_forward_hook(note).remove)
+                hooks.after(module, partial(note, module))
         yield last
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from fastcv.images import ImageInput, read_image
 from fastcv.models import ImageModel
 from fastcv.models._mode import evaluating
 from fastcv.models.detection._detector import Detector
+from fastcv.nn._hooks import OwnHooks
 from fastcv.nn.detection.anchors import AnchorGenerator
 from fastcv.nn.detection.matching import BELOW, BETWEEN, Matcher
 from fastcv.nn.detection.prior_boxes import PriorBoxes
@@ -204,19 +204,11 @@ def detection_steps(
 def _recording_anchors(model: Any, picture: Tensor) -> tuple[Any, list[Tensor]]:
     """The model's output, and its anchors in the picture's pixels."""
     recorded: list[Tensor] = []
-    me = get_ident()
-
-    def keep(_: nn.Module, __: Any, output: list[Tensor]) -> None:
-        if get_ident() == me:  # other threads run the model, too
-            recorded.extend(output)
-
     generators = [m for m in model.modules() if isinstance(m, (AnchorGenerator, PriorBoxes))]
-    handles = [generator.register_forward_hook(keep) for generator in generators]
-    try:
+    with OwnHooks() as hooks:
+        for generator in generators:
+            hooks.after(generator, lambda _, output: recorded.extend(output))
         output = model(model.prepare([picture]))
-    finally:
-        for handle in handles:
-            handle.remove()
     if not recorded:
         return output, []
     (original_size,), (size,) = output.batch.original_sizes, output.batch.sizes

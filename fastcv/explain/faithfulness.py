@@ -104,7 +104,9 @@ def faithfulness(
                 _area(model, resolved, before, after, order, steps, batch_size)
                 for before, after in ((inputs.batch, away), (soft, inputs.batch))
             )
-            pointing = None if boxes is None else _hits(one, boxes, tolerance)
+            pointing = None
+            if boxes is not None:
+                pointing = pointing_game(highest_pixels(one), boxes, tolerance=tolerance)
             rows[name] = Faithfulness(deletion, insertion, pointing)
     return rows
 
@@ -143,13 +145,36 @@ def _probability(resolved: Resolved, output: Any) -> Tensor:
     return resolved(output)
 
 
-def _hits(maps: Tensor, boxes: Sequence[Tensor], tolerance: float) -> float:
-    hits = 0
-    for one, own in zip(maps, boxes, strict=True):
-        place = int(one.argmax())
-        x, y = place % one.shape[1] + 0.5, place // one.shape[1] + 0.5
-        hits += any(
-            x1 - tolerance <= x <= x2 + tolerance and y1 - tolerance <= y <= y2 + tolerance
-            for x1, y1, x2, y2 in own.tolist()
-        )
-    return hits / len(maps)
+def pointing_game(
+    points: Tensor, boxes: Tensor | Sequence[Tensor], *, tolerance: float = 0.0
+) -> float:
+    """The share of points that lie on their image's object.
+
+    Args:
+        points: ``[B, 2]`` as ``(x, y)`` in pixels; the middle of the first pixel is at 0.5.
+        boxes: ``[B, 4]``, the object's ``(x1, y1, x2, y2)``, half-open; or a tensor ``[K, 4]`` of
+            each image, in any of which a point may lie.
+        tolerance: pixels by which a point may miss a box.
+
+    Source: Zhang et al., "Top-down Neural Attention by Excitation Backprop" (2016), section 4.2.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.explain import pointing_game
+        >>> boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]])
+        >>> pointing_game(torch.tensor([[1, 3], [4, 1]]), boxes)
+        0.5
+    """
+    hits = []
+    for point, own in zip(points, boxes, strict=True):
+        corners = own.reshape(-1, 4).to(points.device)
+        inside = (point >= corners[:, :2] - tolerance) & (point < corners[:, 2:] + tolerance)
+        hits.append(bool(inside.all(dim=1).any()))
+    return sum(hits) / len(hits)
+
+
+def highest_pixels(maps: Tensor) -> Tensor:
+    """The middle of each map's highest pixel, ``[B, 2]`` as ``(x, y)``; of several the first."""
+    places = maps.flatten(1).argmax(dim=1)
+    width = maps.shape[2]
+    return torch.stack([places % width, places // width], dim=1) + 0.5

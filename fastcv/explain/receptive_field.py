@@ -87,7 +87,7 @@ def receptive_field(
     made: list[Any] = []
     model.get_submodule(layer).register_forward_hook(lambda _m, _i, output: made.append(output))
     image = torch.empty(1, 3, *image_size, device="meta")
-    with torch.no_grad(), _Fields(image) as fields:
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), _Fields(image) as fields:
         model(image)
     if not made or not isinstance(made[-1], Tensor) or made[-1].ndim != 4:
         raise ValueError(f"layer: {layer!r} must make a map [B, C, H, W] in the model's forward")

@@ -206,6 +206,16 @@ def _resolve(model: nn.Module, output: Any, target: Target, image: int) -> Score
     return PixelScore(label, mask, name)
 
 
+def whole(model: nn.Module, output: Any, target: Target) -> Target:
+    """The same target; of a segmenter's class, all pixels, whatever the model labels them."""
+    scores = logits_of(output)
+    is_class = isinstance(target, (int, str)) and not isinstance(target, bool)
+    if not is_class or scores is None or scores.ndim != 4 or isinstance(model, Detector):
+        return target
+    label = _label(model, cast("int | str", target), scores.shape[1])
+    return PixelScore(label, None, _class_name(model, label))
+
+
 def _box(model: Detector, output: Any, target: int | str | None, image: int) -> BoxScore:
     """The surest box, of a class or of all."""
     with torch.no_grad():

@@ -79,3 +79,16 @@ def test_bad_options(options, why):
 def test_maps_of_another_size():
     with pytest.raises(ValueError, match=r"attributions: cam must be \[1, 4, 4\], got \[1, 2, 2\]"):
         explain.faithfulness(Sum(), torch.rand(1, 1, 4, 4), {"cam": torch.rand(1, 2, 2)}, total)
+
+
+def test_one_pointing_game():
+    """Of points and a box each, as of maps: half-open, any of several boxes, and a tolerance."""
+    points = torch.tensor([[2.0, 2], [4.0, 3], [1.9, 3], [9.0, 9]])
+    box = torch.tensor([2.0, 2, 4, 4])
+    assert explain.pointing_game(points, box.expand(4, 4)) == 1 / 4
+    assert explain.pointing_game(points, box.expand(4, 4), tolerance=0.5) == 3 / 4
+    none = torch.zeros(0, 4)
+    several = [none, torch.stack([box, box + 2]), none, torch.stack([box, box + 6])]
+    assert explain.pointing_game(points, several) == 1 / 4
+    with pytest.raises(ValueError, match="shorter"):
+        explain.pointing_game(points, box[None])

@@ -1,6 +1,8 @@
 """Every method leaves the model as it was, also where that raises; and no tensor behind."""
 
+import functools
 import gc
+import inspect
 import threading
 
 import pytest
@@ -28,8 +30,31 @@ METHODS = {
         m, "first", x, lambda pictures: (pictures[:, 0] > 0.5).long(), concepts=("dark", "red")
     ),
     "faithfulness": lambda m, x: explain.faithfulness(m, x, {"a": x[:, 0]}, steps=2),
+    "visualise_class": lambda m, x: explain.visualise_class(
+        m, 1, start=list(x), steps=4, blur=0.5, jitter=1, octaves=2
+    ),
+    "receptive_field": lambda m, x: explain.receptive_field(m, "second", (16, 16)),
+    "class_maps": lambda m, x: explain.class_maps(m, x[0], [1]),
+    "detection_steps": lambda m, x: explain.detection_steps(m, x[0], score_threshold=0.0),
 }
-every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+# What takes a model and explains nothing of it: a new one is made.
+MAKES_A_MODEL = {"to_cam"}
+# Methods of models of another kind than ``Net``.
+OWN_MODELS = {"class_maps": "vgg16_cam", "detection_steps": "ssd_resnet18"}
+MAPS = [name for name in METHODS if name not in ("receptive_field", *OWN_MODELS)]
+every_method = pytest.mark.parametrize("name", METHODS)
+every_map = pytest.mark.parametrize("name", MAPS)
+
+
+def test_every_method_is_here():
+    """All of ``fastcv.explain`` that takes a model."""
+    functions = {name: getattr(explain, name) for name in explain.__all__}
+    take_a_model = {
+        name
+        for name, function in functions.items()
+        if inspect.isfunction(function) and "model" in inspect.signature(function).parameters
+    }
+    assert take_a_model - MAKES_A_MODEL <= METHODS.keys()
 
 
 class Net(nn.Module):
@@ -84,21 +109,32 @@ def assert_same(a, b):
         assert of == b["tensors"][name][0] and torch.equal(value, b["tensors"][name][1]), name
 
 
-def net_in_use(breaks=False):
-    """In training, a part in eval, a part frozen, gradients on the rest."""
+def net_in_use(name="", breaks=False):
+    """In training, a part in eval, a part frozen, gradients on the rest; and images for it."""
     torch.manual_seed(0)
-    net = Net(breaks).train()
-    net.first[1].eval()
-    net.first.requires_grad_(False)
-    for parameter in net.fc.parameters():
+    if name in OWN_MODELS:
+        net = make_small(OWN_MODELS[name]).train()
+        if breaks:
+            net.forward = functools.partial(break_behind, net.forward)
+        images = torch.rand(2, 3, 96, 96)
+    else:
+        net, images = Net(breaks).train(), torch.randn(2, 3, 16, 16)
+    first = next(module for module in net.modules() if not [*module.children()])
+    first.eval().requires_grad_(False)
+    for parameter in list(net.parameters())[-2:]:
         parameter.grad = torch.randn_like(parameter)
-    return net, torch.randn(2, 3, 16, 16)
+    return net, images
+
+
+def break_behind(forward, *args, **kwargs):
+    forward(*args, **kwargs)
+    raise KeyError("the model's own fault")
 
 
 @every_method
 @pytest.mark.parametrize("breaks", [False, True], ids=["", "and breaks"])
-def test_state(method, breaks):
-    net, images = net_in_use(breaks)
+def test_state(name, breaks):
+    method, (net, images) = METHODS[name], net_in_use(name, breaks)
     before, copy = state_of(net), images.clone()
     if breaks:
         with pytest.raises(KeyError, match="the model's own fault"):
@@ -109,13 +145,17 @@ def test_state(method, breaks):
     assert torch.equal(images, copy) and not images.requires_grad and images.grad is None
 
 
-@every_method
-def test_frozen_inference_and_no_grad(method):
+def tensor_of(found):
+    """What a method gives, of those that give a tensor for each image."""
+    return getattr(found, "maps", getattr(found, "images", None))
+
+
+@every_map
+def test_frozen_inference_and_no_grad(name):
     """The same map of a model without gradients, under no_grad, and of inference weights."""
 
     def run(net, images):
-        found = method(net, images)
-        return found.maps if hasattr(found, "maps") else None
+        return tensor_of(METHODS[name](net, images))
 
     net, images = net_in_use()
     expected = run(net, images)
@@ -133,11 +173,10 @@ def test_frozen_inference_and_no_grad(method):
             assert not found.requires_grad
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_maps_in_a_row_leave_no_tensor(name):
-    method, times = METHODS[name], 200 if name in ("grad_cam", "guided_backprop", "cam") else 30
-    net, images = net_in_use()
-    images = images[:, :, :10, :10]
+@every_map
+def test_200_maps_in_a_row_leave_no_tensor(name):
+    method, (net, images) = METHODS[name], net_in_use()
+    images = images[:, :, :10, :10].repeat(2, 1, 1, 1)
     method(net, images)
 
     def alive():
@@ -145,7 +184,7 @@ def test_maps_in_a_row_leave_no_tensor(name):
 
     gc.collect()
     before = alive()
-    for _ in range(times):
+    for _ in range(200 // len(images)):
         method(net, images)
     gc.collect()
     assert alive() <= before
@@ -198,17 +237,17 @@ def test_threads(name):
     assert_same(before, after)
 
 
-@every_method
-def test_autocast_and_half(method):
-    net, images = net_in_use()
+@every_map
+def test_autocast_and_half(name):
+    method, (net, images) = METHODS[name], net_in_use()
     expected = method(net, images)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = method(net, images)
     half = method(net.to(torch.bfloat16), images)
-    if hasattr(expected, "maps"):
-        for found in (mixed, half):
-            assert found.maps.dtype == torch.float32
-            assert found.maps.isfinite().all() and found.maps.shape == expected.maps.shape
+    if tensor_of(expected) is not None:
+        for found in map(tensor_of, (mixed, half)):
+            assert found.dtype == torch.float32
+            assert found.isfinite().all() and found.shape == tensor_of(expected).shape
 
 
 @pytest.mark.parametrize("name", ["saliency", "guided_backprop", "grad_cam", "occlusion", "cam"])

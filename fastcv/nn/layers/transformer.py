@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from fastcv.nn._hooks import OwnHooks
 
 
 class EncoderLayer(nn.Module):
@@ -184,22 +185,10 @@ def recorded_attention(attention: nn.Module) -> Iterator[list[Tensor]]:
     """
     weights: list[Tensor] = []
 
-    me = get_ident()  # other threads may run the block meanwhile
+    def keep(_: Any, output: tuple[Tensor, Tensor]) -> None:
+        weights.append(output[1].detach())
 
-    # While a hook is put on or taken off, another thread may call it without the keywords.
-    def ask(_: nn.Module, args: Any, kwargs: dict[str, Any] | None = None) -> Any:
-        return None if get_ident() != me else (args, {**(kwargs or {}), "need_weights": True})
-
-    def keep(_: nn.Module, __: Any, output: tuple[Tensor, Tensor]) -> None:
-        if get_ident() == me:
-            weights.append(output[1].detach())
-
-    handles = [
-        attention.register_forward_pre_hook(ask, with_kwargs=True),
-        attention.register_forward_hook(keep),
-    ]
-    try:
+    with OwnHooks() as hooks:
+        hooks.before(attention, lambda args, kwargs: (args, {**kwargs, "need_weights": True}))
+        hooks.after(attention, keep)
         yield weights
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -84,28 +84,14 @@ def to_pixels(maps: Tensor) -> Tensor:
     return F.interpolate(maps[:, None], (SIDE, SIDE), mode="bilinear")[:, 0]
 
 
-def peaks(maps: Tensor) -> Tensor:
-    """``[N, 2]``: where maps ``[N, H, W]`` are highest, as (x, y) in their pixels.
+def plateaus(maps: Tensor) -> Tensor:
+    """``[N, 2]``: where maps ``[N, H, W]`` are highest or nearly so, as (x, y) in their pixels.
 
     It is the middle of the box around the largest area within 1 % of the maximum: a SCOUTER's
     attention comes near 1 in several cells, and which of them is highest is left to rounding.
     """
     boxes = boxes_of_maps(maps, 0.99)
     return (boxes[:, :2] + boxes[:, 2:]) / 2
-
-
-def share_inside(points: Tensor, boxes: Tensor) -> float:
-    """The pointing game: the share of points ``[N, 2]`` as (x, y) that are in their boxes.
-
-    Source: Zhang et al., "Top-down Neural Attention by Excitation Backprop" (2016), section 4.2.
-
-    Example:
-        >>> boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]])
-        >>> share_inside(torch.tensor([[1, 3], [4, 1]]), boxes)
-        0.5
-    """
-    inside = (points >= boxes[:, :2]) & (points < boxes[:, 2:])
-    return inside.all(dim=1).float().mean().item()
 
 
 def share_hit(found: Tensor, boxes: Tensor) -> float:

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fastcv.explain.map_boxes import boxes_of_maps
+from fastcv.explain import boxes_of_maps, pointing_game
+from fastcv.explain.faithfulness import highest_pixels
 from fastcv.metrics import evaluate_classifier
 from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification.cam import CAM, to_cam
@@ -24,9 +25,7 @@ from fastcv.recipes.explain._scenes import (
     OneDigitScenes,
     maps_of_true_classes,
     of_centre,
-    peaks,
     share_hit,
-    share_inside,
     sized_for_scenes,
     to_pixels,
 )
@@ -35,8 +34,10 @@ from fastcv.recipes.learn._small import small_classifier
 WIDTHS = (12, 24, 48)
 CHANNELS = 48  # of the CAM's maps
 CAM_EPOCHS = 4
-# Of the map's maximum. The paper's first: its objects were large beside a cell's field of view.
-SHARES = (0.2, 0.4)
+# Of the map's maximum, above which a box lies: the paper's, whose objects were large beside a
+# cell's field of view, and the one that ``best_share`` finds on the training scenes.
+PAPER, CHOSEN = 0.2, 0.5
+SHARES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)  # to choose from
 
 
 class SmallVGG(Classifier):
@@ -78,8 +79,15 @@ def before_and_after(recipe: Recipe, run: Run) -> dict[str, Any]:
     run.fit(vgg, scenes, "vgg", **recipe.schedule(vgg, run.device))
     cam = to_cam(vgg, channels=CHANNELS)
     run.fit(cam, scenes, "cam", epochs=CAM_EPOCHS, **recipe.schedule(cam, run.device))
-    before = {"VGG acc@1": evaluate_classifier(vgg, test)["acc@1"]}
-    return before | recipe.metrics(cam, test)
+    found = {"VGG acc@1": evaluate_classifier(vgg, test)["acc@1"]}
+    return found | {"best share": best_share(cam, scenes)} | recipe.metrics(cam, test)
+
+
+def best_share(model: CAM, scenes: OneDigitScenes) -> float:
+    """The share of the maximum above which most boxes hit: for training scenes, not the test's."""
+    maps = to_pixels(maps_of_true_classes(model, scenes))
+    hits = {share: share_hit(boxes_of_maps(maps, share), scenes.boxes) for share in SHARES}
+    return max(hits, key=lambda share: hits[share])
 
 
 def where(model: CAM, scenes: OneDigitScenes) -> dict[str, Any]:
@@ -89,10 +97,10 @@ def where(model: CAM, scenes: OneDigitScenes) -> dict[str, Any]:
         "acc@1": evaluate_classifier(model, scenes)["acc@1"],
         **{
             f"boxes above {share:.0%} hit": share_hit(boxes_of_maps(maps, share), scenes.boxes)
-            for share in SHARES
+            for share in (PAPER, CHOSEN)
         },
         "centre boxes hit": share_hit(of_centre(scenes), scenes.boxes),
-        "pointing": share_inside(peaks(maps), scenes.boxes),
+        "pointing": pointing_game(highest_pixels(maps), scenes.boxes),
     }
 
 
@@ -110,11 +118,12 @@ RECIPE = Recipe(
     level=Level(
         {
             "VGG acc@1": 0.638,
+            "best share": 0.5,
             "acc@1": 0.758,
             "boxes above 20% hit": 0.386,
-            "boxes above 40% hit": 0.686,
+            "boxes above 50% hit": 0.724,
             "centre boxes hit": 0.098,
-            "pointing": 0.916,
+            "pointing": 0.914,
         },
         "500 scenes of other handwriting on other photographs",
         "seed 0, one run",

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from fastcv.explain import pointing_game
+from fastcv.explain.faithfulness import highest_pixels
 from fastcv.metrics import evaluate_classifier
 from fastcv.models.classification.scouter import Scouter
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe, Run
@@ -22,8 +24,7 @@ from fastcv.recipes.explain._scenes import (
     SIDE,
     OneDigitScenes,
     maps_of_true_classes,
-    peaks,
-    share_inside,
+    plateaus,
     sized_for_scenes,
     to_pixels,
 )
@@ -67,7 +68,8 @@ def linear_then_slots(recipe: Recipe, run: Run) -> dict[str, Any]:
         run.fit(model, scenes, kind, epochs=SCOUTER_EPOCHS, **options)
         measured = recipe.metrics(model, test)
         if kind == "negative":
-            del measured["pointing"]  # nothing speaks against the true digit
+            # Nothing speaks against the true digit.
+            measured = {k: v for k, v in measured.items() if not k.startswith("pointing")}
         found |= {f"{kind} {name}": value for name, value in measured.items()}
     return found
 
@@ -75,10 +77,13 @@ def linear_then_slots(recipe: Recipe, run: Run) -> dict[str, Any]:
 def where(model: Scouter, scenes: OneDigitScenes) -> dict[str, Any]:
     """The accuracy; the area of the maps; how well the true digits' maps tell where these are."""
     maps = maps_of_true_classes(model, scenes)
+    pixels = to_pixels(maps)
     return {
         "acc@1": evaluate_classifier(model, scenes)["acc@1"],
         "area": maps.mean().item(),
-        "pointing": share_inside(peaks(to_pixels(maps)), scenes.boxes),
+        "pointing": pointing_game(highest_pixels(pixels), scenes.boxes),
+        # The rule that was chosen after the line above was seen.
+        "pointing within 1%": pointing_game(plateaus(pixels), scenes.boxes),
     }
 
 
@@ -98,7 +103,8 @@ RECIPE = Recipe(
             "linear head acc@1": 0.850,
             "positive acc@1": 0.872,
             "positive area": 0.210,
-            "positive pointing": 0.816,
+            "positive pointing": 0.768,
+            "positive pointing within 1%": 0.816,
             "negative acc@1": 0.882,
             "negative area": 0.039,
         },
