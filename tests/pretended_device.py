@@ -131,7 +131,7 @@ RUN = [
     for name in SMALL
     if not SMALL[name].like and name not in LEFT_OUT and SMALL[name].trained_by == "loss"
 ]
-ONE_EACH = list({find_model(name).build: name for name in reversed(RUN)}.values())
+ONE_EACH = list({id(SMALL[name]): name for name in reversed(RUN)}.values())  # of a row
 DETECTORS = [name for name in ONE_EACH if find_model(name).task == "detection"]
 
 
