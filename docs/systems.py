@@ -30,6 +30,14 @@ of published weights, a path, or a URL. The last column says which peer or paper
 a system with.
 """
 
+EXPLANATION = (
+    "| Explanation | [activations, occlusion, saliency, deconvnet, guided backpropagation, CAM, "
+    "Grad-CAM, faithfulness](docs/explain.md) · [filters, nearest neighbours, t-SNE, top patches]"
+    "(docs/explain_features.md) · [class visualisation](docs/explain_classes.md) · [GAN dissection]"
+    "(docs/dissection.md) |"
+)
+"""README's row of what is no model."""
+
 
 class Page(NamedTuple):
     """What a page's head says, and the names of its models by task."""
@@ -109,12 +117,12 @@ def index(found: list[Page]) -> str:
 
 
 def compact(found: list[Page]) -> str:
-    """README's table: a row for each task."""
+    """README's table: a row for each task, and one of the explanations."""
     rows = ["| task | systems |", "|---|---|"]
     for task in TASKS:
         links = [f"[{page.title}](docs/models/{page.file})" for page in of_task(task, found)]
         rows.append(f"| {task.title} | {' · '.join(links)} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, EXPLANATION])
 
 
 def of_task(task: Task, found: list[Page]) -> list[Page]:
