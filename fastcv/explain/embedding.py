@@ -17,9 +17,7 @@ PERPLEXITY = 30.0
 FRAME = 2  # pixels, in the colour of the label
 
 
-def embed_2d(
-    features: Tensor, method: Literal["tsne", "pca"] = "tsne", *, seed: int = 0
-) -> Tensor:
+def embed_2d(features: Tensor, method: Literal["tsne", "pca"] = "tsne", *, seed: int = 0) -> Tensor:
     """A point of the plane for each row, so that near rows have near points.
 
     t-SNE keeps neighbours together; distances between far groups, their sizes and the axes mean

@@ -14,7 +14,7 @@ from fastcv.results import Gallery
 
 TILE = 96  # pixels of a filter's longer side, about
 MID_GREY, STEPS = 128, 127  # of a weight of 0; from there to black and to white
-GAP = 255  # between kernels
+BETWEEN = 255  # kernels
 
 
 def filters(
@@ -33,8 +33,8 @@ def filters(
 
     Returns:
         A picture for each filter. Of a layer with 3 input channels: RGB, enlarged. Of others: a
-        grid of its kernels, one for each input channel, with white between them. Depthwise filters
-        have one kernel each.
+        grid of its kernels, one for each input channel, with white between those of more than a
+        pixel. Depthwise filters have one kernel each.
 
     Raises:
         ValueError: no such layer, or one whose weights are not ``[O, I, h, w]``.
@@ -87,15 +87,15 @@ def to_levels(weight: Tensor) -> Tensor:
 
 
 def _grid(kernels: Tensor) -> Tensor:
-    """``[H, W]`` of ``[I, h, w]``: near a square, one pixel between kernels."""
+    """``[H, W]`` of ``[I, h, w]``: near a square, a pixel between kernels of more than one."""
     count, height, width = kernels.shape
+    gap = int(height * width > 1)
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
-    grid = torch.full(
-        (rows * (height + 1) - 1, columns * (width + 1) - 1), GAP, dtype=torch.uint8
-    )
+    size = rows * (height + gap) - gap, columns * (width + gap) - gap
+    grid = torch.full(size, BETWEEN, dtype=torch.uint8)
     for i, kernel in enumerate(kernels):
-        top, left = i // columns * (height + 1), i % columns * (width + 1)
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
         grid[top : top + height, left : left + width] = kernel
     return grid
 

@@ -140,9 +140,7 @@ class Neighbours:
                 f"pictures must give {self.features.shape[1]} features, as the database's, got "
                 f"{vectors.shape[1]}: of a layer that flattens maps, all must be of one size"
             )
-        distances, indices = search(
-            self.features, vectors.to(self.features.device), k, self.metric
-        )
+        distances, indices = search(self.features, vectors.to(self.features.device), k, self.metric)
         return NeighboursFound(indices, distances, self.model, read, self.pictures)
 
     def save(self, path: str | os.PathLike[str]) -> None:

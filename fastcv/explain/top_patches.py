@@ -99,7 +99,12 @@ class TopPatches:
 
 
 def top_patches(
-    model: nn.Module, pictures: Any, layers: str | Sequence[str], k: int = 9, *, batch_size: int = 32
+    model: nn.Module,
+    pictures: Any,
+    layers: str | Sequence[str],
+    k: int = 9,
+    *,
+    batch_size: int = 32,
 ) -> TopPatches:
     """The pictures that each channel answers most to, and where in them: one pass over all.
 

@@ -24,6 +24,12 @@ METHODS = {
     "grad_cam": lambda m, x: explain.grad_cam(m, x, 1),
     "grad_cam of a layer": lambda m, x: explain.grad_cam(m, x, layer="first"),
     "guided_grad_cam": lambda m, x: explain.guided_grad_cam(m, x, 2),
+    "neighbours": lambda m, x: explain.neighbours(m, x, layer="second").query(x, 1),
+    "neighbours, auto": lambda m, x: explain.neighbours(m, x),
+    "top_patches": lambda m, x: explain.top_patches(m, x, ["first", "second"], 2),
+    "top_patches, back": lambda m, x: explain.top_patches(m, x, "second", 2).gallery(
+        "second", [1], deconvnet=True
+    ),
     "faithfulness": lambda m, x: explain.faithfulness(m, x, {"a": x[:, 0]}, steps=2),
 }
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
