@@ -90,7 +90,7 @@ class NeighboursFound(Drawable):
         return self.gallery().draw(image, font=font)
 
     def to_dict(self) -> dict[str, Any]:
-        """``file`` and ``neighbours``: for each query a list of ``index``, ``distance``, ``file``."""
+        """``file``; ``neighbours``: of each query a list of ``index``, ``distance``, ``file``."""
         paths = self.paths
         rows = zip(self.indices.tolist(), self.distances.tolist(), strict=True)
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -133,7 +133,7 @@ def top_patches(
         >>> from torch import nn
         >>> from fastcv.explain import top_patches
         >>> model = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.Flatten())
-        >>> _ = model[0].weight.data.copy_(torch.ones(2, 1, 3, 3) * torch.tensor([1, -1])[:, None, None, None])
+        >>> _ = model[0].weight.data.fill_(1)
         >>> images = torch.zeros(5, 1, 8, 8)
         >>> images[3, 0, 2:5, 4:7] = 1
         >>> found = top_patches(model, images, "0", k=1)
@@ -158,19 +158,7 @@ def top_patches(
             raise ValueError(
                 f"pictures must be of one size, got {list(size)} and {list(batch.shape[1:])}"
             )
-        new: dict[str, _Best] = {}
-
-        def see(name: str, maps: Any, numbers: Any = numbers, new: Any = new) -> None:
-            # Of a layer that is called again the last counts, as elsewhere.
-            _, maps = the_map({name: maps}, name, len(numbers))
-            new[name] = merged(best.get(name), maps.detach(), numbers, k)
-
-        with explaining(model), torch.no_grad(), watching(model, names, see):
-            model(batch)
-        for name in names:
-            if name not in new:
-                raise ValueError(f"layer {name!r} is not called in the model's forward")
-        best = new
+        best = _after(model, batch, numbers, names, best, k)
     assert size is not None
     with explaining(model):
         fields = {
@@ -179,6 +167,30 @@ def top_patches(
         }
     found = {name: best[name].patches(fields[name]) for name in names}
     return TopPatches(found, model, read, read.skipped)
+
+
+def _after(
+    model: nn.Module,
+    batch: Tensor,
+    numbers: list[int],
+    names: Sequence[str],
+    best: Mapping[str, _Best],
+    k: int,
+) -> dict[str, _Best]:
+    """The best of each layer after one more batch; what was before is left as it is."""
+    found: dict[str, _Best] = {}
+
+    def see(name: str, maps: Any) -> None:
+        # Of a layer that is called again the last counts, as elsewhere.
+        _, maps = the_map({name: maps}, name, len(batch))
+        found[name] = merged(best.get(name), maps.detach(), numbers, k)
+
+    with explaining(model), torch.no_grad(), watching(model, names, see):
+        model(batch)
+    for name in names:
+        if name not in found:
+            raise ValueError(f"layer {name!r} is not called in the model's forward")
+    return found
 
 
 @dataclass(frozen=True)

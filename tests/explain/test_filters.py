@@ -117,7 +117,7 @@ def test_mistakes():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
     with pytest.raises(ValueError, match=r"layer '3' must have weights \[O, I, h, w\], got wei"):
         explain.filters(model, "3")
-    with pytest.raises(ValueError, match="layer '1' must have .*, got no weights"):
+    with pytest.raises(ValueError, match=r"layer '1' must have .*, got no weights"):
         explain.filters(model, "1")
     with pytest.raises(ValueError, match="layer: the model has no 'conv': it has 0, 1"):
         explain.filters(model, "conv")

@@ -215,7 +215,7 @@ def test_loaded_without_pictures(model, tmp_path):
     explain.neighbours(model, images).save(tmp_path / "index.safetensors")
     found = Neighbours.load(tmp_path / "index.safetensors", model).query(images[:1], k=2)
     assert found.paths is None and found.indices[0, 0] == 0
-    with pytest.raises(ValueError, match="Neighbours.load takes them as pictures="):
+    with pytest.raises(ValueError, match=r"Neighbours\.load takes them as pictures="):
         found.draw()
     with pytest.raises(ValueError, match=r"pictures must be the 6 of the index .*, got 5"):
         Neighbours.load(tmp_path / "index.safetensors", model, images[:5])
@@ -251,13 +251,13 @@ def test_no_index(model, tmp_path):
 
 def test_mistakes(model):
     images = torch.randn(4, 3, 64, 64)
-    with pytest.raises(ValueError, match="no 'layer9': did you mean 'layer"):
+    with pytest.raises(ValueError, match=r"no 'layer9': did you mean 'layer"):
         explain.neighbours(model, images, layer="layer9")
     with pytest.raises(ValueError, match="metric must be 'l2' or 'cosine', got 'l1'"):
         explain.neighbours(model, images, metric="l1")
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         explain.neighbours(model, images, batch_size=0)
-    with pytest.raises(TypeError, match="pictures must be a folder, files, .*, got int"):
+    with pytest.raises(TypeError, match=r"pictures must be a folder, files, .*, got int"):
         explain.neighbours(model, 3)
     index = explain.neighbours(model, images)
     for k in (0, 5):
@@ -266,5 +266,5 @@ def test_mistakes(model):
     pixels = explain.neighbours(None, images)
     with pytest.raises(ValueError, match="must give 12288 features, as the database's, got 3072"):
         pixels.query(images[:, :, :32, :32], k=1)
-    with pytest.raises(ValueError, match="layer '1' must give \\[4, ...\\], a row for each"):
+    with pytest.raises(ValueError, match=r"layer '1' must give \[4, \.\.\.\], a row for each"):
         explain.neighbours(nn.Sequential(nn.Flatten(), nn.Flatten(0)), images, layer="1")

@@ -75,7 +75,7 @@ def test_ties_go_to_the_earlier(batch_size):
     """Whole numbers, of which many are equal: exactly the stable order."""
     images = torch.randint(-3, 4, (40, 2, 4, 5), generator=torch.Generator().manual_seed(0)).float()
     patches = explain.top_patches(Same(), images, "conv", k=6, batch_size=batch_size)["conv"]
-    values, places = images.flatten(2).max(dim=2)
+    values = images.amax(dim=(2, 3))
     for channel in range(2):
         order = values[:, channel].argsort(descending=True, stable=True)[:6]
         assert torch.equal(patches.pictures[channel], order)

@@ -68,7 +68,7 @@ class CanvasDigits(Dataset[tuple[Tensor, int]]):
 
 
 class SmallCNN(Classifier):
-    """Three convolutions with norms, a max pool after the first two, the mean over the last maps."""
+    """Three convolutions with norms, a max pool after the first two, the mean of the last maps."""
 
     def __init__(self) -> None:
         super().__init__()
