@@ -81,7 +81,9 @@ def measure_pixels() -> None:
     for method in ("tsne", "pca"):
         points = explain.embed_2d(pixels, method)
         trust = trustworthiness(pixels.numpy(), points.numpy(), n_neighbors=5)
-        print(f"pixels by {method}: trustworthiness {trust:.3f}, ranks {ranks(points, scans.labels)}")
+        print(
+            f"pixels by {method}: trustworthiness {trust:.3f}, ranks {ranks(points, scans.labels)}"
+        )
 
 
 def draw_patches(model: SmallCNN, out: Path) -> None:

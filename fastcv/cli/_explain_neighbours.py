@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{model.model_name} does not take pictures")
     index = _index(args, model)
     found = index.query(args.query, min(args.k, len(index)))
+    if len(found) > 1:
+        raise UserError(f"--query must be one picture, and {args.query} are {len(found)}")
     found.save(args.out)
     for path, wrong in list(index.skipped.items())[:SHOWN]:
         print(f"left out: {wrong if path in wrong else f'{path}: {wrong}'}")

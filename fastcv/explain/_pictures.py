@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -143,4 +142,4 @@ class Pictures:
 def _are_paths(source: Any) -> bool:
     if isinstance(source, (list, tuple)):
         return bool(source) and all(isinstance(one, (str, os.PathLike)) for one in source)
-    return isinstance(source, (str, Path, os.PathLike))
+    return isinstance(source, (str, os.PathLike))

@@ -21,7 +21,8 @@ from fastcv.models.classification._on_features import OnFeatures
 from fastcv.models.classification.nearest_neighbors import search
 
 PIXELS = "pixels"
-KIND = "fastcv neighbours"  # in the file's metadata
+KIND = "fastcv neighbours"
+NOTED = ("kind", "model", "weights", "layer", "metric", "paths", "skipped")  # in the metadata
 
 
 def neighbours(
@@ -267,7 +268,7 @@ def _read(path: Path) -> tuple[dict[str, str], Tensor]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             noted = file.metadata() or {}
-            if noted.get("kind") != KIND:
+            if noted.get("kind") != KIND or not noted.keys() >= set(NOTED):
                 raise ValueError(f"{path} is no index of neighbours")
             return noted, file.get_tensor("features")
     except SafetensorError as error:

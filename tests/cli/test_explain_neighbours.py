@@ -101,6 +101,7 @@ def test_an_index_of_another_model(folder, weights, tmp_path, capsys):
         (["--layer", "layer2"], "--layer layer2 needs --model NAME or --weights FILE"),
         (["--k", 0], "k must be 1 to the 8 of the database, got 0"),
         (["--query", "no.jpg"], "there is no file or folder no.jpg"),
+        (["--query", "photos"], "--query must be one picture, and photos are 8"),
         (["--out", "a.txt"], "path must end in .json or an image's suffix, got 'a.txt'"),
         (["--index", "a.npz"], "--index a.npz must end in .safetensors"),
     ],

@@ -242,9 +242,10 @@ def test_no_index(model, tmp_path):
     (tmp_path / "text.safetensors").write_text("no index")
     with pytest.raises(ValueError, match="is no safetensors file"):
         Neighbours.load(tmp_path / "text.safetensors", model)
-    save_file({"features": torch.rand(2, 2)}, tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match="is no index of neighbours"):
-        Neighbours.load(tmp_path / "other.safetensors", model)
+    for noted in (None, {"kind": "fastcv neighbours"}):
+        save_file({"features": torch.rand(2, 2)}, tmp_path / "other.safetensors", noted)
+        with pytest.raises(ValueError, match="is no index of neighbours"):
+            Neighbours.load(tmp_path / "other.safetensors", model)
     with pytest.raises(ValueError, match=r"path must end in \.safetensors, got 'index\.pt'"):
         explain.neighbours(model, torch.randn(3, 3, 64, 64)).save(tmp_path / "index.pt")
 
