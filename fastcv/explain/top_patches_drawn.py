@@ -34,21 +34,21 @@ def patches_gallery(
     force: bool,
     columns: int,
 ) -> Gallery:
+    """A picture for each channel: its patches in a block."""
     patches, blocks = found[layer], []
     for channel in channels:
-        numbers = patches.pictures[channel].tolist()
-        batch = found.pictures.batch(found.model, numbers)
+        batch = found.pictures.batch(found.model, patches.pictures[channel].tolist())
         if deconvnet:
-            targets = [channel] * len(numbers)
-            values = deconvnet_of(found.model, batch, targets, layer=layer, force=force).values
-            assert values is not None
-            drawn = None
+            targets = [channel] * len(batch)
+            back = deconvnet_of(found.model, batch, targets, layer=layer, force=force)
+            assert back.values is not None
+            levels = [mid_grey(values) for values in back.values]
         else:
-            values, drawn = pictures_of(found.model, batch), True
-        tiles = []
-        for pixels, place in zip(values, patches.places[channel].tolist(), strict=True):
-            levels = _levels(pixels) if drawn else mid_grey(pixels)
-            tiles.append(_enlarged(cut(levels, patches.field, place)))
+            levels = [_levels(pixels) for pixels in pictures_of(found.model, batch)]
+        tiles = [
+            _enlarged(cut(pixels, patches.field, place))
+            for pixels, place in zip(levels, patches.places[channel].tolist(), strict=True)
+        ]
         blocks.append(contact_sheet(tiles, math.ceil(math.sqrt(len(tiles))), GAP))
     return Gallery(blocks, [f"channel {channel}" for channel in channels], columns, layer)
 

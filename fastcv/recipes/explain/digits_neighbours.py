@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from fastcv import augment
 from fastcv._extras import need
 from fastcv.explain.neighbours import Neighbours, neighbours
 from fastcv.metrics import evaluate_classifier
@@ -27,6 +28,7 @@ DATABASE = 1000  # of the 1797 digits, the first
 SIDE, SCAN = 16, 8  # pixels of the canvas and of a scan, along a side
 FARTHEST = 3  # pixels that a scan is moved, down and right
 COPIES = 8  # of each digit to train on, each moved otherwise
+AUGMENT = augment.RandomAffine(angle=10, scale=(0.9, 1.1), shear=0.1)
 SHOWN, NEAREST = 4, 5
 
 
@@ -157,11 +159,15 @@ RECIPE = Recipe(
     },
     build=SmallCNN,
     epochs=8,
-    schedule=partial(small_classifier, lr=5e-3, batch_size=64),
+    schedule=partial(small_classifier, lr=3e-3, batch_size=32, augment=AUGMENT),
     metrics=nearest_is_right,
     level=Level(
         {
-            "acc@1": 0.98,
+            "acc@1": 0.981,
+            "by pixels, moved database": 0.718,
+            "by features, moved database": 0.984,
+            "by pixels, centred database": 0.171,
+            "by features, centred database": 0.979,
         },
         "the last 797 digits, moved by up to 3 pixels; 1,000 in the database",
         "seed 0, one run",
