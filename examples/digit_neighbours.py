@@ -13,17 +13,21 @@ import itertools
 import tempfile
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save
 from sklearn.manifold import trustworthiness
+from top_patches_figure import draw_patches
 from torch import Tensor
 
 from fastcv import explain
 from fastcv._files import replacing
-from fastcv.draw import contact_sheet
 from fastcv.recipes.explain.digits_neighbours import (
     DATABASE,
+    NEAREST,
     RECIPE,
     CanvasDigits,
     SmallCNN,
@@ -33,7 +37,6 @@ from fastcv.recipes.explain.digits_neighbours import (
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
 ALIKE = ((3, 5), (3, 8), (5, 8))
 LAYERS = ("conv1", "conv2", "conv3")
-CHANNELS = 5  # of each layer
 
 
 def train() -> None:
@@ -66,12 +69,15 @@ def _apart(centres: Tensor, a: int, b: int) -> float:
 def draw_map(model: SmallCNN, out: Path) -> None:
     """t-SNE of the features of the digits that the network did not learn from."""
     digits = CanvasDigits(slice(DATABASE, None), seed=2)
-    features = explain.neighbours(model, model.prepare(list(digits.images)), layer="conv3").features
+    batch = model.prepare(list(digits.images))
+    features = explain.neighbours(model, batch, layer="conv3").features
     points = explain.embed_2d(features)
     trust = trustworthiness(features.numpy(), points.numpy(), n_neighbors=5)
     print(f"features: trustworthiness {trust:.3f}, ranks {ranks(points, digits.labels)}")
     inks = list(digits.images[:, :, 2:14, 2:14])
-    explain.thumbnail_scatter(points, inks, digits.labels.tolist(), size=800).save(out)
+    explain.thumbnail_scatter(points, inks, digits.labels.tolist(), size=800, thumbnail=18).save(
+        out
+    )
 
 
 def measure_pixels() -> None:
@@ -86,18 +92,29 @@ def measure_pixels() -> None:
         )
 
 
-def draw_patches(model: SmallCNN, out: Path) -> None:
-    """A row for each layer: the patches of its liveliest channels, and what made these answer."""
-    digits = CanvasDigits(slice(DATABASE, None), seed=2)
-    found = explain.top_patches(model, model.prepare(list(digits.images)), LAYERS)
-    tiles = []
-    for layer in LAYERS:
-        chosen = found[layer].values[:, 0].argsort(descending=True)[:CHANNELS].tolist()
-        for back in (False, True):
-            tiles += found.gallery(layer, chosen, deconvnet=back).pictures
-    side = max(tile.width for tile in tiles)
-    tiles = [tile.resize((side, side), Image.Resampling.NEAREST) for tile in tiles]
-    contact_sheet(tiles, CHANNELS, gap=6).save(out)
+def draw_neighbours(model: SmallCNN, out: Path) -> None:
+    """A row for each query: its nearest by pixels, then by features."""
+    rows = side_by_side(model)
+    figure, axes = plt.subplots(
+        len(rows),
+        2 * NEAREST + 3,
+        figsize=(12, 1.15 * len(rows)),
+        width_ratios=[1, 0.3, *[1] * NEAREST, 0.3, *[1] * NEAREST],
+    )
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for row, shown in zip(axes, rows, strict=True):
+        row[0].imshow(shown.query[0], cmap="gray")
+        row[0].set_title(f"a {shown.label}", fontsize=9)
+        for start, by in ((2, "pixels"), (NEAREST + 3, "features")):
+            there = zip(row[start : start + NEAREST], shown.nearest[by], strict=True)
+            for i, (ax, (image, label)) in enumerate(there):
+                ax.imshow(image[0], cmap="gray")
+                color = "tab:green" if label == shown.label else "tab:red"
+                ax.set_title(f"by {by}: {label}" if i == 0 else label, fontsize=9, color=color)
+    figure.tight_layout(w_pad=0.3)
+    figure.savefig(out, dpi=80)
+    plt.close(figure)
 
 
 def main() -> None:
@@ -111,10 +128,13 @@ def main() -> None:
     if options.measure:
         measure_pixels()
     model = trained()
-    side_by_side(model).save(options.out / "explain_neighbours.png")
+    draw_neighbours(model, options.out / "explain_neighbours.png")
     draw_map(model, options.out / "explain_map.png")
-    draw_patches(model, options.out / "explain_top_patches.png")
-    print(f"wrote three pictures to {options.out}")
+    digits = CanvasDigits(slice(DATABASE, None), seed=2)
+    found = explain.top_patches(model, model.prepare(list(digits.images)), LAYERS)
+    layers = {name: name for name in LAYERS}
+    draw_patches(found, layers, options.out / "explain_top_patches.png", grey=True)
+    print(f"wrote pictures to {options.out}")
 
 
 if __name__ == "__main__":

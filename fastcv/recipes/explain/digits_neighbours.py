@@ -6,6 +6,7 @@ the database, and what the network learned from; the others ask for the nearest.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -122,32 +123,51 @@ def nearest_is_right(model: SmallCNN, test: CanvasDigits) -> dict[str, Any]:
     return found
 
 
-def side_by_side(model: SmallCNN) -> Gallery:
-    """Queries with their nearest by pixels, where the first is another digit, and by features."""
+@dataclass(frozen=True)
+class Shown:
+    """A query and its nearest.
+
+    Args:
+        query: ``[3, 16, 16]``.
+        label: which digit it is.
+        nearest: by ``"pixels"`` and by ``"features"``, images and which digits they are.
+    """
+
+    query: Tensor
+    label: int
+    nearest: dict[str, list[tuple[Tensor, int]]]
+
+
+def side_by_side(model: SmallCNN) -> list[Shown]:
+    """Queries whose nearest is another digit by pixels, and the same by features."""
     database = CanvasDigits(slice(DATABASE), seed=1)
     test = CanvasDigits(slice(DATABASE, None), seed=2)
     queries = queries_for(model, test)
-    found = {by: i.query(queries[by], NEAREST) for by, i in indices(model, database).items()}
-    right = {by: database.labels[f.indices[:, 0]] == test.labels for by, f in found.items()}
-    shown = (right["features"] & ~right["pixels"]).nonzero()[:, 0]
+    found = {
+        by: index.query(queries[by], NEAREST).indices
+        for by, index in indices(model, database).items()
+    }
+    right = {by: database.labels[nearest[:, 0]] == test.labels for by, nearest in found.items()}
+    told_apart = (right["features"] & ~right["pixels"]).nonzero()[:, 0]
+    chosen = told_apart[:: max(1, len(told_apart) // SHOWN)][:SHOWN].tolist()
+    return [
+        Shown(*test[i], {by: [database[j] for j in at[i].tolist()] for by, at in found.items()})
+        for i in chosen
+    ]
+
+
+def show(model: SmallCNN, folder: Path) -> None:
+    """Draws ``side_by_side``: of each query a row by pixels and one by features."""
     pictures, captions = [], []
-    for query in shown[:: max(1, len(shown) // SHOWN)][:SHOWN].tolist():
-        for by, neighbours_found in found.items():
-            pictures.append(_picture(test.images[query]))
-            captions.append(f"a {int(test.labels[query])}, by {by}")
-            for i in neighbours_found.indices[query].tolist():
-                pictures.append(_picture(database.images[i]))
-                captions.append(f"{int(database.labels[i])}")
-    return Gallery(pictures, captions, NEAREST + 1, "neighbours")
+    for shown in side_by_side(model):
+        for by, nearest in shown.nearest.items():
+            pictures += [_picture(image) for image in (shown.query, *(x for x, _ in nearest))]
+            captions += [f"a {shown.label}, by {by}", *(str(label) for _, label in nearest)]
+    Gallery(pictures, captions, NEAREST + 1, "neighbours").save(folder / "neighbours.png")
 
 
 def _picture(image: Tensor) -> Image.Image:
     return Image.fromarray((image.permute(1, 2, 0) * 255).round().byte().numpy())
-
-
-def show(model: SmallCNN, folder: Path) -> None:
-    """Draws ``side_by_side``."""
-    side_by_side(model).save(folder / "neighbours.png")
 
 
 RECIPE = Recipe(
