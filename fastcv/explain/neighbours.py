@@ -219,14 +219,19 @@ def _name(model: nn.Module) -> str:
 def _features(
     model: nn.Module, pictures: Pictures, layer: str, batch_size: int
 ) -> tuple[str, Tensor, list[int]]:
-    """The layer's name, ``[N, D]``, and the numbers of those that could be read."""
+    """The layer's name, ``[N, D]``, and the numbers of those that could be read.
+
+    The name is still ``"auto"`` where a function made the maps, and no layer.
+    """
+    modules = dict(model.named_modules())
     found: list[Tensor] = []
     numbers: list[int] = []
     for some, batch in pictures.batches(model, batch_size):
         if _name(model) == PIXELS:
             layer, vectors = PIXELS, batch
         else:
-            layer, vectors = _record(model, batch, layer)
+            name, vectors = _record(model, batch, layer)
+            layer = name if name in modules else layer
             if vectors.ndim == 4:
                 vectors = vectors.mean(dim=(2, 3))
         found.append(vectors.detach().flatten(1).float().cpu())

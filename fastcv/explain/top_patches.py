@@ -15,6 +15,7 @@ from fastcv.explain._layers import explaining, find_layer, the_map
 from fastcv.explain._pictures import Pictures
 from fastcv.explain.receptive_field import ReceptiveField, receptive_field
 from fastcv.explain.top_patches_drawn import patches_gallery
+from fastcv.models.detection._detector import Detector
 from fastcv.results import Gallery
 
 
@@ -113,7 +114,8 @@ def top_patches(
     however many pictures there are.
 
     Args:
-        model: from one tensor ``[B, C, H, W]``, as classifiers are; of a detector, its backbone.
+        model: from one tensor ``[B, C, H, W]``, as classifiers are; in place of a detector, its
+            backbone.
         pictures: as for ``neighbours``; all are of one size when the model sees them.
         layers: the name of one or several that return maps.
         k: patches of each channel; fewer where there are fewer pictures.
@@ -123,7 +125,7 @@ def top_patches(
         FileNotFoundError: no such file, or a folder without images.
         ValueError: a layer that there is not or that has no maps, no pictures, none that can be
             read, or pictures of several sizes.
-        TypeError: ``pictures`` of another kind.
+        TypeError: a detector, or ``pictures`` of another kind.
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks" (2014),
         section 4.1; Girshick et al., "Rich feature hierarchies" (2014), section 3.1.
@@ -142,6 +144,10 @@ def top_patches(
         >>> int(found["0"].pictures[0]), found["0"].box(0, 0)
         (3, (4, 2, 7, 5))
     """
+    if isinstance(model, Detector):
+        raise TypeError(
+            "model must not be a detector, which resizes its pictures itself: pass its backbone"
+        )
     names = [layers] if isinstance(layers, str) else list(layers)
     if not names:
         raise ValueError("layers must be at least one, got none")
@@ -221,7 +227,7 @@ def merged(best: _Best | None, maps: Tensor, numbers: list[int], k: int) -> _Bes
         numbers: of the pictures.
     """
     # The maximum first, which is quick; then where it is, of those that stay.
-    new = maps.amax(dim=(2, 3)).float().nan_to_num(nan=-torch.inf, posinf=torch.inf)
+    new = _nan_lowest(maps.amax(dim=(2, 3)).float())
     pictures = torch.tensor(numbers, device=maps.device)[:, None].expand(new.shape)
     places = torch.full_like(pictures, -1)
     if best is not None:
@@ -235,9 +241,13 @@ def merged(best: _Best | None, maps: Tensor, numbers: list[int], k: int) -> _Bes
     values, order = values[:k], order[:k]
     pictures, places = pictures.gather(0, order), places.gather(0, order)
     rank, channel = (order >= before).nonzero(as_tuple=True)
-    chosen = maps[order[rank, channel] - before, channel].flatten(1).nan_to_num(nan=-torch.inf)
-    places[rank, channel] = chosen.argmax(dim=1)
+    chosen = maps[order[rank, channel] - before, channel].flatten(1)
+    places[rank, channel] = _nan_lowest(chosen).argmax(dim=1)
     return _Best(values, pictures, places, maps.shape[3])
+
+
+def _nan_lowest(values: Tensor) -> Tensor:
+    return values.nan_to_num(-torch.inf, torch.inf, -torch.inf)
 
 
 @contextmanager

@@ -191,6 +191,14 @@ def test_a_plain_module():
         explain.neighbours(net, [__file__], layer="3")
 
 
+def test_maps_that_a_function_made():
+    """The widest of this segmenter's have no layer's name: each forward finds them anew."""
+    model, images = make_small("unet"), torch.randn(5, 3, 64, 64)
+    index = explain.neighbours(model, images, batch_size=2)
+    assert index.layer == "auto" and len(index) == 5
+    assert index.query(images[3:4], k=1).indices.tolist() == [[3]]
+
+
 def test_saved_and_loaded(model, folder, tmp_path):
     (folder / "1.png").write_text("no picture")
     index = explain.neighbours(model, folder, metric="cosine")

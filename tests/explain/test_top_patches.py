@@ -232,6 +232,8 @@ def test_mistakes():
         explain.top_patches(nn.Sequential(nn.Conv2d(3, 2, 3)), sizes, "0")
     with pytest.raises(ValueError, match="pictures must be of one size, got"):
         explain.top_patches(nn.Sequential(nn.Conv2d(3, 2, 3)), sizes, "0", batch_size=1)
+    with pytest.raises(TypeError, match=r"model must not be a detector, .* pass its backbone"):
+        explain.top_patches(make_small("ssd_resnet18"), images, "backbone.body.layer1")
     found = explain.top_patches(model, images, "layer1", 2)
     with pytest.raises(ValueError, match="layer must be one of layer1, got 'layer2'"):
         found.gallery("layer2")

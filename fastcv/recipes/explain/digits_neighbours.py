@@ -95,6 +95,11 @@ class SmallCNN(Classifier):
         return self.fc(x.mean(dim=(2, 3)))
 
 
+def build() -> SmallCNN:
+    """With random weights."""
+    return SmallCNN()
+
+
 def indices(model: SmallCNN, digits: CanvasDigits) -> dict[str, Neighbours]:
     """Of these digits, by pixels and by the last maps' means."""
     batch = model.prepare(list(digits.images.to(next(model.parameters()).device)))
@@ -177,7 +182,7 @@ RECIPE = Recipe(
         "train": partial(CanvasDigits, slice(DATABASE), copies=COPIES),
         "test": partial(CanvasDigits, slice(DATABASE, None), seed=2),
     },
-    build=SmallCNN,
+    build=build,
     epochs=8,
     schedule=partial(small_classifier, lr=3e-3, batch_size=32, augment=AUGMENT),
     metrics=nearest_is_right,
