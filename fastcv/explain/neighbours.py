@@ -261,9 +261,10 @@ def _fingerprint(model: nn.Module) -> str:
     """Of all weights and statistics: 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for key, value in sorted(model.state_dict().items()):
-        digest.update(key.encode())
-        flat = value.detach().cpu().contiguous().flatten()
-        digest.update(flat.view(torch.uint8).numpy().data)
+        if isinstance(value, Tensor):  # and not a module's extra state
+            digest.update(key.encode())
+            flat = value.detach().cpu().contiguous().flatten()
+            digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
 
 

@@ -244,6 +244,17 @@ def test_of_another_model(model, tmp_path):
         Neighbours.load(path, other)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_in_half(dtype, tmp_path):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).to(dtype)
+    path = tmp_path / "index.safetensors"
+    explain.neighbours(net, torch.randn(3, 3, 8, 8), layer="2").save(path)
+    assert len(Neighbours.load(path, net)) == 3
+    net[1].num_batches_tracked += 1
+    with pytest.raises(ValueError, match="with other weights"):
+        Neighbours.load(path, net)
+
+
 def test_no_index(model, tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no index"):
         Neighbours.load(tmp_path / "none.safetensors", model)
