@@ -98,3 +98,27 @@ def test_occlusion(compare, threads, batch):
         peer_name="captum",
         target=3.0 if batch == 1 else 1.0,
     )
+
+
+PICTURES = 1000  # of 10,000: whatever their number, the same is done with each
+
+
+def test_top_patches(compare, threads):
+    """All channels of five layers in one pass, beside the forwards alone."""
+    model = create_model("resnet18").eval()
+    images = torch.randn(PICTURES, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    layers = ["conv1", "layer1", "layer2", "layer3", "layer4"]
+
+    def forwards() -> None:
+        with torch.no_grad():
+            for batch in images.split(32):
+                model(batch)
+
+    compare(
+        "top_patches",
+        f"ResNet-18, {PICTURES} x 64^2, 5 layers, 1,024 channels",
+        lambda: explain.top_patches(model, images, layers),
+        forwards,
+        peer_name="plain forward",
+        target=1 / 1.15,
+    )

@@ -38,6 +38,13 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/planted_bias.py": "planted_bias.png",
     "examples/explain_methods.py": "explain_methods.png",
     "examples/explain_relu.py": "explain_relu.png",
+    "examples/digit_neighbours.py": (
+        "explain_neighbours.png",
+        "explain_map.png",
+        "explain_top_patches.png",
+    ),
+    "examples/explain_patches.py": "explain_patches.png",
+    "examples/explain_filters.py": "explain_filters.png",
     "examples/fcn_strides.py": "fcn_strides.png",
     "examples/hypercolumn_heatmaps.py": "hypercolumns.png",
     "examples/deeplab_decoder.py": "deeplab_decoder.png",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastcv.cli import _explain_neighbours
 from fastcv.cli._arguments import add_font_argument, check_font
 from fastcv.cli._errors import UserError
 from fastcv.cli._model import add_device_argument, add_model_arguments, load
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     detection.add_argument("--iou-threshold", type=float, default=0.5, metavar="X")
     add_device_argument(detection)
     detection.set_defaults(run=run_detection)
+    _explain_neighbours.add_topic(topics)
     _let_maps_be_left_out(parser, tuple(topics.choices))
 
 

@@ -58,7 +58,12 @@ def read_inputs(model: nn.Module, images: Images) -> Inputs:
         if len(batch) == 0:
             raise ValueError(f"images must be at least one, got {list(batch.shape)}")
     elif isinstance(model, ImageModel):
-        batch, source = _prepared(model, images)
+        pictures = list(as_list(images))
+        if not pictures:
+            raise ValueError("images must be at least one, got none")
+        is_file = len(pictures) == 1 and isinstance(pictures[0], (str, os.PathLike))
+        source = str(pictures[0]) if is_file else None
+        batch = prepared(model, [read_image(picture) for picture in pictures])
     else:
         raise TypeError(
             f"images must be a floating-point tensor [B, C, H, W], as the forward of "
@@ -69,21 +74,23 @@ def read_inputs(model: nn.Module, images: Images) -> Inputs:
         return Inputs(batch, pictures_of(model, batch), source)
 
 
-def _prepared(model: ImageModel, images: Images) -> tuple[Tensor, str | None]:
-    pictures = list(as_list(images))
-    if not pictures:
-        raise ValueError("images must be at least one, got none")
-    prepared = model.prepare([model.as_float(read_image(picture)) for picture in pictures])
-    if not isinstance(prepared, Tensor):  # a detector takes a list
-        sizes = sorted({tuple(image.shape[-2:]) for image in prepared})
-        if len(sizes) > 1:
-            raise ValueError(
-                f"images must be of one size, got {' and '.join(f'{h}x{w}' for h, w in sizes)}: "
-                "explain them one by one"
-            )
-        prepared = torch.stack(list(prepared))
-    is_file = len(pictures) == 1 and isinstance(pictures[0], (str, os.PathLike))
-    return prepared, str(pictures[0]) if is_file else None
+def prepared(model: ImageModel, images: list[Tensor]) -> Tensor:
+    """One batch of images ``[3, H, W]``, uint8 or in [0, 1].
+
+    Raises:
+        ValueError: they are of several sizes after ``prepare``.
+    """
+    batch = model.prepare([model.as_float(image) for image in images])
+    if isinstance(batch, Tensor):
+        return batch
+    # A detector takes a list.
+    sizes = sorted({tuple(image.shape[-2:]) for image in batch})
+    if len(sizes) > 1:
+        raise ValueError(
+            f"images must be of one size, got {' and '.join(f'{h}x{w}' for h, w in sizes)}: "
+            "explain them one by one"
+        )
+    return torch.stack(list(batch))
 
 
 def pictures_of(model: nn.Module, batch: Tensor) -> Tensor:

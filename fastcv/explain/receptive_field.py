@@ -37,17 +37,21 @@ class ReceptiveField:
 
     def box(self, row: int, column: int) -> tuple[int, int, int, int]:
         """``(x1, y1, x2, y2)``, half-open, of what output ``[row, column]`` sees of the image."""
+        x1, y1, x2, y2 = self.window(row, column)
+        height, width = self.image_size
+        return max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+
+    def window(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """``box`` with what lies outside of the image, in the padding."""
         y1, x1 = (
             round(c - (n - 1) / 2) + s * i
             for c, n, s, i in zip(self.centre, self.size, self.stride, (row, column), strict=True)
         )
-        height, width = self.image_size
-        y2, x2 = y1 + self.size[0], x1 + self.size[1]
-        return max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+        return x1, y1, x1 + self.size[1], y1 + self.size[0]
 
 
 def receptive_field(
-    model: nn.Module, layer: str, image_size: tuple[int, int] = (224, 224)
+    model: nn.Module, layer: str, image_size: tuple[int, int] = (224, 224), *, channels: int = 3
 ) -> ReceptiveField:
     """The receptive field of a layer, whatever branches lead to it: the largest of all paths.
 
@@ -57,9 +61,10 @@ def receptive_field(
     mean over a map, sees everything. So does every layer behind a squeeze and excitation.
 
     Args:
-        model: from one tensor ``[B, 3, H, W]``, as classifiers are.
+        model: from one tensor ``[B, channels, H, W]``, as classifiers are.
         layer: its name, as ``model.get_submodule`` takes it.
         image_size: height and width in pixels.
+        channels: of the image.
 
     Raises:
         ValueError: no such layer, or one that is not called or whose output is no map.
@@ -86,7 +91,7 @@ def receptive_field(
     model.to("meta", torch.float32).eval()
     made: list[Any] = []
     model.get_submodule(layer).register_forward_hook(lambda _m, _i, output: made.append(output))
-    image = torch.empty(1, 3, *image_size, device="meta")
+    image = torch.empty(1, channels, *image_size, device="meta")
     with torch.random.fork_rng(devices=[]), torch.no_grad(), _Fields(image) as fields:
         model(image)
     if not made or not isinstance(made[-1], Tensor) or made[-1].ndim != 4:

@@ -49,6 +49,19 @@ def test_rows_are_not_columns():
     assert field.box(0, 1) == (2, 0, 9, 2) and field.box(19, 11) == (22, 18, 29, 20)
 
 
+def test_a_window_is_the_box_with_the_padding():
+    field = receptive_field(*chain((5, 2, 2)), (12, 9))
+    assert field.window(0, 0) == (-2, -2, 3, 3) and field.box(0, 0) == (0, 0, 3, 3)
+    assert field.window(2, 1) == field.box(2, 1) == (0, 2, 5, 7)
+    assert field.window(5, 4) == (6, 8, 11, 13) and field.box(5, 4) == (6, 8, 9, 12)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_images_of_other_channels(channels):
+    model = nn.Sequential(nn.Conv2d(channels, 2, 3, padding=1))
+    assert receptive_field(model, "0", (8, 8), channels=channels).size == (3, 3)
+
+
 @pytest.mark.parametrize(
     ("name", "layer", "size", "stride"),
     [

@@ -137,29 +137,8 @@ class NearestNeighbors(OnFeatures):
                 f"queries must give vectors of {self.database.shape[1]} values, as the database "
                 f"has, got {vectors.shape[1]}"
             )
-        found = [self._search(block, k) for block in torch.split(vectors, QUERIES)]
-        distances, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return Neighbors(indices, distances.to(vectors.dtype))
-
-    def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        queries = self._scaled(queries)
-        nearest = queries.new_empty(len(queries), 0)
-        indices = torch.empty_like(nearest, dtype=torch.int64)
-        for start in range(0, len(self.database), ROWS):
-            rows = self._scaled(self.database[start : start + ROWS])
-            squared = rows.square().sum(1) - 2 * queries @ rows.T
-            near, at = squared.topk(min(k, len(rows)), largest=False)
-            # The best of this block and of those before.
-            nearest, indices = torch.cat([nearest, near], 1), torch.cat([indices, at + start], 1)
-            nearest, at = nearest.topk(min(k, nearest.shape[1]), largest=False)
-            indices = indices.gather(1, at)
-        squared = (nearest + queries.square().sum(1, keepdim=True)).clamp(min=0)
-        # Of vectors of length 1, |a - b|^2 = 2 - 2 cos.
-        return squared / 2 if self.metric == "cosine" else squared.sqrt(), indices
-
-    def _scaled(self, vectors: Tensor) -> Tensor:
-        vectors = vectors.double()
-        return F.normalize(vectors) if self.metric == "cosine" else vectors
+        distances, indices = search(self.database, vectors, k, self.metric)
+        return Neighbors(indices, distances)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``[B, classes]``: the logarithm of each class's share of the votes.
@@ -183,3 +162,35 @@ class NearestNeighbors(OnFeatures):
         super()._load_from_state_dict(state, prefix, *rest)
         if len(self.labels):
             self.classes = self.classes or default_classes("imagenet", int(self.labels.max()) + 1)
+
+
+def search(database: Tensor, queries: Tensor, k: int, metric: str) -> tuple[Tensor, Tensor]:
+    """Distances and indices ``[Q, k]`` of the rows of ``database`` nearest to each of ``queries``.
+
+    Every distance is worked out, in float64 and a block at a time.
+    """
+    found = [_search(database, block, k, metric) for block in torch.split(queries, QUERIES)]
+    distances, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return distances.to(queries.dtype), indices
+
+
+def _search(database: Tensor, queries: Tensor, k: int, metric: str) -> tuple[Tensor, Tensor]:
+    queries = _scaled(queries, metric)
+    nearest = queries.new_empty(len(queries), 0)
+    indices = torch.empty_like(nearest, dtype=torch.int64)
+    for start in range(0, len(database), ROWS):
+        rows = _scaled(database[start : start + ROWS], metric)
+        squared = rows.square().sum(1) - 2 * queries @ rows.T
+        near, at = squared.topk(min(k, len(rows)), largest=False)
+        # The best of this block and of those before.
+        nearest, indices = torch.cat([nearest, near], 1), torch.cat([indices, at + start], 1)
+        nearest, at = nearest.topk(min(k, nearest.shape[1]), largest=False)
+        indices = indices.gather(1, at)
+    squared = (nearest + queries.square().sum(1, keepdim=True)).clamp(min=0)
+    # Of vectors of length 1, |a - b|^2 = 2 - 2 cos.
+    return squared / 2 if metric == "cosine" else squared.sqrt(), indices
+
+
+def _scaled(vectors: Tensor, metric: str) -> Tensor:
+    vectors = vectors.double()
+    return F.normalize(vectors) if metric == "cosine" else vectors
