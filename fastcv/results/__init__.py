@@ -8,6 +8,7 @@ from fastcv.results.classification import Classification
 from fastcv.results.detections import Detections
 from fastcv.results.gallery import Gallery
 from fastcv.results.instances import Instances
+from fastcv.results.keypoints import Keypoints
 from fastcv.results.segmentation import Segmentation
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Drawable",
     "Gallery",
     "Instances",
+    "Keypoints",
     "Result",
     "Segmentation",
 ]
