@@ -1,8 +1,25 @@
-"""Class names of the data sets that published weights were trained on, a text file for each."""
+"""Names of the data sets that published weights were trained on: of classes, and of keypoints."""
 
 from __future__ import annotations
 
 from importlib.resources import files
+
+from fastcv.classes.keypoints import (
+    COCO_KEYPOINTS,
+    DIGIT_KEYPOINTS,
+    KeypointSchema,
+    keypoint_schema,
+)
+
+__all__ = [
+    "COCO_KEYPOINTS",
+    "DIGIT_KEYPOINTS",
+    "IGNORE",
+    "KeypointSchema",
+    "class_names",
+    "default_classes",
+    "keypoint_schema",
+]
 
 IGNORE = 255
 """In a label map, the label of pixels that do not count, as in PASCAL VOC."""

@@ -93,4 +93,6 @@ def in_words(options: Iterable[Option]) -> str:
 def task_that_takes(flag: str, model: Any) -> Task:
     """The task that a model is evaluated for on the annotated pictures of ``flag``."""
     takes = [task for task in _tasks.TASKS if task.takes(flag)]
-    return next((task for task in takes if task.has_model(model)), takes[0])
+    own = [task for task in takes if task.has_model(model)]
+    # A Mask R-CNN is a detector as well: the entries of what is special come last.
+    return own[-1] if own else takes[0]

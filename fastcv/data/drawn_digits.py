@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from fastcv.classes import DIGIT_KEYPOINTS
 from fastcv.data._drawn_page import Array, Page, turned
 from fastcv.data._drawn_sources import PHOTOGRAPHS, glyphs, photographs
 
@@ -60,7 +61,7 @@ class DrawnDigits(Dataset[tuple[Tensor, dict[str, Any]]]):
     """
 
     classes = ("background", *"0123456789")
-    keypoint_names = ("top", "right", "bottom", "left", "centre")
+    keypoint_names = DIGIT_KEYPOINTS.names
 
     def __init__(
         self,

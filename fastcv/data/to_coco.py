@@ -74,6 +74,9 @@ def detection_to_coco(
 
 
 def _rles(target: dict[str, Any]) -> list[dict[str, Any]]:
+    if "segmentation" in target:  # as RLE already
+        rles: list[dict[str, Any]] = target["segmentation"]
+        return rles
     if "masks" not in target:
         raise ValueError(
             f"masks=True needs targets with masks, image {target['image_id']} has none"

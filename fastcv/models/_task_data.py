@@ -40,6 +40,18 @@ def coco_boxes(classes: Sequence[str], images: str, annotations: str) -> Any:
     return _of_classes(classes, CocoDetection(images, annotations))
 
 
+def coco_masks(classes: Sequence[str], images: str, annotations: str) -> Any:
+    from fastcv.data import CocoDetection
+
+    return _of_classes(classes, CocoDetection(images, annotations, masks=True))
+
+
+def coco_keypoints(classes: Sequence[str], images: str, annotations: str) -> Any:
+    from fastcv.data import CocoDetection
+
+    return _of_classes(classes, CocoDetection(images, annotations, keypoints=True))
+
+
 def voc_boxes(classes: Sequence[str], root: str, image_set: str) -> Any:
     """Labels are the model's, by the objects' names."""
     from fastcv.data import VocDetection
@@ -106,6 +118,18 @@ def evaluate_detector(model: Model, data: Any, options: dict[str, Any]) -> dict[
     return metrics.evaluate_detector(model, data, **options)
 
 
+def evaluate_instances(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_instances(model, data, **options)
+
+
+def evaluate_keypoints(model: Any, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_keypoints(model, data, **options)
+
+
 def evaluate_segmenter(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
     from fastcv import metrics
 
@@ -129,6 +153,18 @@ def row_of_objects(result: Any) -> dict[str, Any]:
         "labels": [row["label"] for row in objects],
         "names": [row["name"] for row in objects],
     }
+
+
+def row_of_masks(result: Any) -> dict[str, Any]:
+    """The masks are COCO's compressed RLE, of the picture's height and width."""
+    return {**row_of_objects(result), "masks": [rle["counts"] for rle in result.rle()]}
+
+
+def row_of_keypoints(result: Any) -> dict[str, Any]:
+    """Of each object the keypoints one after the other: x, y, visibility, score."""
+    objects = result.to_dict()["detections"]
+    keypoints = [[x for point in row["keypoints"].values() for x in point] for row in objects]
+    return {**row_of_objects(result), "keypoints": keypoints}
 
 
 def row_of_label_map(result: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,7 @@ class Training:
         batch_size: where none is asked for.
         lr: AdamW's learning rate at that batch size, of a model with random weights.
         augment: the names of ways to change pictures, the default first.
+        base: the full name of the class of the task's models that learn so; empty: all do.
     """
 
     module: str
@@ -98,6 +100,14 @@ class Training:
     batch_size: int
     lr: float
     augment: Sequence[str] = ("flip", "none", "color", "strong")
+    base: str = ""
+
+    def takes_model(self, name: str) -> bool:
+        """Whether a model learns so."""
+        from fastcv.models._registry import find_model
+
+        made = typing.get_type_hints(find_model(name).build).get("return", object)
+        return not self.base or issubclass(made, _named(self.base))
 
 
 @dataclass(frozen=True)
@@ -315,12 +325,36 @@ TASKS = (
         name="instance",
         title="Instance segmentation",
         models="instance segmenters",
-        base="fastcv.models.segmentation.hypercolumns.Hypercolumns",
+        base="fastcv.models.instance._instance_segmenter.InstanceSegmenter",
         result="fastcv.results.Instances",
+        default_model="maskrcnn_resnet50_fpn",
         predict_options=(THRESHOLD,),
         predict_defaults={"score_threshold": SCORE_THRESHOLD},
-        columns=OBJECTS,
-        row=annotated.row_of_objects,
+        data=(Data(COCO, annotated.coco_masks, own="coco"),),
+        evaluate=annotated.evaluate_instances,
+        training=Training(
+            "fastcv.learn.own_data.masks",
+            "AP",
+            batch_size=8,
+            lr=1e-3,
+            base="fastcv.models.detection._detector.Detector",
+        ),
+        columns={**OBJECTS, "masks": "list<string>"},
+        row=annotated.row_of_masks,
+    ),
+    Task(
+        name="keypoints",
+        title="Keypoints",
+        models="keypoint detectors",
+        base="fastcv.models.landmarks._keypoint_detector.KeypointDetector",
+        result="fastcv.results.Keypoints",
+        default_model="keypointrcnn_resnet50_fpn",
+        predict_options=(THRESHOLD,),
+        predict_defaults={"score_threshold": SCORE_THRESHOLD},
+        data=(Data(COCO, annotated.coco_keypoints),),
+        evaluate=annotated.evaluate_keypoints,
+        columns={**OBJECTS, "keypoints": "list<list<float>>"},
+        row=annotated.row_of_keypoints,
     ),
     Task(
         name="generation",

@@ -345,9 +345,16 @@ def metadata_of(model: Model) -> dict[str, str]:
         "preprocessing": dict(model.preprocessing),
     }
     try:
-        return {key: json.dumps(value) for key, value in metadata.items()}
+        return {key: json.dumps(value, default=_as_dict) for key, value in metadata.items()}
     except TypeError as error:
         raise ValueError(f"what describes the model must fit in JSON: {error}") from error
+
+
+def _as_dict(value: Any) -> Any:
+    """What JSON has of a value in a config, such as a ``KeypointSchema``."""
+    if not hasattr(value, "to_dict"):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    return value.to_dict()
 
 
 def _open_safetensors(path: Path) -> Any:

@@ -19,6 +19,7 @@ from fastcv.nn.detection.box_coder import BoxCoder
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.nn.detection.matching import Matcher
 from fastcv.nn.detection.prior_boxes import PriorBoxes
+from fastcv.nn.detection.roi_branch import RoIBranch
 from fastcv.nn.layers.aspp import ASPP
 from fastcv.nn.layers.conv_norm_activation import Conv2dNormActivation, Conv3dNormActivation
 from fastcv.nn.layers.deform_conv import DeformConv2d, DeformConv2dPack
@@ -67,6 +68,7 @@ __all__ = [
     "PriorBoxes",
     "ResNetFPN",
     "ResNetTrunk",
+    "RoIBranch",
     "SeparableConv2d",
     "SetLoss",
     "SigmoidFocalLoss",

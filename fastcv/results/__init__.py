@@ -9,6 +9,7 @@ from fastcv.results.detections import Detections
 from fastcv.results.gallery import Gallery
 from fastcv.results.generated import Generated
 from fastcv.results.instances import Instances
+from fastcv.results.keypoints import Keypoints
 from fastcv.results.segmentation import Segmentation
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Gallery",
     "Generated",
     "Instances",
+    "Keypoints",
     "Result",
     "Segmentation",
 ]

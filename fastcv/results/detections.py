@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -16,6 +16,9 @@ from fastcv.draw.canvas import Canvas
 from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
+
+if TYPE_CHECKING:
+    import torch
 
 Kind = TypeVar("Kind", bound="Detections")
 
@@ -31,6 +34,11 @@ class Detections(Drawable):
         classes: names by label.
         image_size: the picture's ``(height, width)``.
         source: the picture's path, if it came from a file.
+        fields: what else is known of each box, by name: tensors of N rows, as the branches of a
+            detector's RoI heads give them.
+
+    Raises:
+        ValueError: tensors that do not have a row for each box.
 
     Example:
         >>> import torch
@@ -52,6 +60,7 @@ class Detections(Drawable):
     classes: tuple[str, ...]
     image_size: tuple[int, int]
     source: str | None = None
+    fields: dict[str, Tensor] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
@@ -61,6 +70,12 @@ class Detections(Drawable):
             shape = list(getattr(self, name).shape)
             if shape != [n]:
                 raise ValueError(f"{name} must be [{n}], one for each box, got {shape}")
+        for name, value in self.fields.items():
+            if value.ndim == 0 or len(value) != n:
+                raise ValueError(
+                    f"the field {name!r} must have {n} rows, one for each box, got "
+                    f"{list(value.shape)}"
+                )
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -72,11 +87,19 @@ class Detections(Drawable):
                 raise IndexError(f"index {index} is out of range for {len(self)} boxes")
             index = [index]
         boxes, scores, labels = self.boxes[index], self.scores[index], self.labels[index]
-        return replace(self, boxes=boxes, scores=scores, labels=labels, **self._picked(index))
+        fields = {name: value[index] for name, value in self.fields.items()}
+        more = self._picked(index)
+        return replace(self, boxes=boxes, scores=scores, labels=labels, fields=fields, **more)
 
     def _picked(self, index: Any) -> dict[str, Any]:
         """What a subclass has more of each box."""
         return {}
+
+    def to(self: Kind, device: str | torch.device) -> Kind:
+        """The same with its tensors on ``device``; ``predict`` leaves them on the model's."""
+        moved = super().to(device)
+        moved.fields = {name: value.to(device) for name, value in self.fields.items()}
+        return moved
 
     def __repr__(self) -> str:
         height, width = self.image_size
@@ -128,7 +151,7 @@ class Detections(Drawable):
         """What a subclass draws before the boxes; ``order``: of the boxes, the surest first."""
 
     def to_dict(self) -> dict[str, Any]:
-        """``file``, ``size`` as [height, width], and ``detections``, a list.
+        """``file``, ``size`` as [height, width], and ``detections``, a list, with their fields.
 
         Scores and coordinates that are NaN or infinite are None.
         """
@@ -146,6 +169,9 @@ class Detections(Drawable):
                 for label, score, box in rows
             ],
         }
+        for name, value in self.fields.items():
+            for row, own in zip(found["detections"], value.tolist(), strict=True):
+                row[name] = own
         return plain(found)
 
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
@@ -159,17 +185,24 @@ class Detections(Drawable):
                 f"image {image_id}: {left_out} of {len(self)} boxes or scores are NaN or infinite "
                 "and not among COCO's results"
             )
-        kept = (self.labels[finite], self.scores[finite], self.boxes[finite])
-        rows = zip(*(values.tolist() for values in kept), strict=True)
+        kept = self[finite]
+        columns = (values.tolist() for values in (kept.labels, kept.scores, kept.boxes))
         return [
             {
                 "image_id": image_id,
                 "category_id": label,
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "score": score,
+                **more,
             }
-            for label, score, (x1, y1, x2, y2) in rows
+            for label, score, (x1, y1, x2, y2), more in zip(
+                *columns, kept._coco_rows(), strict=True
+            )
         ]
+
+    def _coco_rows(self) -> list[dict[str, Any]]:
+        """What a subclass has more in each row of a COCO results file."""
+        return [{} for _ in range(len(self))]
 
 
 def _warn(what: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fastcv.draw.canvas import Canvas, color_of
+from fastcv.results._rle import encode_rle, outlines
 from fastcv.results.detections import Detections
 
 
@@ -56,8 +57,38 @@ class Instances(Detections):
         canvas.regions(regions, colors)
 
     def to_dict(self) -> dict[str, Any]:
-        """As for ``Detections``, and of each ``pixels``, how many its mask has."""
+        """As for ``Detections``, and of each ``pixels``, how many its mask has, and ``rle``."""
         found = super().to_dict()
-        for row, mask in zip(found["detections"], self.masks, strict=True):
-            row["pixels"] = int(mask.sum())
+        for row, mask, rle in zip(found["detections"], self.masks, self.rle(), strict=True):
+            row["pixels"], row["rle"] = int(mask.sum()), rle
         return found
+
+    def rle(self) -> list[dict[str, Any]]:
+        """Each mask in COCO's compressed form, ``{"size": [H, W], "counts": str}``.
+
+        Example:
+            >>> import torch
+            >>> from fastcv.results import Instances
+            >>> masks = torch.zeros(1, 3, 4, dtype=torch.bool)
+            >>> masks[0, 1:, 1:3] = True
+            >>> found = Instances(
+            ...     torch.tensor([[1.0, 1.0, 3.0, 3.0]]), torch.ones(1), torch.tensor([1]),
+            ...     classes=("background", "cat"), image_size=(3, 4), masks=masks,
+            ... )
+            >>> found.rle()
+            [{'size': [3, 4], 'counts': '42102'}]
+            >>> found.polygons()
+            [[[1, 1, 3, 1, 3, 3, 1, 3]]]
+        """
+        return [encode_rle(mask) for mask in self.masks]
+
+    def polygons(self) -> list[list[list[int]]]:
+        """Each mask as COCO's polygons ``[x1, y1, x2, y2, ...]``, along the pixels' edges.
+
+        A part that touches another at a corner alone has a polygon of its own. Holes are filled:
+        the form has none. ``rle`` is exact.
+        """
+        return [outlines(mask) for mask in self.masks]
+
+    def _coco_rows(self) -> list[dict[str, Any]]:
+        return [{"segmentation": rle} for rle in self.rle()]

@@ -164,6 +164,24 @@ SMALL: dict[str, Small] = {
         {**CLASSES, "width": 2}, options={"boxes": [[4, 4, 40, 30]], "labels": [1]}
     ),
     "hypercolumns_alexnet": Small(CLASSES, like="hypercolumns_vgg16"),
+    "maskrcnn_resnet18_fpn": Small(
+        {**SIZES, "width": 8, "fpn_channels": 16, "head_channels": 32, "mask_channels": 8},
+        options=ANY_SCORE,
+    ),
+    "maskrcnn_resnet50_fpn": Small(SIZES, like="maskrcnn_resnet18_fpn"),
+    # Keypoints.
+    "keypointrcnn_resnet18_fpn": Small(
+        {
+            **SIZES,
+            "keypoints": 4,
+            "width": 8,
+            "fpn_channels": 16,
+            "head_channels": 32,
+            "keypoint_channels": 8,
+        },
+        options=ANY_SCORE,
+    ),
+    "keypointrcnn_resnet50_fpn": Small({**SIZES, "keypoints": 4}, like="keypointrcnn_resnet18_fpn"),
     # Generation.
     "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
 }

@@ -136,11 +136,26 @@ def segmentation(model, shape):
 
 
 def instance(model, shape):
+    if not hasattr(model, "heatmap_size"):  # Hypercolumns take boxes, the others find them
+        images, targets = detection(model, shape)
+        for image, target in zip(images, targets, strict=True):
+            target["masks"] = torch.rand(len(target["boxes"]), *image.shape[1:]) > 0.5
+        return images, targets
     masks = torch.rand(2, model.heatmap_size, model.heatmap_size).round()
     return torch.rand(2, 3, 224, 224), (torch.tensor([1, 2]), masks)
 
 
-TRAINED_ON = {f.__name__: f for f in (classification, detection, segmentation, instance)}
+def keypoints(model, shape):
+    images, targets = detection(model, shape)
+    for target in targets:
+        low, high = target["boxes"][:, None].split(2, dim=-1)
+        share = torch.rand(len(low), len(model.schema), 2)
+        seen = torch.full_like(share[..., :1], 2.0)
+        target["keypoints"] = torch.cat([low + share * (high - low), seen], dim=-1)
+    return images, targets
+
+
+TRAINED_ON = {f.__name__: f for f in (classification, detection, segmentation, instance, keypoints)}
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,20 @@ import torch
 
 import fastcv
 from fastcv import cli
+from fastcv.classes import KeypointSchema
 from fastcv.cli import _options, _ray
 from fastcv.models import Model, _tasks
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS, Data, Files, Option, Task, task_of_result
-from fastcv.results import Classification, Detections, Generated, Instances, Result, Segmentation
+from fastcv.results import (
+    Classification,
+    Detections,
+    Generated,
+    Instances,
+    Keypoints,
+    Result,
+    Segmentation,
+)
 
 BOX = {
     "boxes": torch.tensor([[1.0, 2, 7, 5]]),
@@ -28,6 +37,12 @@ SAMPLES = {
     "detection": Detections(**BOX),
     "segmentation": Segmentation(torch.tensor([[0, 1], [1, 1]]), ("background", "cat")),
     "instance": Instances(**BOX, masks=torch.ones(1, 6, 8, dtype=torch.bool)),
+    "keypoints": Keypoints(
+        **BOX,
+        keypoints=torch.tensor([[[2.0, 3, 1], [6.0, 4, 1]]]),
+        keypoint_scores=torch.tensor([[2.0, 1]]),
+        schema=KeypointSchema(("tip", "end")),
+    ),
     "generation": Generated(torch.rand(2, 3, 6, 8)),
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

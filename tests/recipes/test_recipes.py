@@ -60,6 +60,8 @@ def test_train_lists_them(capsys):
     assert [line for line in lines if line.endswith(":")] == [
         "detection:",
         "explain:",
+        "instance:",
+        "landmarks:",
         "learn:",
         "segmentation:",
     ]

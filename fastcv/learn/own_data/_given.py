@@ -15,8 +15,8 @@ def task_and_data(name: str, data: dict[str, Where]) -> tuple[Task, Data]:
     """The model's task, and which of its ways to name pictures was taken."""
     task = task_of_model(name)
     ways = {way.option.name: way for way in task.data if way.own is not None}
-    if task.training is None or not ways:
-        able = [other.models for other in TASKS if other.training is not None]
+    if task.training is None or not ways or not task.training.takes_model(name):
+        able = [other.models for other in TASKS if other.training and other is not task]
         raise ValueError(
             f"{name} is one of the {task.models}, which cannot be trained on pictures of your "
             f"own; {', '.join(able)} can"

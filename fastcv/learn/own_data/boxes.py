@@ -36,13 +36,16 @@ Objects = Sequence[tuple[Sequence[float], int]]
 """Of one picture: each box ``x1, y1, x2, y2`` in pixels, and its label."""
 
 
-def coco(images: str, annotations: str, classes: Sequence[str] | None = None) -> Annotated:
+def coco(
+    images: str, annotations: str, classes: Sequence[str] | None = None, *, masks: bool = False
+) -> Annotated:
     """Pictures and boxes in COCO's format.
 
     Args:
         images: the folder.
         annotations: the JSON file.
         classes: names that the labels must have; None: those of the file.
+        masks: read those too.
 
     Raises:
         FileNotFoundError: no such folder or file, or a picture that is not there.
@@ -50,10 +53,9 @@ def coco(images: str, annotations: str, classes: Sequence[str] | None = None) ->
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if classes is None:
-            data = CocoDetection(images, annotations)
-        else:
-            data = _task_data.coco_boxes(classes, images, annotations)
+        data = CocoDetection(images, annotations, masks=masks)
+        if classes is not None:
+            _task_data.check_classes(classes, data.classes)
     objects = [
         [(instance["box"], instance["label"]) for instance in data.instances[image["id"]]]
         for image in data.images
@@ -121,17 +123,19 @@ class Examples(Dataset[tuple[Tensor, dict[str, Any]]]):
     Args:
         data: items ``(image, target)``, and ``classes``.
         augment: a name of ``AUGMENT``.
+        kept: the fields of a target that the model learns from.
     """
 
-    def __init__(self, data: Any, augment: str) -> None:
+    def __init__(self, data: Any, augment: str, kept: Sequence[str] = KEPT) -> None:
         self.data, self.augment, self.classes = data, AUGMENT[augment], data.classes
+        self.kept = kept
 
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Any]]:
         image, target = self.data[index]
-        target = {key: target[key] for key in KEPT}
+        target = {key: target[key] for key in self.kept}
         if self.augment is not None:
             images, targets = self.augment(image[None], [target])
             image, target = images[0], targets[0]

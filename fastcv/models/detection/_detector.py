@@ -46,7 +46,7 @@ class Detector(ImageModel):
         """Height and width of each image that ``forward`` was given."""
         return output.batch.original_sizes
 
-    def postprocess(self, output: Any, **options: Any) -> list[Detections]:
+    def postprocess(self, output: Any, **options: Any) -> Sequence[Detections]:
         """What ``detect`` finds, as results."""
         return [
             Detections(*found, self.classes, size)

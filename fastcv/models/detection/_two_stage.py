@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.roi_branch import Frame
 from fastcv.nn.detection.roi_heads import RoIHeads
 from fastcv.nn.detection.transform import ImageBatch, resize_boxes
+from fastcv.results import Detections
 
 
 class TwoStageOutput(Protocol):
@@ -21,6 +24,8 @@ class TwoStageOutput(Protocol):
     @property
     def batch(self) -> ImageBatch: ...
     @property
+    def features(self) -> dict[str, Tensor]: ...
+    @property
     def proposals(self) -> Any: ...
     @property
     def class_logits(self) -> Tensor | None: ...
@@ -29,7 +34,7 @@ class TwoStageOutput(Protocol):
 
 
 class TwoStageDetector(Detector):
-    """``detect`` and ``postprocess`` of a detector with ``roi_heads``."""
+    """``detect`` and ``postprocess`` of a detector with ``roi_heads``, and of their branches."""
 
     roi_heads: RoIHeads
 
@@ -52,23 +57,54 @@ class TwoStageDetector(Detector):
         Raises:
             ValueError: ``output`` is of training mode.
         """
+        found = self._detect_in_batch(output, score_threshold, iou_threshold, max_detections)
+        frames = self._frames(output)
+        return [_in_image(boxes, frame) for boxes, frame in zip(found, frames, strict=True)]
+
+    def postprocess(self, output: TwoStageOutput, **options: Any) -> Sequence[Detections]:
+        """What ``detect`` finds, as results; what the branches say of each box is in ``fields``.
+
+        Args:
+            output: of ``forward`` in eval mode.
+            options: as of ``detect``.
+        """
+        if not self.roi_heads.branches:
+            return super().postprocess(output, **options)
+        found = self._detect_in_batch(output, **options)
+        frames = self._frames(output)
+        fields = self.roi_heads.branch_fields(output.features, found, frames)
+        return [
+            Detections(*_in_image(boxes, frame), self.classes, frame.original_size, fields=of_one)
+            for boxes, frame, of_one in zip(found, frames, fields, strict=True)
+        ]
+
+    def _frames(self, output: TwoStageOutput) -> list[Frame]:
+        batch = output.batch
+        return [Frame(*sizes) for sizes in zip(batch.original_sizes, batch.sizes, strict=True)]
+
+    def _detect_in_batch(
+        self,
+        output: TwoStageOutput,
+        score_threshold: float = 0.05,
+        iou_threshold: float = 0.5,
+        max_detections: int = 100,
+    ) -> list[FoundBoxes]:
+        """``detect`` in pixels of the batch."""
         if output.class_logits is None or output.box_deltas is None:
             raise ValueError(
                 "output is of training mode, which stops at the proposals: eval() first"
             )
-        batch = output.batch
-        found = self.roi_heads.detect(
+        return self.roi_heads.detect(
             output.class_logits,
             output.box_deltas,
             output.proposals,
-            batch.sizes,
+            output.batch.sizes,
             score_threshold=score_threshold,
             iou_threshold=iou_threshold,
             max_detections=max_detections,
         )
-        return [
-            FoundBoxes(resize_boxes(boxes, size, original_size), scores, labels)
-            for (boxes, scores, labels), size, original_size in zip(
-                found, batch.sizes, batch.original_sizes, strict=True
-            )
-        ]
+
+
+def _in_image(found: FoundBoxes, frame: Frame) -> FoundBoxes:
+    boxes = resize_boxes(found.boxes, frame.size, frame.original_size)
+    return FoundBoxes(boxes, found.scores, found.labels)

@@ -136,7 +136,9 @@ class FastRCNN(TakesProposals, TwoStageDetector):
         if proposals is None:
             proposals = self._in_batch(proposals_of_targets(targets), batch)
         boxes, labels = zip(*objects, strict=True)
-        return self.roi_heads.loss(features, proposals, boxes, labels, batch.sizes)
+        return self.roi_heads.loss(
+            features, proposals, boxes, labels, batch.sizes, targets, batch.original_sizes
+        )
 
 
 def _build(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -124,7 +124,8 @@ class FasterRCNN(TwoStageDetector):
                 1 and up, and where there are crowds ``iscrowd`` ``[N]``: these are left out.
 
         Returns:
-            ``loss_objectness``, ``loss_rpn_box_reg``, ``loss_classifier``, ``loss_box_reg``.
+            ``loss_objectness``, ``loss_rpn_box_reg``, ``loss_classifier``, ``loss_box_reg``; and of
+            each branch of ``roi_heads`` its own.
 
         Raises:
             ValueError: a target that cannot be right; the sentence names the image and the box.
@@ -135,14 +136,18 @@ class FasterRCNN(TwoStageDetector):
         boxes, labels = zip(*objects_in_batch(targets, batch, len(self.classes)), strict=True)
         return {
             **self.rpn.loss(rpn, boxes, batch.sizes),
-            **self.roi_heads.loss(features, proposals, boxes, labels, batch.sizes),
+            **self.roi_heads.loss(
+                features, proposals, boxes, labels, batch.sizes, targets, batch.original_sizes
+            ),
         }
 
 
 FPN_ANCHORS = ((32,), (64,), (128,), (256,), (512,))
+Kind = TypeVar("Kind", bound=FasterRCNN)
 
 
-def _with_fpn(
+def with_fpn(
+    kind: type[Kind],
     depth: int,
     *,
     num_classes: int,
@@ -156,7 +161,19 @@ def _with_fpn(
     anchor_sizes: Sequence[Sequence[float]] = FPN_ANCHORS,
     min_size: int = 800,
     max_size: int = 1333,
-) -> FasterRCNN:
+) -> Kind:
+    """A Faster R-CNN, or a kind of it, on a ResNet of any depth and width with a feature pyramid.
+
+    Args:
+        kind: the class.
+        depth: of the ResNet.
+        frozen_norm, norm_eps, trainable_layers, rois_per_image, anchor_sizes, min_size, max_size:
+            as the registered builders have them.
+        num_classes: with the background.
+        width: channels of the backbone's first stage.
+        fpn_channels: channels of the pyramid.
+        head_channels: numbers that describe a proposal.
+    """
     norm = partial(FrozenBatchNorm2d, eps=norm_eps) if frozen_norm else nn.BatchNorm2d
     backbone = ResNetFPN(
         ResNetTrunk(depth, width=width, norm_layer=norm),
@@ -166,7 +183,7 @@ def _with_fpn(
     )
     anchors = AnchorGenerator(anchor_sizes)
     pool = MultiScaleRoIAlign(["0", "1", "2", "3"], output_size=7, sampling_ratio=2)
-    return FasterRCNN(
+    return kind(
         backbone,
         RegionProposalNetwork(anchors, RPNHead(fpn_channels, anchors.anchors_per_cell())),
         RoIHeads(
@@ -219,7 +236,8 @@ def fasterrcnn_resnet50_fpn(
 
     Source: Lin et al., "Feature Pyramid Networks for Object Detection" (2017), section 4.2.
     """
-    return _with_fpn(
+    return with_fpn(
+        FasterRCNN,
         50,
         num_classes=num_classes,
         frozen_norm=frozen_norm,
@@ -254,7 +272,8 @@ def fasterrcnn_resnet18_fpn(
         min_size: the images' shorter side, in pixels, unless
         max_size: the longer one would exceed this.
     """
-    return _with_fpn(
+    return with_fpn(
+        FasterRCNN,
         18,
         num_classes=num_classes,
         frozen_norm=False,

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv.classes import default_classes
-from fastcv.models._image_model import ImageModel
 from fastcv.models._registry import register
+from fastcv.models.instance._instance_segmenter import InstanceSegmenter
 from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.models.segmentation._take_over import take_over
 from fastcv.nn.backbones.alexnet import alexnet_features
@@ -31,7 +31,7 @@ ALEXNET = {"pool1": 2, "pool2": 5, "conv3": 7, "conv4": 9, "conv5": 11, "pool5":
 VGG16 = {"pool1": 4, "pool2": 9, "pool3": 16, "conv4": 22, "pool4": 23, "conv5": 29, "pool5": 30}
 
 
-class Hypercolumns(ImageModel):
+class Hypercolumns(InstanceSegmenter):
     """A classifier with classifiers of pixels on several of its layers, summed after upsampling.
 
     A pixel's hypercolumn is the chosen layers' maps at it, interpolated and stacked. A linear

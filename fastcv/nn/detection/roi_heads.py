@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch.nn import functional as F
 from fastcv.nn.detection.box_coder import BoxCoder
 from fastcv.nn.detection.boxes import FoundBoxes, suppressed
 from fastcv.nn.detection.matching import BETWEEN, BalancedSampler, Matcher
+from fastcv.nn.detection.roi_branch import Frame, RoIBranch, RoISamples
+from fastcv.nn.detection.targets import single_objects
 from fastcv.nn.precision import full_precision
 from fastcv.ops import RoIPool, box_iou
 
@@ -121,6 +124,60 @@ class RoIHeads(nn.Module):
         self.sampler = BalancedSampler(batch_size_per_image, positive_fraction)
         self.box_coder = BoxCoder(bbox_reg_weights)
         self.smooth_l1_beta = smooth_l1_beta
+        self.branches: dict[str, RoIBranch] = {}
+
+    def add_branch(
+        self, branch: RoIBranch, *, roi_pool: nn.Module, head: nn.Module, predictor: nn.Module
+    ) -> None:
+        """One more thing to say of each object; its layers are ``<name>_head`` and so on here.
+
+        Args:
+            branch: what it learns and what becomes of its outputs.
+            roi_pool: ``(features, boxes, image_sizes) -> [K, C, h, w]``, as ``MultiScaleRoIAlign``.
+            head: ``[K, C, h, w]`` to whatever the predictor takes.
+            predictor: to the branch's output ``[K, ...]``.
+
+        Raises:
+            ValueError: there is a branch of that name.
+        """
+        if branch.name in self.branches:
+            raise ValueError(f"there is a branch {branch.name!r} already")
+        self.branches[branch.name] = branch
+        for part, module in (("roi_pool", roi_pool), ("head", head), ("predictor", predictor)):
+            self.add_module(f"{branch.name}_{part}", module)
+
+    def branch_output(
+        self,
+        name: str,
+        features: dict[str, Tensor],
+        boxes: Sequence[Tensor],
+        image_sizes: Sequence[tuple[int, int]],
+    ) -> Tensor:
+        """A branch's outputs ``[K, ...]`` for boxes of all images, at least float32."""
+        pool, head, predictor = (
+            self.get_submodule(f"{name}_{part}") for part in ("roi_pool", "head", "predictor")
+        )
+        output: Tensor = predictor(head(pool(features, list(boxes), list(image_sizes))))
+        return full_precision(output)
+
+    def branch_fields(
+        self, features: dict[str, Tensor], found: Sequence[FoundBoxes], frames: Sequence[Frame]
+    ) -> list[dict[str, Tensor]]:
+        """What all branches say of each image's boxes.
+
+        Args:
+            features: ``[B, C, H_l, W_l]`` for each level.
+            found: of ``detect``, in pixels of the batch.
+            frames: of the images.
+        """
+        boxes, counts = [f.boxes for f in found], [f.boxes.shape[0] for f in found]
+        fields: list[dict[str, Tensor]] = [{} for _ in found]
+        for name, branch in self.branches.items():
+            output = self.branch_output(name, features, boxes, [frame.size for frame in frames])
+            parts = torch.split(output, counts)
+            for own, part, one, frame in zip(fields, parts, found, frames, strict=True):
+                own |= branch.fields(part, one, frame)
+        return fields
 
     def forward(
         self,
@@ -150,14 +207,25 @@ class RoIHeads(nn.Module):
         boxes: Sequence[Tensor],
         labels: Sequence[Tensor],
         image_sizes: Sequence[tuple[int, int]],
+        targets: Sequence[Mapping[str, Any]] = (),
+        original_sizes: Sequence[tuple[int, int]] = (),
     ) -> dict[str, Tensor]:
         """``loss_classifier`` (cross-entropy) and ``loss_box_reg`` (smooth L1) of samples.
+
+        With branches also ``loss_<name>`` of each, of the samples that are objects.
 
         Args:
             features, proposals, image_sizes: as in ``forward``.
             boxes: for each image ``[N, 4]``, the objects' boxes in pixels of the input.
             labels: for each image ``[N]`` int64, 1 and up.
+            targets: with branches, for each image the targets as they came, with what they need;
+                ``boxes`` and ``labels`` are of those that are no crowds.
+            original_sizes: with branches, height and width of each image as it came.
+
+        Raises:
+            ValueError: a target is not what a branch needs.
         """
+        rows = self._branch_rows(targets, original_sizes)
         rois, sampled_labels, target_deltas = [], [], []
         for proposed, objects, object_labels in zip(proposals, boxes, labels, strict=True):
             sampled, label, deltas = self._samples(
@@ -175,10 +243,42 @@ class RoIHeads(nn.Module):
             beta=self.smooth_l1_beta,
             reduction="sum",
         )
-        return {
+        losses = {
             "loss_classifier": F.cross_entropy(logits, label),
             "loss_box_reg": boxes_loss / len(label),
         }
+        positives = [
+            (roi[own > 0], own[own > 0]) for roi, own in zip(rois, sampled_labels, strict=True)
+        ]
+        frames = [Frame(*sizes) for sizes in zip(original_sizes, image_sizes, strict=False)]
+        for name, branch in self.branches.items():
+            samples = [
+                RoISamples(roi, own, self.matcher(box_iou(there.to(roi.dtype), roi)), row, frame)
+                for (roi, own), there, row, frame in zip(
+                    positives, boxes, rows[name], frames, strict=True
+                )
+            ]
+            output = self.branch_output(name, features, [s.boxes for s in samples], image_sizes)
+            losses[f"loss_{name}"] = branch.loss(output, samples)
+        return losses
+
+    def _branch_rows(
+        self, targets: Sequence[Mapping[str, Any]], sizes: Sequence[tuple[int, int]]
+    ) -> dict[str, list[dict[str, Tensor]]]:
+        """What each branch needs of each image's objects that are no crowds.
+
+        Raises:
+            ValueError: a target lacks it, or it is of another shape.
+        """
+        rows: dict[str, list[dict[str, Tensor]]] = {name: [] for name in self.branches}
+        for name, branch in self.branches.items():
+            for i, (target, size) in enumerate(zip(targets, sizes, strict=True)):
+                if wrong := branch.check(target, size):
+                    raise ValueError(
+                        f"targets[{i}]{'' if wrong.startswith('must') else ':'} {wrong}"
+                    )
+                rows[name].append(branch.rows(target, single_objects(target)))
+        return rows
 
     @torch.no_grad()
     def _samples(

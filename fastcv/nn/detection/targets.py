@@ -116,7 +116,12 @@ def objects_in_batch(
 def without_crowds(target: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     """Boxes and labels of single objects: a crowd's box (``iscrowd``) teaches nothing."""
     boxes, labels = target["boxes"], target["labels"]
+    single = single_objects(target)
+    return (boxes, labels) if single is None else (boxes[single], labels[single])
+
+
+def single_objects(target: Mapping[str, Any]) -> Tensor | None:
+    """Which boxes are no crowds, ``[N]`` bool; None where the target does not tell."""
     if "iscrowd" not in target:
-        return boxes, labels
-    single = ~torch.as_tensor(target["iscrowd"], device=labels.device).bool()
-    return boxes[single], labels[single]
+        return None
+    return ~torch.as_tensor(target["iscrowd"], device=target["labels"].device).bool()

@@ -1,12 +1,17 @@
 """What a model is given of pictures of one's own: boxes and labels stay where they belong."""
 
+import json
+
 import pytest
 import torch
+from own_pictures import coco
 from PIL import Image, ImageDraw
 
 import fastcv
 from fastcv.images import read_image
 from fastcv.learn.own_data import boxes, classes, label_maps
+from fastcv.learn.own_data import masks as own_masks
+from fastcv.models import create_model
 
 
 def drawn(size, box):
@@ -86,3 +91,27 @@ def test_squares_for_a_classifier(augment):
     assert batch.shape == (2, 3, 48, 48) and labels.tolist() == [1, 0]
     if augment == "none":
         assert torch.allclose(batch, model.prepare([image for image, _ in images]), atol=1e-5)
+
+
+def test_masks_of_ones_own(tmp_path):
+    """A Mask R-CNN learns from COCO's polygons."""
+    images, path = coco(tmp_path, [(n + 1, 1 + n % 2, (5, 5, 20, 20)) for n in range(2)])
+    content = json.loads((tmp_path / "a.json").read_text())
+    for annotation in content["annotations"]:
+        annotation["segmentation"] = [[5, 5, 25, 5, 25, 25, 5, 25]]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    found = own_masks.coco(images, path)
+    model = create_model(
+        "maskrcnn_resnet18_fpn",
+        classes=found.classes,
+        width=8,
+        fpn_channels=16,
+        head_channels=32,
+        mask_channels=8,
+        **own_masks.config(40, ["min_size"]),
+    )
+    image, target = own_masks.examples(model, found, "flip", 40)[0]
+    assert target["masks"].shape == (1, 40, 60) and target["masks"].sum() == 400
+    assert model.loss(model([image]), [target])["loss_mask"].isfinite()
+    known = own_masks.truth(image, target, found.classes)
+    assert torch.equal(known.masks, target["masks"]) and known.draw(image)

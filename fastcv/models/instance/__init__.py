@@ -1,0 +1,1 @@
+"""Models that find objects and which pixels are theirs."""
