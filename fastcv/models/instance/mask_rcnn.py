@@ -14,10 +14,9 @@ from fastcv.models._weights import Weights
 from fastcv.models.detection._two_stage import TwoStageOutput
 from fastcv.models.detection.faster_rcnn import FPN_ANCHORS, FasterRCNN, with_fpn
 from fastcv.models.instance._instance_segmenter import InstanceSegmenter
-from fastcv.nn.detection.box_heatmaps import paste_heatmaps
 from fastcv.nn.detection.mask_branch import MaskBranch, MaskHead, MaskPredictor
 from fastcv.nn.detection.multiscale_roi_pool import MultiScaleRoIPool
-from fastcv.ops import MultiScaleRoIAlign
+from fastcv.ops import MultiScaleRoIAlign, paste_masks
 from fastcv.results import Instances
 
 MASK_SIZE = 14  # of the pooled features; the masks are twice as high and wide
@@ -83,14 +82,14 @@ class MaskRCNN(FasterRCNN, InstanceSegmenter):
 
         Args:
             output: of ``forward`` in eval mode.
-            mask_threshold: the minimum probability of a mask's pixels.
+            mask_threshold: a mask's pixels are more probable than this.
             options: as of ``detect``.
         """
         results = []
         for found in super().postprocess(output, **options):
             fields = dict(found.fields)
             small = fields.pop("masks")
-            masks = paste_heatmaps(small, found.boxes, found.image_size, mask_threshold)
+            masks = paste_masks(small, found.boxes, found.image_size, mask_threshold)
             results.append(Instances(**{**vars(found), "fields": fields}, masks=masks))
         return results
 

@@ -4,16 +4,13 @@ import pytest
 import skimage.data
 import torch
 import torchvision
-from torch.nn import functional as F
 from torchvision.models.detection import MaskRCNN as PeerMaskRCNN
 from torchvision.models.detection.backbone_utils import BackboneWithFPN, resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import FrozenBatchNorm2d
 
 from fastcv.models import create_model
-from fastcv.nn.detection.box_heatmaps import paste_heatmaps
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 SIZES = {"min_size": 128, "max_size": 200}
@@ -76,9 +73,9 @@ def test_boxes_and_masks(small, photographs):
     ours, peer = small
     ours.eval(), peer.eval()
     with torch.inference_mode():
-        # Before they are drawn into the picture: the peer rounds boxes to pixels for that.
+        # Before they are drawn into the picture, and after.
         found = super(type(ours), ours).postprocess(ours(photographs))
-        drawn = ours.predict(photographs)
+        drawn = ours.predict(photographs, batch_size=len(photographs))
         expected = peer(photographs)
     maps = peer_maps(peer, photographs)
     for mine, shown, theirs, small_masks in zip(found, drawn, expected, maps, strict=True):
@@ -88,21 +85,10 @@ def test_boxes_and_masks(small, photographs):
         torch.testing.assert_close(mine.scores, theirs["scores"], **CLOSE)
         torch.testing.assert_close(mine.fields["masks"], small_masks[:, 0], **CLOSE)
         assert small_masks.std() > 0.1
-        assert shown.masks.shape == theirs["masks"][:, 0].shape
-
-
-def test_pasting_differs_by_less_than_a_pixel():
-    """The peer rounds boxes to whole pixels, so borders differ; what is in the middle does not."""
-    y, x = torch.meshgrid(*[torch.linspace(-1, 1, 28)] * 2, indexing="ij")
-    disc = (2 - 2.5 * (x**2 + y**2).sqrt()).clamp(0, 1)
-    boxes = torch.tensor([[10.3, 20.6, 70.2, 99.1], [-20.0, 5.5, 60.4, 80.0]])
-    ours = paste_heatmaps(disc.expand(2, 28, 28), boxes, (110, 90))
-    theirs = paste_masks_in_image(disc.expand(2, 1, 28, 28), boxes, (110, 90))[:, 0] >= 0.5
-    for a, b in zip(ours, theirs, strict=True):
-        assert float((a & b).sum() / (a | b).sum()) > 0.94
-        grown = F.max_pool2d(b[None].float(), 3, 1, 1)[0] > 0
-        shrunk = F.max_pool2d((~b)[None].float(), 3, 1, 1)[0] == 0
-        assert bool((shrunk <= a).all()) and bool((a <= grown).all())
+        pasted = theirs["masks"][:, 0]
+        apart = shown.masks != (pasted > 0.5)
+        assert bool(((pasted - 0.5).abs() < 1e-3)[apart].all())  # maps agree to 1e-4
+        assert 0 < shown.masks.float().mean() < 1
 
 
 def peer_maps(peer, images):
