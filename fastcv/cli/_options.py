@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fastcv.cli._errors import UserError
+from fastcv.cli._model import check_predicts, load
 from fastcv.models import _tasks
 from fastcv.models._tasks import Option, Task
 
@@ -41,6 +42,18 @@ def given(args: argparse.Namespace, options: Iterable[Option]) -> dict[str, Any]
 def given_to_predict(args: argparse.Namespace) -> dict[str, Any]:
     """The options of ``predict`` among the arguments, those that were given."""
     return given(args, (option for task in _tasks.TASKS for option in task.predict_options))
+
+
+def load_to_predict(args: argparse.Namespace, device: str) -> tuple[Model, dict[str, Any]]:
+    """The model that was asked for, on a device, and what its ``predict`` is called with.
+
+    Raises:
+        UserError: as of ``load``, a model that predicts nothing of pictures, or one that does not
+            take something that was given.
+    """
+    model = load(args.model, args.weights, device, args.task)
+    check_predicts(model)
+    return model, options_for(model, given_to_predict(args))
 
 
 def options_for(model: Model, given: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from fastcv._extras import need
 from fastcv._files import replacing
 from fastcv.cli._errors import UserError
-from fastcv.cli._model import check_predicts, find_device, load
-from fastcv.cli._options import given_to_predict, options_for
+from fastcv.cli._model import find_device
+from fastcv.cli._options import given_to_predict, load_to_predict
 from fastcv.models import _tasks
 from fastcv.models._tasks import task_of_result
 
@@ -39,22 +39,25 @@ def run(args: argparse.Namespace, pictures: list[Path]) -> int:
         if getattr(args, files.option.name) is not None:
             flag, content = files.option.flag, files.content
             raise UserError(f"{flag} is of --engine local: ray's Parquet files hold {content}")
-    name, weights, task, given = args.model, args.weights, args.task, given_to_predict(args)
-    if weights is not None and Path(weights).is_file():
-        weights = str(Path(weights).absolute())  # workers may run in another folder
+    if args.weights is not None and Path(args.weights).is_file():
+        args.weights = str(Path(args.weights).absolute())  # workers may run in another folder
     device = find_device(args.device).type
 
     def make(device: str = device) -> tuple[Model, dict[str, Any]]:
-        model = load(name, weights, device, task)
-        check_predicts(model)
-        return model, options_for(model, given) | {"progress": False}
+        model, options = load_to_predict(args, device)
+        return model, options | {"progress": False}
 
     make("cpu")  # a wrong name or file shows here, as a sentence, and a download happens once
     done, broken = predict_to_parquet(
         pictures,
         Path(args.out),
         make,
-        settings={"model": name or task, "weights": weights, "score_threshold": None} | given,
+        settings={
+            "model": args.model or args.task,
+            "weights": args.weights,
+            "score_threshold": None,
+            **given_to_predict(args),
+        },
         workers=args.workers,
         batch_size=args.batch_size,
         gpus=int(device == "cuda"),

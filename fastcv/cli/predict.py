@@ -22,10 +22,8 @@ from fastcv.cli._model import (
     add_device_argument,
     add_model_arguments,
     add_task_argument,
-    check_predicts,
-    load,
 )
-from fastcv.cli._options import add_task_options, given_to_predict, options_for
+from fastcv.cli._options import add_task_options, load_to_predict
 from fastcv.models import _tasks
 from fastcv.models._tasks import positive
 
@@ -65,10 +63,15 @@ def run(args: argparse.Namespace) -> int:
     if args.font is not None and (args.out is None or args.engine == "ray"):
         raise UserError("--font is of drawings: name a place for them with --out, without ray")
     check_font(args.font)
-    if args.engine == "ray":
-        from fastcv.cli import _ray
+    if args.engine == "local":
+        return run_here(args, pictures)
+    from fastcv.cli import _ray
 
-        return _ray.run(args, pictures)
+    return _ray.run(args, pictures)
+
+
+def run_here(args: argparse.Namespace, pictures: list[Path]) -> int:
+    """In this process, one batch after the other."""
     if args.workers is not None:
         raise UserError("--workers needs --engine ray")
     drawings = plan_files(pictures, "--out", args.out)
@@ -79,9 +82,7 @@ def run(args: argparse.Namespace) -> int:
         if (path := getattr(args, files.option.name)) is not None
     ]
     check_json(args.json)
-    model = load(args.model, args.weights, args.device, args.task)
-    check_predicts(model)
-    options = options_for(model, given_to_predict(args))
+    model, options = load_to_predict(args, args.device)
     for task, files, _ in others:
         if not task.has_model(model):
             raise UserError(f"{files.option.flag}: {model.model_name} {files.missing}")
