@@ -7,9 +7,9 @@ from typing import Any
 
 from fastcv.data import DrawnDigits
 from fastcv.learn import freeze
+from fastcv.learn.schedules import adamw, one_cycle
 from fastcv.models import Model, load_model
 from fastcv.recipes._recipe import Level
-from fastcv.recipes._schedules import adamw, one_cycle
 from fastcv.recipes.detection._digits import digits_model
 from fastcv.recipes.detection.digits_detector.recipe import WEIGHTS
 
