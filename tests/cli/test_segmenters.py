@@ -134,7 +134,10 @@ def test_the_models_of_tasks_have_weights():
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["--task", "cooking"], "--task must be one of classification, detection, segmentation, g"),
+        (
+            ["--task", "cooking"],
+            "--task must be one of classification, detection, segmentation, instance, keypoints, g",
+        ),
         (["--task", "detection"], "--task detection: halves_net is a model of segmentation"),
         (["--score-threshold", "0.5"], "halves_net scores every class, it has none"),
         (["--labels", "a.png"], "--labels a.png is one file for 3 images: name a folder"),
