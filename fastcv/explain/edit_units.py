@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastcv.explain._layers import find_layer
+from fastcv.nn._hooks import OwnHooks
 
 
 @contextmanager
@@ -76,11 +76,8 @@ def edit_units(
         )
     if mask is not None:
         _check_mask(mask)
-    thread = threading.get_ident()
 
-    def edit(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        if threading.get_ident() != thread:
-            return None
+    def edit(_: Any, output: Any) -> Tensor:
         _check_maps(layer, output, chosen)
         cells = None if mask is None else _cells(mask.to(output.device), output)
         edited = output.clone()
@@ -89,11 +86,9 @@ def edit_units(
         edited[:, chosen] = new.expand_as(old) if cells is None else torch.where(cells, new, old)
         return edited
 
-    hook = find_layer(model, layer).register_forward_hook(edit)
-    try:
+    with OwnHooks() as hooks:
+        hooks.after(find_layer(model, layer), edit)
         yield
-    finally:
-        hook.remove()
 
 
 def _cells(mask: Tensor, maps: Tensor) -> Tensor:

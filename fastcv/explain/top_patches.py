@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from fastcv.explain._pictures import Pictures
 from fastcv.explain.receptive_field import ReceptiveField, receptive_field
 from fastcv.explain.top_patches_drawn import patches_gallery
 from fastcv.models.detection._detector import Detector
+from fastcv.nn._hooks import OwnHooks
 from fastcv.results import Gallery
 
 
@@ -258,16 +259,11 @@ def watching(
 
     Nothing is kept or copied, unlike ``recording``: for one pass over many pictures.
     """
-    thread = threading.get_ident()
 
-    def seen(name: str, output: Any) -> None:
-        if threading.get_ident() == thread:
-            see(name, output)
+    def seen(name: str, _: Any, output: Any) -> None:
+        see(name, output)
 
-    with ExitStack() as stack:
+    with OwnHooks() as hooks:
         for name in layers:
-            hook = find_layer(model, name).register_forward_hook(
-                lambda _m, _i, output, name=name: seen(name, output)
-            )
-            stack.callback(hook.remove)
+            hooks.after(find_layer(model, name), partial(seen, name))
         yield

@@ -1,4 +1,4 @@
-"""What was found in the pictures: said to a person, and noted in the run's folder."""
+"""What was found in the pictures: told to a person, and noted in the run's folder."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ def test_a_run(shades, tmp_path, capsys):
     trained = train_on(
         "linear", folder=shades, out=tmp_path / "run", **{**OPTIONS, "progress": True}
     )
-    said = capsys.readouterr().out
-    assert said.startswith("to train on: 12 pictures of about 60 x 40 pixels, of 2 classes\n")
-    assert "linear on cpu: 3 epochs in batches of 4; AdamW up to" in said
+    printed = capsys.readouterr().out
+    assert printed.startswith("to train on: 12 pictures of about 60 x 40 pixels, of 2 classes\n")
+    assert "linear on cpu: 3 epochs in batches of 4; AdamW up to" in printed
     written = {path.name for path in (tmp_path / "run").iterdir()}
     assert written >= {
         *("found.json", "batch.jpg", "best.safetensors", "metrics.json", "predictions.jpg"),
