@@ -39,7 +39,13 @@ def open_sets(
 ) -> tuple[Annotated, Annotated]:
     train = opener(*_values(source, source.option.name, given))
     if val is not None:
-        return train, opener(*_values(source, "val", val), classes=train.classes)
+        own = opener(*_values(source, "val", val), classes=train.classes)
+        if own.config != train.config:
+            raise ValueError(
+                f"val must have what the pictures to train on have, {dict(train.config)}, got "
+                f"{dict(own.config)}"
+            )
+        return train, own
     parts = train.split(fraction, seed)
     for part, purpose in zip(parts, ("train", "validate"), strict=True):
         if not part.objects():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +47,7 @@ class Annotated:
         background: whether label 0 is what is no object.
         suspicious: a sentence for each kind of what looks wrong.
         sizes: width and height of each picture, as a person sees it.
+        config: what a model's builder is told of them, beside the classes.
     """
 
     data: Any
@@ -56,6 +57,7 @@ class Annotated:
     background: bool
     suspicious: Sequence[str] = ()
     sizes: Sequence[tuple[int, int]] = field(default=())
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.files)

@@ -15,20 +15,27 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fastcv.augment import Compose, RandomAffine
+from fastcv.augment import Compose, Flip, RandomAffine
 from fastcv.data import CocoDetection, VocDetection
 from fastcv.data._image_set import image_names
-from fastcv.learn.own_data._light import LIGHT, MIRROR
+from fastcv.learn.own_data._light import LIGHT
 from fastcv.learn.own_data._pictures import Annotated, look, sentence
 from fastcv.models import _task_data
 from fastcv.results import Detections
 
-AUGMENT = {
-    "flip": Compose(LIGHT, MIRROR),
-    "none": None,
-    "color": LIGHT,
-    "strong": Compose(LIGHT, MIRROR, RandomAffine(10, 0.1, (0.7, 1.4))),
-}
+
+def ways_to_augment(keypoint_order: list[int] | None = None) -> dict[str, Any]:
+    """By name; ``keypoint_order`` as of ``augment.Flip``."""
+    mirror = Flip(0.5, keypoint_order=keypoint_order)
+    return {
+        "flip": Compose(LIGHT, mirror),
+        "none": None,
+        "color": LIGHT,
+        "strong": Compose(LIGHT, mirror, RandomAffine(10, 0.1, (0.7, 1.4))),
+    }
+
+
+AUGMENT = ways_to_augment()
 KEPT = ("boxes", "labels", "iscrowd", "area", "image_id")
 SLACK = 1.0  # pixels that a box may reach beyond its picture: annotation tools round
 
@@ -37,7 +44,12 @@ Objects = Sequence[tuple[Sequence[float], int]]
 
 
 def coco(
-    images: str, annotations: str, classes: Sequence[str] | None = None, *, masks: bool = False
+    images: str,
+    annotations: str,
+    classes: Sequence[str] | None = None,
+    *,
+    masks: bool = False,
+    keypoints: bool = False,
 ) -> Annotated:
     """Pictures and boxes in COCO's format.
 
@@ -46,6 +58,7 @@ def coco(
         annotations: the JSON file.
         classes: names that the labels must have; None: those of the file.
         masks: read those too.
+        keypoints: those too; the result's ``config`` has their names.
 
     Raises:
         FileNotFoundError: no such folder or file, or a picture that is not there.
@@ -53,7 +66,7 @@ def coco(
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        data = CocoDetection(images, annotations, masks=masks)
+        data = CocoDetection(images, annotations, masks=masks, keypoints=keypoints)
         if classes is not None:
             _task_data.check_classes(classes, data.classes)
     objects = [
@@ -62,7 +75,8 @@ def coco(
     ]
     drawn_on = [image["size"] for image in data.images]
     told = [str(warning.message) for warning in caught]
-    return _annotated(data, classes or data.classes, objects, drawn_on, told)
+    found = _annotated(data, classes or data.classes, objects, drawn_on, told)
+    return replace(found, config={"keypoints": data.keypoint_names}) if keypoints else found
 
 
 def voc(root: str, image_set: str, classes: Sequence[str] | None = None) -> Annotated:
@@ -124,11 +138,18 @@ class Examples(Dataset[tuple[Tensor, dict[str, Any]]]):
         data: items ``(image, target)``, and ``classes``.
         augment: a name of ``AUGMENT``.
         kept: the fields of a target that the model learns from.
+        keypoint_order: of those keypoints that a mirror exchanges, as of ``augment.Flip``.
     """
 
-    def __init__(self, data: Any, augment: str, kept: Sequence[str] = KEPT) -> None:
-        self.data, self.augment, self.classes = data, AUGMENT[augment], data.classes
-        self.kept = kept
+    def __init__(
+        self,
+        data: Any,
+        augment: str,
+        kept: Sequence[str] = KEPT,
+        keypoint_order: list[int] | None = None,
+    ) -> None:
+        self.data, self.classes, self.kept = data, data.classes, kept
+        self.augment = ways_to_augment(keypoint_order)[augment]
 
     def __len__(self) -> int:
         return len(self.data)

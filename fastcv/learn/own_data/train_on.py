@@ -157,7 +157,10 @@ def train_on(
     # The model, and how it is to learn.
     torch.manual_seed(seed)
     made, told = make_model(
-        name, weights, train_set.classes, lambda takes: lessons.config(size, takes)
+        name,
+        weights,
+        train_set.classes,
+        lambda takes: {**lessons.config(size, takes), **train_set.config},
     )
     say(*told)
     freeze_parts(made, freeze)

@@ -8,10 +8,14 @@ from own_pictures import coco
 from PIL import Image, ImageDraw
 
 import fastcv
+from fastcv.classes import COCO_KEYPOINTS
 from fastcv.images import read_image
 from fastcv.learn.own_data import boxes, classes, label_maps
+from fastcv.learn.own_data import keypoints as own_keypoints
 from fastcv.learn.own_data import masks as own_masks
+from fastcv.learn.own_data._given import open_sets
 from fastcv.models import create_model
+from fastcv.models._tasks import TASKS
 
 
 def drawn(size, box):
@@ -115,3 +119,80 @@ def test_masks_of_ones_own(tmp_path):
     assert model.loss(model([image]), [target])["loss_mask"].isfinite()
     known = own_masks.truth(image, target, found.classes)
     assert torch.equal(known.masks, target["masks"]) and known.draw(image)
+
+
+SIDES = ["left_wing", "right_wing", "beak"]
+
+
+def birds(folder, names=SIDES, points=(10, 20, 2, 50, 20, 2, 30, 5, 1)):
+    """Pictures of 60 x 40 pixels with a bird each, of these keypoints."""
+    where = coco(folder, [(n + 1, 1, (5, 5, 50, 30)) for n in range(2)], names=("bird",))
+    content = json.loads((folder / "a.json").read_text())
+    content["categories"][0]["keypoints"] = list(names)
+    for annotation in content["annotations"]:
+        annotation["keypoints"] = list(points)
+    (folder / "a.json").write_text(json.dumps(content))
+    return where
+
+
+def small_keypoint_rcnn(found):
+    sizes = {"width": 8, "fpn_channels": 16, "head_channels": 32, "keypoint_channels": 8}
+    config = {**own_keypoints.config(40, ["min_size"]), **found.config}
+    return create_model("keypointrcnn_resnet18_fpn", classes=found.classes, **sizes, **config)
+
+
+def test_keypoints_of_ones_own(tmp_path):
+    """A Keypoint R-CNN of somebody's keypoints; in a mirror the left wing is the right one."""
+    found = own_keypoints.coco(*birds(tmp_path))
+    model = small_keypoint_rcnn(found)
+    assert model.schema.names == tuple(SIDES) and model.schema.flip_order == [1, 0, 2]
+    examples = own_keypoints.examples(model, found, "flip", 40)
+    seen = set()
+    for _ in range(20):
+        image, target = examples[0]
+        assert image.shape == (3, 40, 60)
+        # The left wing is at 10 and the right one at 50: mirrored they are at 60 less that.
+        assert target["keypoints"][0, :2].tolist() == [[10, 20, 2], [50, 20, 2]]
+        seen.add(target["keypoints"][0, 2, 0].item())
+    assert seen == {30.0}
+    assert model.loss(model([image]), [target])["loss_keypoint"].isfinite()
+    known = own_keypoints.truth(image, target, found.classes)
+    assert torch.equal(known.keypoints, target["keypoints"]) and known.draw(image)
+
+
+def test_keypoints_that_a_mirror_moves(tmp_path):
+    points = (10, 20, 2, 40, 20, 2, 30, 5, 0)
+    found = own_keypoints.coco(*birds(tmp_path, points=points))
+    examples = own_keypoints.examples(small_keypoint_rcnn(found), found, "flip", 40)
+    places = {tuple(examples[0][1]["keypoints"][0, :2, 0].tolist()) for _ in range(20)}
+    assert places == {(10, 40), (60 - 40, 60 - 10)}
+
+
+def test_cocos_own_keypoints_are_a_persons():
+    names = COCO_KEYPOINTS.names
+    assert own_keypoints.schema_of(names) is COCO_KEYPOINTS
+    shuffled = own_keypoints.schema_of(names[::-1])
+    assert {frozenset(pair) for pair in shuffled.flips} == set(map(frozenset, COCO_KEYPOINTS.flips))
+
+
+@pytest.mark.parametrize("names", [None, []])
+def test_annotations_without_keypoints(tmp_path, names):
+    images, path = coco(tmp_path, [(1, 1, (5, 5, 50, 30))])
+    if names is not None:
+        content = json.loads((tmp_path / "a.json").read_text())
+        content["categories"][0]["keypoints"] = names
+        (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r'a\.json has no keypoints: no category lists its "key'):
+        own_keypoints.coco(images, path)
+
+
+def test_other_keypoints_to_validate_on(tmp_path):
+    (task,) = (task for task in TASKS if task.name == "keypoints")
+    (way,) = task.data
+    train, val = birds(tmp_path / "a"), birds(tmp_path / "b", names=["left", "right", "up"])
+    with pytest.raises(
+        ValueError, match=r"^val must have what the pictures .*_wing"
+    ):
+        open_sets(own_keypoints.coco, way, train, val, 0.5, 0)
+    train_set, val_set = open_sets(own_keypoints.coco, way, train, train, 0.5, 0)
+    assert train_set.config == val_set.config and len(val_set) == 2
