@@ -46,6 +46,15 @@ class ImageModel(Model):
     no_onnx: str = ""
     """Why ``export_onnx`` cannot write it; empty where it can."""
 
+    def onnx_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        """What ``export_onnx`` writes: from one image ``[3, H, W]`` to its results, by name.
+
+        Tensors alone, and nothing that depends on their values but how many rows they have.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot be written as ONNX: it has no onnx_outputs"
+        )
+
     def prepare(self, images: list[Tensor]) -> Any:
         """What ``forward`` takes, of images ``[3, H, W]`` in [0, 1] on the model's device."""
         return images

@@ -12,15 +12,13 @@ from torch import nn
 
 import fastcv
 from fastcv.deploy._onnx_ops import TRANSLATIONS
+from fastcv.models._image_model import ImageModel
 from fastcv.models._registry import find_model
 from fastcv.models.detection._detector import Detector
+from fastcv.nn.detection.keypoint_branch import heatmap_peaks
 
-# What the file of each task's models gives.
-OUTPUTS = {
-    "classification": ["scores"],
-    "detection": ["boxes", "scores", "labels"],
-    "segmentation": ["labels", "scores"],
-}
+# What the file of each task's models gives, where it is one picture's map or row.
+OUTPUTS = {"classification": ["scores"], "segmentation": ["labels", "scores"]}
 
 
 def run(path, image):
@@ -126,9 +124,14 @@ def without_memory(name):
 
 
 NAMES = fastcv.list_models()
-EXPORTED = [
-    name for name in NAMES if find_model(name).task in OUTPUTS and not without_memory(name).no_onnx
-]
+BRANCHES = {"maskrcnn_resnet18_fpn": "masks", "keypointrcnn_resnet18_fpn": "heatmaps"}
+
+
+def is_exported(model):
+    return isinstance(model, ImageModel) and not model.no_onnx
+
+
+EXPORTED = [name for name in NAMES if is_exported(without_memory(name))]
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in EXPORTED])
@@ -137,8 +140,8 @@ def test_a_sentence_says_why_a_model_is_not_exported(name, tmp_path):
     with pytest.raises((TypeError, NotImplementedError)) as error:
         fastcv.export_onnx(model, tmp_path / "x.onnx", image_size=(64, 64))
     kind = type(model).__name__
-    why = f"{kind} cannot be written as ONNX: " if isinstance(model, Detector) else "got " + kind
-    assert find_model(name).task in ("detection", "generation", "instance", "keypoints")
+    why = f"{kind} cannot be written as ONNX: " if isinstance(model, ImageModel) else "got " + kind
+    assert find_model(name).task in ("detection", "generation", "instance")
     assert why in str(error.value) and "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 
@@ -156,13 +159,13 @@ def layers(name):
 
 # Of each class of classifiers and segmenters the one with the fewest layers, for each is exported
 # by itself; and those with deformable convolutions.
-OTHERS = [n for n in EXPORTED if find_model(n).task != "detection" and not SMALL[n].like]
+OTHERS = [n for n in EXPORTED if find_model(n).task in OUTPUTS if not SMALL[n].like]
 FEWEST = {type(without_memory(n)): n for n in sorted(OTHERS, key=layers, reverse=True)}
 DEFORMABLE = ["resnet50_dcn", "resnet50_dcnv2"]
 
 
 def test_every_exported_model_is_like_one_that_is_tested():
-    tested = (*ABOVE, *ONE_OF_EACH_DETECTOR, *FEWEST.values())
+    tested = (*ABOVE, *ONE_OF_EACH_DETECTOR, *FEWEST.values(), *BRANCHES)
     alike = {type(without_memory(name)) for name in tested}
     assert {type(without_memory(name)) for name in EXPORTED} == alike
 
@@ -194,6 +197,29 @@ def test_every_detector_agrees(name, tmp_path):
     # Maps agree to 1e-6, but in those of random weights neighbours are as near each other: a few
     # peaks are there in one and not in the other.
     assert torch.cat(shares).float().mean() > 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BRANCHES)
+def test_branches_agree(name, tmp_path):
+    model, image = make_small(name).eval(), torch.rand(3, 64, 80)
+    with torch.no_grad():
+        model.roi_heads.box_predictor.cls_score.weight.mul_(30)  # until there is much to find
+        expected = model.onnx_outputs(image)
+    fastcv.export_onnx(model, tmp_path / "branch.onnx", image_size=(64, 80))
+    got = run(tmp_path / "branch.onnx", image)
+    assert list(got) == ["boxes", "scores", "labels", BRANCHES[name]] == list(expected)
+    assert len(got["boxes"]) > 5
+    # The order of additions differs; boxes are up to 80, probabilities and logits about 1.
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-3)
+    (found,) = model.predict(image)
+    if name.startswith("mask"):
+        pasted = fastcv.ops.paste_masks(got["masks"], got["boxes"], (64, 80))
+        assert (pasted == found.masks).float().mean() > 0.99 and pasted.any()
+    else:
+        to_batch = model([image]).batch.sizes[0][0] / 64
+        points, _ = heatmap_peaks(got["heatmaps"], got["boxes"] * to_batch)
+        assert ((points / to_batch - found.keypoints[..., :2]).abs() < 1).float().mean() > 0.99
 
 
 @pytest.mark.slow

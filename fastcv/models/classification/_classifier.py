@@ -85,3 +85,7 @@ class Classifier(ImageModel):
     def postprocess(self, output: Tensor) -> list[Classification]:
         """The probabilities of each image."""
         return [Classification(scores, self.classes) for scores in output.softmax(dim=1)]
+
+    def onnx_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        (found,) = self.predict_batch([image])
+        return {"scores": found.scores}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from fastcv.models._image_model import ImageModel
 from fastcv.nn.detection.boxes import FoundBoxes
 from fastcv.results import Detections
@@ -54,6 +56,10 @@ class Detector(ImageModel):
                 self.detect(output, **options), self.image_sizes(output), strict=True
             )
         ]
+
+    def onnx_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        (found,) = self.detect(self([image]))
+        return found._asdict()
 
     def _option_takers(self) -> Sequence[Callable[..., Any]]:
         return (*super()._option_takers(), self.detect)

@@ -78,6 +78,15 @@ class TwoStageDetector(Detector):
             for boxes, frame, of_one in zip(found, frames, fields, strict=True)
         ]
 
+    def onnx_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        output = self([image])
+        (found,), (frame,) = self._detect_in_batch(output), self._frames(output)
+        given = _in_image(found, frame)._asdict()
+        for name, branch in self.roi_heads.branches.items():
+            raw = self.roi_heads.branch_output(name, output.features, [found.boxes], [frame.size])
+            given |= branch.onnx_outputs(raw, found)
+        return given
+
     def _frames(self, output: TwoStageOutput) -> list[Frame]:
         batch = output.batch
         return [Frame(*sizes) for sizes in zip(batch.original_sizes, batch.sizes, strict=True)]

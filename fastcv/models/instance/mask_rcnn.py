@@ -48,8 +48,6 @@ class MaskRCNN(FasterRCNN, InstanceSegmenter):
         torch.Size([60, 80])
     """
 
-    no_onnx = "a file of a detector has no place for its masks"
-
     def add_masks(
         self,
         *,

@@ -45,8 +45,6 @@ class KeypointRCNN(FasterRCNN, KeypointDetector):
         (torch.Size([2, 3]), ('tip', 'end'))
     """
 
-    no_onnx = "a file of a detector has no place for its keypoints"
-
     def add_keypoints(
         self, schema: KeypointSchema, *, fpn_channels: int, keypoint_channels: int
     ) -> None:

@@ -144,6 +144,11 @@ class Segmenter(ImageModel):
         assert total is not None
         return total.div_(len(scales) * (2 if flip else 1))
 
+    def onnx_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        (found,) = self.predict_batch([image])
+        assert found.scores is not None
+        return {"labels": found.labels, "scores": found.scores}
+
     def logits(self, batch: Tensor) -> Tensor:
         """Logits of prepared images, for ``predict``; another where ``forward`` cuts a border."""
         return self(batch)

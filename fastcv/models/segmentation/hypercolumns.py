@@ -62,6 +62,7 @@ class Hypercolumns(InstanceSegmenter):
         [Instances(2 boxes in 120x100: 1 person 1.00, 1 cat 1.00)]
     """
 
+    no_onnx = "its boxes come from elsewhere, with each picture"
     preprocessing: Mapping[str, Any] = Segmenter.preprocessing
     grid_weights: Tensor
 

@@ -103,6 +103,9 @@ class KeypointBranch(RoIBranch):
             "keypoint_scores": scores,
         }
 
+    def onnx_outputs(self, output: Tensor, found: FoundBoxes) -> dict[str, Tensor]:
+        return {"heatmaps": output}  # heatmap_peaks enlarges each to a size of its own
+
 
 def _cells(samples: RoISamples, size: int) -> Tensor:
     """Which of a map's ``size * size`` cells each keypoint is in, ``[P, K]``; -1: none."""

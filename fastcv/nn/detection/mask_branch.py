@@ -92,6 +92,9 @@ class MaskBranch(RoIBranch):
         return F.binary_cross_entropy_with_logits(logits, targets)
 
     def fields(self, output: Tensor, found: FoundBoxes, frame: Frame) -> dict[str, Tensor]:
+        return self.onnx_outputs(output, found)
+
+    def onnx_outputs(self, output: Tensor, found: FoundBoxes) -> dict[str, Tensor]:
         rows = torch.arange(output.shape[0], device=output.device)
         return {"masks": output[rows, found.labels].sigmoid()}
 

@@ -109,6 +109,15 @@ class RoIBranch(ABC):
             frame: the image's sizes.
         """
 
+    def onnx_outputs(self, output: Tensor, found: FoundBoxes) -> dict[str, Tensor]:
+        """What an exported file gives for the boxes of an image, by name: here ``output`` itself.
+
+        Args:
+            output: of the predictor, ``[N, ...]``.
+            found: the boxes, in pixels of the batch.
+        """
+        return {self.name: output}
+
     def check(self, target: Mapping[str, Any], frame_size: tuple[int, int]) -> str:
         """What is wrong with a target, as the rest of a sentence; empty where nothing is.
 
