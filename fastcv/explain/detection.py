@@ -109,7 +109,7 @@ class DetectionSteps:
             f"by their IoU {int(matched.sum()):,} anchors are matched,\n"
             f"{below:,} are background{neither}"
         )
-        for anchor in torch.cat(self.anchors)[matched]:
+        for anchor in torch.cat(self.anchors)[matched].cpu():
             draw_box(axes, anchor, DROPPED, 0.8, 0.8)
         for box in self.objects:
             draw_box(axes, box, KEPT, 2.2)
@@ -117,8 +117,8 @@ class DetectionSteps:
     def _draw_candidates(self, axes: Any) -> None:
         axes.set_title(f"{len(self.candidates)} boxes that score")
         colours = need("matplotlib", extra="viz").colormaps["plasma"]
-        for i in self.candidates.scores.argsort().tolist():
-            box, score = self.candidates.boxes[i], float(self.candidates.scores[i])
+        scores, order = self.candidates.scores.cpu().sort()
+        for box, score in zip(self.candidates.boxes.cpu()[order], scores.tolist(), strict=True):
             draw_box(axes, box, colours(score), 0.8, 0.7)
 
     def _draw_step(self, axes: Any, number: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,11 +45,12 @@ def nms_steps(
     if labels is None:
         labels = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
     keep = batched_nms(boxes, scores, labels, iou_threshold)
-    left = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+    overlap = (box_iou(boxes[keep], boxes) > iou_threshold) & (labels[keep, None] == labels)
+    left = np.ones(len(boxes), dtype=np.bool_)
     steps = []
-    for row, box in zip(box_iou(boxes[keep], boxes), keep.tolist(), strict=True):
+    for row, box in zip(overlap.cpu().numpy(), keep.tolist(), strict=True):
         left[box] = False
-        gone = (left & (row > iou_threshold) & (labels == labels[box])).nonzero().flatten().tolist()
+        gone = np.flatnonzero(left & row).tolist()
         left[gone] = False
         steps.append(NMSStep(box, gone))
     return steps
@@ -65,7 +67,7 @@ def draw_box(axes: Any, box: Tensor, colour: Any, width: float, alpha: float = 1
 
 def draw_nms_step(axes: Any, boxes: Tensor, steps: list[NMSStep], number: int) -> None:
     """The boxes as they are after step ``number`` (from 0): kept, just dropped, still left."""
-    step = steps[number]
+    step, boxes = steps[number], boxes.cpu()
     for later in steps[number + 1 :]:
         for i in (later.kept, *later.dropped):
             draw_box(axes, boxes[i], OTHER, 0.4, 0.25)
