@@ -1,4 +1,4 @@
-"""Faster R-CNN from photograph to boxes, against torchvision's with the same weights."""
+"""R-CNNs from photograph to results, against torchvision's with the same weights."""
 
 import numpy as np
 import pytest
@@ -9,24 +9,18 @@ from torchvision.models import detection
 import fastcv
 
 
-@pytest.fixture(scope="module")
-def pair():
+def pair(name, num_classes, factor):
     """torchvision's detector and ours: random weights, scaled until there is much to find."""
     torch.manual_seed(0)
-    peer = detection.fasterrcnn_resnet50_fpn(
-        weights=None,
-        weights_backbone=None,
-        num_classes=91,
-    ).eval()
+    peer = getattr(detection, name)(weights=None, weights_backbone=None, num_classes=num_classes)
     with torch.no_grad():
-        peer.roi_heads.box_predictor.cls_score.weight.mul_(3)
-    ours = fastcv.create_model("fasterrcnn_resnet50_fpn", num_classes=91)
+        peer.roi_heads.box_predictor.cls_score.weight.mul_(factor)
+    ours = fastcv.create_model(name, num_classes=num_classes)
     ours.load_state_dict(peer.state_dict())
-    return peer, fastcv.optimize(ours)
+    return peer.eval(), fastcv.optimize(ours)
 
 
-def test_inference(pair, compare, threads):
-    peer, ours = pair
+def race(compare, title, peer, ours, target):
     photograph = torch.from_numpy(np.ascontiguousarray(skimage.data.coffee().transpose(2, 0, 1)))
     image = photograph.float() / 255  # 400 x 600: the detector makes it 800 x 1200
 
@@ -34,17 +28,28 @@ def test_inference(pair, compare, threads):
     def run(model):
         return model([image])
 
-    found = ours.postprocess(run(ours), score_threshold=0.05)[0]
-    (expected,) = run(peer)
+    @torch.inference_mode()
+    def find():
+        return ours.postprocess(ours([image]), score_threshold=0.05)
+
+    (found,), (expected,) = find(), run(peer)
     assert len(found) == len(expected["boxes"]) > 50
     # Folding rounds otherwise, so of boxes with almost the same score another may come first.
     overlap = fastcv.ops.box_iou(found.boxes, expected["boxes"])
     overlap[found.labels[:, None] != expected["labels"]] = 0
     assert (overlap.amax(dim=1) > 0.99).float().mean() > 0.95
-    compare(
-        "Faster R-CNN",
-        f"R50-FPN, 800 px, {len(found)} found",
-        lambda: ours.postprocess(run(ours), score_threshold=0.05),
-        lambda: run(peer),
-        target=1.3,
-    )
+    work = f"R50-FPN, 800 px, {len(found)} found"
+    compare(title, work, find, lambda: run(peer), target=target)
+
+
+def test_inference(compare, threads):
+    race(compare, "Faster R-CNN", *pair("fasterrcnn_resnet50_fpn", 91, 3), target=1.3)
+
+
+def test_masks(compare, threads):
+    """torchvision's masks are probabilities of the picture's size, ours are bool."""
+    race(compare, "Mask R-CNN", *pair("maskrcnn_resnet50_fpn", 91, 3), target=1.2)
+
+
+def test_keypoints(compare, threads):
+    race(compare, "Keypoint R-CNN", *pair("keypointrcnn_resnet50_fpn", 2, 3), target=1.2)
