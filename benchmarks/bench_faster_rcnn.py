@@ -1,7 +1,6 @@
 """R-CNNs from photograph to results, against torchvision's with the same weights."""
 
 import numpy as np
-import pytest
 import skimage
 import torch
 from torchvision.models import detection

@@ -190,9 +190,7 @@ def test_other_keypoints_to_validate_on(tmp_path):
     (task,) = (task for task in TASKS if task.name == "keypoints")
     (way,) = task.data
     train, val = birds(tmp_path / "a"), birds(tmp_path / "b", names=["left", "right", "up"])
-    with pytest.raises(
-        ValueError, match=r"^val must have what the pictures .*_wing"
-    ):
+    with pytest.raises(ValueError, match=r"^val must have what the pictures .*_wing"):
         open_sets(own_keypoints.coco, way, train, val, 0.5, 0)
     train_set, val_set = open_sets(own_keypoints.coco, way, train, train, 0.5, 0)
     assert train_set.config == val_set.config and len(val_set) == 2
