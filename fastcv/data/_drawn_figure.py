@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ class Part(NamedTuple):
 
     name: str
     start: tuple[float, float]
-    """Of the middle line, V = 0: to the right of the middle in the picture, and down from the neck."""
+    """Of the middle line, V = 0: to the right in the picture, and down from the neck."""
     angle: float
     """Of the line, in degrees: 90 is downwards, -90 upwards."""
     length: float
@@ -91,7 +91,7 @@ class Strip:
             x, y = self.length * v, 0.0
         x, y = x - offset * math.sin(turn), y + offset * math.cos(turn)
         cos, sin = math.cos(self.angle), math.sin(self.angle)
-        return np.array(self.start) + [x * cos - y * sin, x * sin + y * cos]
+        return np.array([self.start[0] + x * cos - y * sin, self.start[1] + x * sin + y * cos])
 
     def covers(self, uv: Array) -> npt.NDArray[np.bool_]:
         """Whether points ``[..., 2]`` of U and V are on the part."""

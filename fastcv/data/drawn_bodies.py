@@ -1,4 +1,4 @@
-"""Figures with bendable limbs on photographs, with the exact place of each pixel on their surface."""
+"""Figures with bendable limbs on photographs, and where each pixel lies on their surface."""
 
 from __future__ import annotations
 
@@ -154,9 +154,10 @@ class _Scene:
                 int(rng.integers(*sorted((-loose, room + loose)), endpoint=True))
                 for loose, room in ((wide // 6, width - wide), (high // 6, height - high))
             )
-            at = slice(max(top, 0), top + high), slice(max(left, 0), left + wide)
-            seen = whole[:, max(-top, 0) : height - top, max(-left, 0) : width - left]
-            there = seen[0] > 0
+            # What of the drawing is in the image, and where in the image that is.
+            inside = ..., slice(max(-top, 0), height - top), slice(max(-left, 0), width - left)
+            at = ..., slice(max(top, 0), top + high), slice(max(left, 0), left + wide)
+            there = whole[inside][0] > 0
             owner = self.owner.copy()
             owner[at][there] = len(self.pixels) + 1
             counts = np.bincount(owner.ravel(), minlength=len(self.pixels) + 2)[1:]
@@ -166,11 +167,10 @@ class _Scene:
             return
         self.owner = owner
         self.pixels.append(pixels)
-        self.iuv[:, *at][:, there] = seen[:, there]
-        drawing = _painted(rng, _drawn(strips, order, FINER))
-        alpha, *colors = drawing[:, max(-top, 0) : height - top, max(-left, 0) : width - left]
-        patch = self.image[:, *at]
-        patch += np.stack(colors) - alpha * patch
+        self.iuv[at][:, there] = whole[inside][:, there]
+        drawing = _painted(rng, _drawn(strips, order, FINER))[inside]
+        patch = self.image[at]
+        patch += drawing[1:] - drawing[0] * patch
 
     def target(self, rng: np.random.Generator, image_id: int, points: int) -> dict[str, Any]:
         """The target of the image, as ``DrawnBodies`` describes it."""
