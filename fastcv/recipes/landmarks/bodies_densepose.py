@@ -51,7 +51,7 @@ RECIPE = Recipe(
     name="bodies_densepose",
     summary="DensePose R-CNN of drawn figures: I, U and V of each pixel",
     data={
-        "train": partial(DrawnBodies, "train", length=1000),
+        "train": partial(DrawnBodies, "train", length=600),
         "test": partial(DrawnBodies, "test", length=100),
     },
     build=build,
