@@ -210,14 +210,15 @@ class DensePoseBranch(RoIBranch):
         if list(masks.shape) != expected:
             return f"masks must be {expected}, as the image is, got {list(masks.shape)}"
         charts = points[..., 2]
-        if not bool(((charts >= 0) & (charts <= self.charts) & (charts == charts.floor())).all()):
+        good = (charts >= 0) & (charts <= self.charts) & (charts == charts.floor())
+        if not bool(good.all()):
             return (
                 f"the chart of a point must be 1 to {self.charts}, or 0 for no point, got "
-                f"{_first(charts, (charts >= 0) & (charts <= self.charts))}"
+                f"{_first(charts, good)}"
             )
-        there = charts > 0
-        if not bool(((uv >= 0) & (uv <= 1))[there].all()):
-            return f"dense_uv must be 0 to 1, got {_first(uv[there], (uv >= 0) & (uv <= 1))}"
+        uv = uv[charts > 0]
+        if not bool(((uv >= 0) & (uv <= 1)).all()):
+            return f"dense_uv must be 0 to 1, got {_first(uv, (uv >= 0) & (uv <= 1))}"
         return ""
 
     def loss(self, output: Tensor, samples: Sequence[RoISamples]) -> dict[str, Tensor]:
@@ -250,8 +251,7 @@ def _mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _first(values: Tensor, good: Tensor) -> float:
     """The first value that is not good."""
-    bad = values[~good] if bool((~good).any()) else values[values != values.floor()]
-    return float(bad.flatten()[0])
+    return float(values[~good][0])
 
 
 def _points(samples: Sequence[RoISamples], output: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -280,8 +280,6 @@ def _read(maps: Tensor, at: Tensor) -> Tensor:
 
     The middle of the first cell is at ``0.5 / w``; beyond it lies its own value.
     """
-    if not maps.shape[0] or not at.shape[1]:
-        return maps.flatten(2)[..., :0]
     grid = (2 * at - 1)[:, :, None]
     return F.grid_sample(maps, grid, padding_mode="border", align_corners=False)[..., 0]
 
