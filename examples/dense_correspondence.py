@@ -25,9 +25,9 @@ TINT = (0.95, 0.55, 0.42)  # the photograph of bricks is grey
 def as_result(target):
     """The key of a scene as a model's result."""
     surfaces = []
-    for box, mask in zip(target["boxes"].tolist(), target["masks"], strict=True):
+    for box, surface in zip(target["boxes"].tolist(), target["surfaces"], strict=True):
         left, top, right, bottom = window_of(box, (SIZE, SIZE))
-        surfaces.append((target["iuv"] * mask)[:, top:bottom, left:right])
+        surfaces.append(surface[:, top:bottom, left:right])
     return DenseCorrespondence(
         target["boxes"],
         torch.ones(len(surfaces)),

@@ -39,8 +39,9 @@ class DrawnBodies(Dataset[tuple[Tensor, dict[str, Any]]]):
     ``[N, 4]`` float32 (about the visible part), ``labels`` ``[N]`` int64 (1), ``masks``
     ``[N, H, W]`` bool (the visible part), ``dense_keypoints`` ``[N, P, 3]`` float32 (x, y and
     chart of annotated points, 0 in all three where there are fewer than P), ``dense_uv``
-    ``[N, P, 2]`` float32 (their U and V), ``iuv`` ``[3, H, W]`` float32 (the key: I, U and V of
-    each pixel, 0 on the photograph), ``area``, ``iscrowd`` (never) and ``image_id`` (the index).
+    ``[N, P, 2]`` float32 (their U and V), ``surfaces`` ``[N, 3, H, W]`` float32 (the key: I, U and
+    V of each pixel that is the figure's, 0 elsewhere), ``area``, ``iscrowd`` (never) and
+    ``image_id`` (the index). Augmentations that move pictures move all of it but ``surfaces``.
 
     Annotated points are as in DensePose-COCO: of each chart that is visible up to
     ``points_per_chart`` pixels, spread at random.
@@ -66,7 +67,7 @@ class DrawnBodies(Dataset[tuple[Tensor, dict[str, Any]]]):
         >>> image, target = bodies[0]
         >>> image.shape, target["dense_uv"].shape[1:]
         (torch.Size([3, 128, 160]), torch.Size([84, 2]))
-        >>> [bodies.charts[int(i) - 1] for i in target["iuv"][0].unique() if i]
+        >>> [bodies.charts[int(i) - 1] for i in target["surfaces"][0, 0].unique() if i]
         ['torso', 'head', 'right arm', 'left arm', 'right leg', 'left leg']
     """
 
@@ -193,7 +194,7 @@ class _Scene:
             "masks": masks,
             "dense_keypoints": flat[..., :3].contiguous(),
             "dense_uv": flat[..., 3:].contiguous(),
-            "iuv": torch.from_numpy(self.iuv),
+            "surfaces": masks[:, None] * torch.from_numpy(self.iuv),
             "area": masks.sum((1, 2), dtype=torch.float32),
             "iscrowd": torch.zeros(count, dtype=torch.bool),
             "image_id": image_id,

@@ -90,7 +90,7 @@ def test_at_points():
 
 
 def test_texture_by_hand():
-    """2 x 3 colours on chart 2, one on chart 1: corners are corners, between them it is bilinear."""
+    """2 x 3 colours on chart 2, one on chart 1: corners are corners, between them bilinear."""
     atlas = torch.zeros(2, 3, 2, 3)
     atlas[0, 1] = 1.0
     atlas[1, 0] = torch.tensor([[0.0, 0.2, 0.4], [0.6, 0.8, 1.0]])

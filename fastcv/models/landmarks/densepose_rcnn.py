@@ -118,6 +118,7 @@ class DensePoseRCNN(FasterRCNN, DensePoseDetector):
         fpn_channels: int,
         head_channels: int,
         surface_channels: int,
+        surface_layers: int,
     ) -> None:
         """The branch, and a predictor of boxes as detectron2 has it.
 
@@ -126,7 +127,8 @@ class DensePoseRCNN(FasterRCNN, DensePoseDetector):
             num_classes: with the background.
             fpn_channels: channels of the pyramid and of what the decoder makes of it.
             head_channels: numbers that describe a proposal.
-            surface_channels: of the branch's eight convolutions.
+            surface_channels: of the convolutions in the branch's head.
+            surface_layers: how many these are.
 
         Raises:
             ValueError: no charts.
@@ -138,7 +140,7 @@ class DensePoseRCNN(FasterRCNN, DensePoseDetector):
         self.roi_heads.add_branch(
             DensePoseBranch(charts),
             roi_pool=DecodedRoIAlign(PyramidDecoder(fpn_channels, fpn_channels)),
-            head=DensePoseHead(fpn_channels, [surface_channels] * 8),
+            head=DensePoseHead(fpn_channels, [surface_channels] * surface_layers),
             predictor=DensePosePredictor(surface_channels, charts),
         )
         if len(self.classes) == len(PERSON):
@@ -212,6 +214,7 @@ def densepose_rcnn_resnet50_fpn(
         fpn_channels=256,
         head_channels=1024,
         surface_channels=512,
+        surface_layers=8,
     )
     return model
 
@@ -225,6 +228,7 @@ def densepose_rcnn_resnet18_fpn(
     fpn_channels: int = 256,
     head_channels: int = 1024,
     surface_channels: int = 512,
+    surface_layers: int = 8,
     rois_per_image: int = 512,
     anchor_sizes: Sequence[Sequence[float]] = FPN_ANCHORS,
     min_size: int = 800,
@@ -238,7 +242,8 @@ def densepose_rcnn_resnet18_fpn(
         width: channels of the backbone's first stage.
         fpn_channels: channels of the pyramid.
         head_channels: numbers that describe a proposal.
-        surface_channels: of the surface branch's convolutions.
+        surface_channels: of the convolutions in the surface branch's head.
+        surface_layers: how many these are.
         rois_per_image: proposals of an image in the loss.
         anchor_sizes: sides of the anchors for each of the five levels, in pixels after resizing.
         min_size: the images' shorter side, in pixels, unless
@@ -263,5 +268,6 @@ def densepose_rcnn_resnet18_fpn(
         fpn_channels=fpn_channels,
         head_channels=head_channels,
         surface_channels=surface_channels,
+        surface_layers=surface_layers,
     )
     return model

@@ -21,12 +21,14 @@ SIZES = {
     "width": 32,
     "fpn_channels": 64,
     "head_channels": 128,
-    "surface_channels": 32,
+    "surface_channels": 48,
+    "surface_layers": 4,
     "rois_per_image": 24,
-    "anchor_sizes": ((32,), (64,), (96,), (128,), (160,)),
-    "min_size": 192,
-    "max_size": 320,
+    "anchor_sizes": ((32,), (48,), (64,), (96,), (128,)),
+    "min_size": 128,
+    "max_size": 256,
 }
+Bodies = partial(DrawnBodies, size=(128, 128), max_bodies=2, body_size=(80, 120))
 
 
 def build() -> Model:
@@ -40,7 +42,7 @@ def build() -> Model:
 def schedule(model: Any, device: str) -> dict[str, Any]:
     """AdamW, a short rise and a long way down."""
     return {
-        "batch_size": 8,
+        "batch_size": 4,
         "optimizer": partial(adamw, lr=2e-3),
         "scheduler": one_cycle(0.1),
         "clip_norm": 10.0,
@@ -51,11 +53,11 @@ RECIPE = Recipe(
     name="bodies_densepose",
     summary="DensePose R-CNN of drawn figures: I, U and V of each pixel",
     data={
-        "train": partial(DrawnBodies, "train", length=600),
-        "test": partial(DrawnBodies, "test", length=100),
+        "train": partial(Bodies, "train", length=1000),
+        "test": partial(Bodies, "test", length=100),
     },
     build=build,
-    epochs=3,
+    epochs=2,
     schedule=schedule,
     metrics=evaluate_dense_correspondence,
     level=Level(
