@@ -150,11 +150,7 @@ class _Scene:
         height, width = self.owner.shape
         pixels = int((whole[0] > 0).sum())
         for _ in range(ATTEMPTS):
-            # Up to a sixth of its sides may be beyond the image's edge.
-            left, top = (
-                int(rng.integers(*sorted((-loose, room + loose)), endpoint=True))
-                for loose, room in ((wide // 6, width - wide), (high // 6, height - high))
-            )
+            left, top = (_start(rng, *sides) for sides in ((wide, width), (high, height)))
             # What of the drawing is in the image, and where in the image that is.
             inside = ..., slice(max(-top, 0), height - top), slice(max(-left, 0), width - left)
             at = ..., slice(max(top, 0), top + high), slice(max(left, 0), left + wide)
@@ -199,6 +195,13 @@ class _Scene:
             "iscrowd": torch.zeros(count, dtype=torch.bool),
             "image_id": image_id,
         }
+
+
+def _start(rng: np.random.Generator, length: int, room: int) -> int:
+    """Where a drawing begins along a side: up to a sixth of it may be beyond the image's edge."""
+    loose = length // 6
+    low, high = sorted((-loose, room - length + loose))
+    return int(rng.integers(low, high, endpoint=True))
 
 
 def _drawn(strips: list[Strip], order: list[int], finer: int) -> Array:

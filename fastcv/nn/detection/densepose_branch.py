@@ -68,7 +68,7 @@ class PyramidDecoder(nn.Module):
     def forward(self, x: dict[str, Tensor]) -> Tensor:
         """``[B, C, H / 2^i, W / 2^i]`` for each level to ``[B, channels, H, W]``."""
         parts = [self.get_submodule(f"p{i + 2}")(x[name]) for i, name in enumerate(LEVELS)]
-        return self.predictor(sum(parts[1:], parts[0]))  # type: ignore[no-any-return]  # a module's
+        return self.predictor(sum(parts[1:], parts[0]))
 
 
 class DecodedRoIAlign(nn.Module):
@@ -125,7 +125,7 @@ class SurfaceMaps(NamedTuple):
     def of(cls, output: Tensor) -> SurfaceMaps:
         """Of ``[K, 2 + 3 * (1 + charts), h, w]``."""
         charts = (output.shape[1] - 2) // 3
-        return cls(*output.split([2, charts, charts, charts], dim=1))
+        return cls(*torch.split(output, [2, charts, charts, charts], dim=1))
 
 
 class DensePosePredictor(nn.Module):
@@ -332,7 +332,7 @@ def surface_on_pixels(maps: Tensor, box: Tensor, window: tuple[int, int, int, in
         part = y[start : start + rows]
         at = torch.stack(torch.meshgrid(x, part, indexing="xy"), dim=-1)
         values = _read(maps[None].float(), at.flatten(0, 1)[None])
-        body, charts, u, v = SurfaceMaps.of(values.unflatten(2, (len(part), len(x))))
+        body, charts, u, v = SurfaceMaps.of(torch.unflatten(values, 2, (len(part), len(x))))
         on_body = (body[0, 1] > body[0, 0]) & ((at >= 0) & (at < 1)).all(dim=-1)
         chart = charts[0].argmax(dim=0) * on_body
         uv = torch.stack([m[0].gather(0, chart[None])[0] for m in (u, v)]).clamp(0, 1)

@@ -16,7 +16,7 @@ from fastcv.recipes._recipe import Level, Recipe
 from fastcv.recipes.detection.digits_detector.recipe import WEIGHTS
 
 MODEL = "densepose_rcnn_resnet18_fpn"
-SIZES = {
+SIZES: dict[str, Any] = {
     "charts": len(DrawnBodies.charts),
     "width": 32,
     "fpn_channels": 64,
