@@ -5,9 +5,11 @@ import re
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small_models import make_small
 
-from fastcv.models import create_model
+from fastcv import cli, export_onnx
+from fastcv.models import create_model, save_model
 from fastcv.models.landmarks.densepose_rcnn import ObjectsPredictor
 
 LEVELS = (64, 256, 512, 1024, 2048)  # channels of the stem and of the four stages
@@ -173,7 +175,24 @@ def test_no_charts():
 
 
 def test_no_onnx(model, tmp_path):
-    from fastcv import export_onnx
-
     with pytest.raises(NotImplementedError, match="has no place for its surfaces"):
         export_onnx(model, tmp_path / "a.onnx", image_size=(64, 64))
+
+
+def test_the_command_line(tmp_path, capsys):
+    """``--task`` has no model of its own here: it takes a file, or says that it needs one."""
+    weights, picture = tmp_path / "m.safetensors", tmp_path / "a.png"
+    save_model(weights, make_small("densepose_rcnn_resnet18_fpn"))
+    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(picture)
+    asked = ["predict", str(picture), "--task", "densepose"]
+    out = ["--iuv", str(tmp_path / "iuv.png"), "--out", str(tmp_path / "out.png")]
+    told = ["--weights", str(weights), "--score-threshold", "0"]
+    assert cli.main([*asked, *told, *out]) == 0
+    iuv = np.asarray(Image.open(tmp_path / "iuv.png"))
+    assert iuv.shape == (60, 80, 3) and iuv[..., 0].max() <= 4 and (tmp_path / "out.png").exists()
+    assert cli.main(asked) == 2
+    assert "--task must be one of classification," in capsys.readouterr().err
+    other = tmp_path / "other.safetensors"
+    save_model(other, make_small("fasterrcnn_resnet18_fpn"))
+    assert cli.main([*asked, "--weights", str(other)]) == 2
+    assert "--task densepose: fasterrcnn_resnet18_fpn is a model of" in capsys.readouterr().err
