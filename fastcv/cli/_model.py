@@ -51,9 +51,10 @@ def load(model: str | None, weights: str | None, device: str, task: str | None =
             that is not there.
     """
     defaults = default_models()
-    if task is not None and task not in defaults:
+    named = model is not None or weights is not None
+    if task is not None and task not in ({t.name for t in _tasks.TASKS} if named else defaults):
         raise UserError(f"--task must be one of {', '.join(defaults)}, got {task!r}")
-    if task is not None and model is None and weights is None:
+    if task is not None and not named:
         model = defaults[task]
     loaded = _load(model, weights, device)
     if task is not None:

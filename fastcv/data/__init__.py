@@ -6,6 +6,7 @@ from fastcv._old_names import moved_attribute
 from fastcv.data.bias import box_heatmap, mean_images
 from fastcv.data.coco import CocoDetection
 from fastcv.data.collate import collate
+from fastcv.data.drawn_bodies import DrawnBodies
 from fastcv.data.drawn_digits import DrawnDigits
 from fastcv.data.folder import ImageFolder
 from fastcv.data.masks import LabelMaps, MaskFolder, VocSegmentation
@@ -16,6 +17,7 @@ from fastcv.data.voc import VocDetection
 
 __all__ = [
     "CocoDetection",
+    "DrawnBodies",
     "DrawnDigits",
     "ImageFolder",
     "LabelMaps",

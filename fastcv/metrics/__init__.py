@@ -7,15 +7,23 @@ from fastcv.metrics.coco import (
     evaluate_instances,
     evaluate_keypoints,
 )
+from fastcv.metrics.dense_correspondence import (
+    DenseCorrespondenceMetrics,
+    evaluate_dense_correspondence,
+    geodesic_point_similarity,
+)
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
 
 __all__ = [
     "ClassificationMetrics",
+    "DenseCorrespondenceMetrics",
     "SegmentationMetrics",
     "coco_metrics",
     "evaluate_classifier",
+    "evaluate_dense_correspondence",
     "evaluate_detector",
     "evaluate_instances",
     "evaluate_keypoints",
     "evaluate_segmenter",
+    "geodesic_point_similarity",
 ]

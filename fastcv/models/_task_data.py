@@ -167,6 +167,11 @@ def row_of_keypoints(result: Any) -> dict[str, Any]:
     return {**row_of_objects(result), "keypoints": keypoints}
 
 
+def row_of_surfaces(result: Any) -> dict[str, Any]:
+    """I, U and V of all pixels are a PNG."""
+    return {**row_of_objects(result), "iuv": result.iuv_png()}
+
+
 def row_of_label_map(result: Any) -> dict[str, Any]:
     """The scores are the classes' shares of the pixels."""
     classes = result.to_dict()["classes"]

@@ -364,6 +364,26 @@ TASKS = (
         row=annotated.row_of_keypoints,
     ),
     Task(
+        name="densepose",
+        title="Dense correspondence",
+        models="models of dense pose",
+        base="fastcv.models.landmarks._dense_pose_detector.DensePoseDetector",
+        result="fastcv.results.DenseCorrespondence",
+        predict_options=(THRESHOLD,),
+        predict_defaults={"score_threshold": SCORE_THRESHOLD},
+        files=(
+            Files(
+                Option("--iuv", "I, U and V of each pixel as PNGs", {"metavar": "PATH"}),
+                ".png",
+                "save_iuv",
+                "I, U and V",
+                missing="knows no surfaces, it has no I, U and V",
+            ),
+        ),
+        columns={**OBJECTS, "iuv": "binary"},
+        row=annotated.row_of_surfaces,
+    ),
+    Task(
         name="generation",
         title="Generation",
         models="generators",

@@ -5,6 +5,7 @@ from fastcv.results._result import Result
 from fastcv.results.attention_maps import AttentionMaps
 from fastcv.results.attribution import Attribution
 from fastcv.results.classification import Classification
+from fastcv.results.dense_correspondence import DenseCorrespondence
 from fastcv.results.detections import Detections
 from fastcv.results.gallery import Gallery
 from fastcv.results.generated import Generated
@@ -16,6 +17,7 @@ __all__ = [
     "AttentionMaps",
     "Attribution",
     "Classification",
+    "DenseCorrespondence",
     "Detections",
     "Drawable",
     "Gallery",

@@ -127,14 +127,7 @@ class Detections(Drawable):
             ValueError: no picture, one of another size than ``image_size``, or a font that is no
                 font file.
         """
-        picture = self._picture(image)
-        if picture.size != self.image_size[::-1]:
-            height, width = self.image_size
-            raise ValueError(
-                f"image must be {height}x{width}, the size these boxes belong to, got "
-                f"{picture.height}x{picture.width}"
-            )
-        canvas = Canvas(picture, font)
+        canvas = Canvas(self._own_picture(image), font)
         order = self.scores.argsort(descending=True).tolist()
         self._draw_under(canvas, order)
         boxes, labels, scores = self.boxes.tolist(), self.labels.tolist(), self.scores.tolist()
@@ -146,6 +139,17 @@ class Detections(Drawable):
         for i in placed:  # the surest first, at the best place
             canvas.tag(boxes[i], labels[i], f"{self.name_of(labels[i])}  {scores[i]:.2f}")
         return canvas.finish()
+
+    def _own_picture(self, image: ImageInput | None) -> Image.Image:
+        """The picture to draw on, which must be of the size that the boxes belong to."""
+        picture = self._picture(image)
+        if picture.size != self.image_size[::-1]:
+            height, width = self.image_size
+            raise ValueError(
+                f"image must be {height}x{width}, the size these boxes belong to, got "
+                f"{picture.height}x{picture.width}"
+            )
+        return picture
 
     def _draw_under(self, canvas: Canvas, order: list[int]) -> None:
         """What a subclass draws before the boxes; ``order``: of the boxes, the surest first."""

@@ -182,6 +182,21 @@ SMALL: dict[str, Small] = {
         options=ANY_SCORE,
     ),
     "keypointrcnn_resnet50_fpn": Small({**SIZES, "keypoints": 4}, like="keypointrcnn_resnet18_fpn"),
+    # Dense correspondence.
+    "densepose_rcnn_resnet18_fpn": Small(
+        {
+            **SIZES,
+            "charts": 4,
+            "width": 8,
+            "fpn_channels": 16,
+            "head_channels": 32,
+            "surface_channels": 8,
+        },
+        options=ANY_SCORE,
+    ),
+    "densepose_rcnn_resnet50_fpn": Small(
+        {**SIZES, "charts": 4}, like="densepose_rcnn_resnet18_fpn"
+    ),
     # Generation.
     "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
 }

@@ -155,7 +155,20 @@ def keypoints(model, shape):
     return images, targets
 
 
-TRAINED_ON = {f.__name__: f for f in (classification, detection, segmentation, instance, keypoints)}
+def densepose(model, shape):
+    images, targets = instance(model, shape)
+    for target in targets:
+        low, high = target["boxes"][:, None].split(2, dim=-1)
+        points = low + torch.rand(len(low), 9, 2) * (high - low)
+        charts = torch.arange(9).remainder(model.charts + 1).expand(len(low), -1)
+        target["dense_keypoints"] = torch.cat([points, charts[..., None]], dim=-1)
+        target["dense_uv"] = torch.rand(len(low), 9, 2)
+    return images, targets
+
+
+TRAINED_ON = {
+    f.__name__: f for f in (classification, detection, segmentation, instance, keypoints, densepose)
+}
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS, Data, Files, Option, Task, task_of_result
 from fastcv.results import (
     Classification,
+    DenseCorrespondence,
     Detections,
     Generated,
     Instances,
@@ -43,6 +44,7 @@ SAMPLES = {
         keypoint_scores=torch.tensor([[2.0, 1]]),
         schema=KeypointSchema(("tip", "end")),
     ),
+    "densepose": DenseCorrespondence(**BOX, surfaces=(torch.ones(3, 3, 6),), charts=2),
     "generation": Generated(torch.rand(2, 3, 6, 8)),
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

@@ -89,9 +89,12 @@ class RoIBranch(ABC):
     needs: tuple[str, ...] = ()
     """Fields of a target beside ``boxes`` and ``labels``, a row for each object."""
 
+    min_iou: float = 0.0
+    """It learns from the proposals that overlap their object by more than this."""
+
     @abstractmethod
-    def loss(self, output: Tensor, samples: Sequence[RoISamples]) -> Tensor:
-        """A scalar.
+    def loss(self, output: Tensor, samples: Sequence[RoISamples]) -> Tensor | dict[str, Tensor]:
+        """A scalar, or several by name: ``loss_<name>_<its own name>``.
 
         Args:
             output: of the predictor, ``[K, ...]`` for the samples of all images, at least float32;

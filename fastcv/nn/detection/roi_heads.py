@@ -253,14 +253,33 @@ class RoIHeads(nn.Module):
         frames = [Frame(*sizes) for sizes in zip(original_sizes, image_sizes, strict=False)]
         for name, branch in self.branches.items():
             samples = [
-                RoISamples(roi, own, self.matcher(box_iou(there.to(roi.dtype), roi)), row, frame)
+                self._branch_samples(roi, own, there, row, frame, branch.min_iou)
                 for (roi, own), there, row, frame in zip(
                     positives, boxes, rows[name], frames, strict=True
                 )
             ]
             output = self.branch_output(name, features, [s.boxes for s in samples], image_sizes)
-            losses[f"loss_{name}"] = branch.loss(output, samples)
+            loss = branch.loss(output, samples)
+            if isinstance(loss, dict):
+                losses |= {f"loss_{name}_{term}": value for term, value in loss.items()}
+            else:
+                losses[f"loss_{name}"] = loss
         return losses
+
+    def _branch_samples(
+        self,
+        rois: Tensor,
+        labels: Tensor,
+        objects: Tensor,
+        row: Mapping[str, Tensor],
+        frame: Frame,
+        min_iou: float,
+    ) -> RoISamples:
+        """Of one image's samples that are objects, those that overlap theirs by enough."""
+        iou = box_iou(objects.to(rois.dtype), rois)
+        matched = self.matcher(iou)
+        near = iou.gather(0, matched[None])[0] > min_iou
+        return RoISamples(rois[near], labels[near], matched[near], row, frame)
 
     def _branch_rows(
         self, targets: Sequence[Mapping[str, Any]], sizes: Sequence[tuple[int, int]]
