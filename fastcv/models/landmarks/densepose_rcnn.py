@@ -108,8 +108,6 @@ class DensePoseRCNN(FasterRCNN, DensePoseDetector):
         torch.Size([3, 60, 80])
     """
 
-    no_onnx = "a file of a detector has no place for its surfaces"
-
     def add_surface(
         self,
         *,

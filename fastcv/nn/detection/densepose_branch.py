@@ -241,6 +241,9 @@ class DensePoseBranch(RoIBranch):
         }
 
     def fields(self, output: Tensor, found: FoundBoxes, frame: Frame) -> dict[str, Tensor]:
+        return self.onnx_outputs(output, found)
+
+    def onnx_outputs(self, output: Tensor, found: FoundBoxes) -> dict[str, Tensor]:
         return {"surface": output}
 
 
