@@ -16,6 +16,7 @@ from fastcv.models._image_model import ImageModel
 from fastcv.models._mode import alone, evaluating
 from fastcv.models.classification._classifier import Classifier
 from fastcv.models.detection._detector import Detector
+from fastcv.models.landmarks._face_detector import FaceDetector
 from fastcv.models.segmentation._segmenter import Segmenter
 
 OPSET = 19
@@ -33,6 +34,7 @@ def export_onnx(
     - of a classifier ``scores`` ``[C]``, the classes' probabilities;
     - of a detector ``boxes`` ``[N, 4]`` in pixels of the image, ``scores`` ``[N]`` and ``labels``
       ``[N]`` int64, by falling score;
+    - of a face detector the same, and ``landmarks`` ``[N, 5, 2]``;
     - of a segmenter ``labels`` ``[H, W]`` int64, the likeliest class of each pixel, and ``scores``
       ``[C, H, W]``, the classes' probabilities.
 
@@ -94,6 +96,11 @@ def _boxes(model: Detector, image: Tensor) -> tuple[Tensor, ...]:
     return found.boxes, found.scores, found.labels
 
 
+def _faces(model: FaceDetector, image: Tensor) -> tuple[Tensor, ...]:
+    (found,) = model.detect(model([image]))
+    return tuple(found)
+
+
 def _label_map(model: Segmenter, image: Tensor) -> tuple[Tensor, ...]:
     (found,) = model.predict_batch([image])
     assert found.scores is not None
@@ -110,6 +117,7 @@ class Graph(NamedTuple):
 GRAPHS: dict[type[ImageModel], Graph] = {
     Classifier: Graph(["scores"], _classes),
     Detector: Graph(["boxes", "scores", "labels"], _boxes),
+    FaceDetector: Graph(["boxes", "scores", "labels", "landmarks"], _faces),
     Segmenter: Graph(["labels", "scores"], _label_map),
 }
 

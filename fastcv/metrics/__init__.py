@@ -7,6 +7,7 @@ from fastcv.metrics.coco import (
     evaluate_instances,
     evaluate_keypoints,
 )
+from fastcv.metrics.faces import evaluate_faces
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "coco_metrics",
     "evaluate_classifier",
     "evaluate_detector",
+    "evaluate_faces",
     "evaluate_instances",
     "evaluate_keypoints",
     "evaluate_segmenter",

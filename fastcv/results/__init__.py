@@ -6,6 +6,7 @@ from fastcv.results.attention_maps import AttentionMaps
 from fastcv.results.attribution import Attribution
 from fastcv.results.classification import Classification
 from fastcv.results.detections import Detections
+from fastcv.results.faces import Faces
 from fastcv.results.gallery import Gallery
 from fastcv.results.generated import Generated
 from fastcv.results.instances import Instances
@@ -18,6 +19,7 @@ __all__ = [
     "Classification",
     "Detections",
     "Drawable",
+    "Faces",
     "Gallery",
     "Generated",
     "Instances",

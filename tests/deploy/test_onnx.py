@@ -6,7 +6,9 @@ from functools import cache
 
 import onnxruntime
 import pytest
+import skimage.data
 import torch
+from real_weights import retinaface_onnx, retinaface_state
 from small_models import SMALL, make_small
 from torch import nn
 
@@ -20,6 +22,7 @@ OUTPUTS = {
     "classification": ["scores"],
     "detection": ["boxes", "scores", "labels"],
     "segmentation": ["labels", "scores"],
+    "faces": ["boxes", "scores", "labels", "landmarks"],
 }
 
 
@@ -93,6 +96,25 @@ def test_single_stage_detectors(name, tmp_path):
     assert (same.amax(dim=1) > 0.999).float().mean() > 0.95
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["random", "real"])
+def test_face_detector(weights, tmp_path):
+    torch.manual_seed(0)
+    model, image = fastcv.create_model("retinaface_mobilenet025").eval(), torch.rand(3, 200, 160)
+    if weights == "real":
+        model.load_state_dict(retinaface_state(retinaface_onnx()))
+        face = skimage.data.astronaut()[20:220, 140:300]
+        image = torch.tensor(face.copy()).permute(2, 0, 1) / 255
+    path = tmp_path / "faces.onnx"
+    fastcv.export_onnx(model, path, image_size=(200, 160))
+    got, (found,) = run(path, image), model.predict(image)
+    assert list(got) == OUTPUTS["faces"] and len(found) == len(got["boxes"]) > 0
+    assert torch.equal(got["labels"], found.labels)
+    torch.testing.assert_close(got["scores"], found.scores, rtol=1e-4, atol=1e-5)
+    for name, expected in (("boxes", found.boxes), ("landmarks", found.keypoints[..., :2])):
+        torch.testing.assert_close(got[name], expected, rtol=1e-4, atol=1e-3)
+
+
 def test_others_wait_and_an_error_leaves_the_mode(model, monkeypatch, tmp_path):
     other = fastcv.create_model("resnet18", num_classes=3, width=8)
     image = torch.rand(3, 90, 120)
@@ -143,7 +165,12 @@ def test_a_sentence_says_why_a_model_is_not_exported(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-ABOVE = ("fasterrcnn_resnet18_fpn", "retinanet_resnet18_fpn", "ssd_resnet18")
+ABOVE = (
+    "fasterrcnn_resnet18_fpn",
+    "retinanet_resnet18_fpn",
+    "ssd_resnet18",
+    "retinaface_mobilenet025",
+)
 TESTED = {type(without_memory(name)) for name in ABOVE}
 SMALL_ONES = {type(without_memory(n)): n for n in EXPORTED if not SMALL[n].like}
 ONE_OF_EACH = {kind: name for kind, name in SMALL_ONES.items() if kind not in TESTED}
@@ -156,7 +183,8 @@ def layers(name):
 
 # Of each class of classifiers and segmenters the one with the fewest layers, for each is exported
 # by itself; and those with deformable convolutions.
-OTHERS = [n for n in EXPORTED if find_model(n).task != "detection" and not SMALL[n].like]
+MAPS = ("classification", "segmentation")
+OTHERS = [n for n in EXPORTED if find_model(n).task in MAPS and not SMALL[n].like]
 FEWEST = {type(without_memory(n)): n for n in sorted(OTHERS, key=layers, reverse=True)}
 DEFORMABLE = ["resnet50_dcn", "resnet50_dcnv2"]
 

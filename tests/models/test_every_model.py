@@ -155,7 +155,16 @@ def keypoints(model, shape):
     return images, targets
 
 
-TRAINED_ON = {f.__name__: f for f in (classification, detection, segmentation, instance, keypoints)}
+def faces(model, shape):
+    images, targets = keypoints(model, shape)
+    for target in targets:
+        target["labels"] = torch.ones_like(target["labels"])
+    return images, targets
+
+
+TRAINED_ON = {
+    f.__name__: f for f in (classification, detection, segmentation, instance, keypoints, faces)
+}
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from fastcv.models._tasks import TASKS, Data, Files, Option, Task, task_of_resul
 from fastcv.results import (
     Classification,
     Detections,
+    Faces,
     Generated,
     Instances,
     Keypoints,
@@ -42,6 +43,9 @@ SAMPLES = {
         keypoints=torch.tensor([[[2.0, 3, 1], [6.0, 4, 1]]]),
         keypoint_scores=torch.tensor([[2.0, 1]]),
         schema=KeypointSchema(("tip", "end")),
+    ),
+    "faces": Faces(
+        **BOX, keypoints=torch.tensor([[[2.0, 3, 1]] * 5]), keypoint_scores=torch.ones(1, 5)
     ),
     "generation": Generated(torch.rand(2, 3, 6, 8)),
 }
