@@ -7,6 +7,7 @@ from fastcv.data.bias import box_heatmap, mean_images
 from fastcv.data.coco import CocoDetection
 from fastcv.data.collate import collate
 from fastcv.data.drawn_digits import DrawnDigits
+from fastcv.data.drawn_faces import DrawnFaces
 from fastcv.data.folder import ImageFolder
 from fastcv.data.masks import LabelMaps, MaskFolder, VocSegmentation
 from fastcv.data.proposals import WithProposals
@@ -17,6 +18,7 @@ from fastcv.data.voc import VocDetection
 __all__ = [
     "CocoDetection",
     "DrawnDigits",
+    "DrawnFaces",
     "ImageFolder",
     "LabelMaps",
     "MaskFolder",

@@ -25,7 +25,7 @@ from fastcv.nn.detection.square_priors import SquarePriors
 from fastcv.nn.detection.ssh import SSHContext
 from fastcv.nn.detection.targets import objects_in_batch, single_objects
 from fastcv.nn.detection.transform import DetectionTransform, ImageBatch, resize_boxes
-from fastcv.ops import box_iou, clip_boxes_to_image, nms, remove_small_boxes
+from fastcv.ops import batched_nms, box_iou, clip_boxes_to_image, remove_small_boxes
 
 MEAN = (123 / 255, 117 / 255, 104 / 255)  # Caffe's, as RGB; pixels are 0 to 255 and not scaled
 STRIDES = (8, 16, 32)
@@ -288,7 +288,7 @@ class RetinaFace(FaceDetector):
             top, index = top[sure], index[sure]
             priors = output.priors[index]
             boxes = self.box_coder.decode(deltas[index], priors)
-            kept = nms(boxes, top, iou_threshold)[:max_detections]
+            kept = batched_nms(boxes, top, torch.ones_like(index), iou_threshold)[:max_detections]
             boxes, top, index = clip_boxes_to_image(boxes[kept], size), top[kept], index[kept]
             inside = remove_small_boxes(boxes, min_size=1e-2)
             boxes, top, index = boxes[inside], top[inside], index[inside]
