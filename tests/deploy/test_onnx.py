@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import skimage.data
 import torch
-from real_weights import retinaface_onnx, retinaface_state
+from real_weights import retinaface_onnx
 from small_models import SMALL, make_small
 from torch import nn
 
@@ -100,27 +100,28 @@ def test_single_stage_detectors(name, tmp_path):
 @pytest.mark.parametrize("weights", ["random", "real"])
 def test_face_detector(weights, tmp_path):
     torch.manual_seed(0)
-    model, image = fastcv.create_model("retinaface_mobilenet025").eval(), torch.rand(3, 200, 160)
+    model = fastcv.create_model("retinaface_mobilenet025")
     if weights == "real":
-        model.load_state_dict(retinaface_state(retinaface_onnx()))
-        image = (
-            torch.tensor(skimage.data.astronaut()[20:220, 140:300].copy()).permute(2, 0, 1) / 255
-        )
+        (tmp_path / "weights.onnx").write_bytes(retinaface_onnx())
+        model = fastcv.create_model("retinaface_mobilenet025", tmp_path / "weights.onnx")
+        photograph = skimage.data.astronaut()[20:220, 140:300].copy()
+        image = torch.tensor(photograph).permute(2, 0, 1) / 255
     else:
-        for head in model.ClassHead:
-            head.conv1x1.weight.data.mul_(100)  # until scores differ
+        image = torch.rand(3, 64, 80)
+        with torch.no_grad():
+            for _ in range(10):
+                model([torch.rand(3, 64, 80)] * 2)  # statistics that fit the weights
     path = tmp_path / "faces.onnx"
-    fastcv.export_onnx(model, path, image_size=(200, 160))
+    fastcv.export_onnx(model, path, image_size=tuple(image.shape[1:]))
     got, (found,) = run(path, image), model.predict(image)
-    assert list(got) == OUTPUTS["faces"] and len(found) > 0
-    assert got["landmarks"].shape == (len(got["boxes"]), 5, 2) and (got["labels"] == 1).all()
-    theirs = [got["scores"][:, None], got["boxes"], got["landmarks"].flatten(1)]
-    ours = [found.scores[:, None], found.boxes, found.keypoints[..., :2].flatten(1)]
-    distance = torch.cdist(torch.cat(theirs, 1), torch.cat(ours, 1), p=float("inf"))
-    # Of random weights some scores are as near each other as the two runtimes are, and NMS may
-    # keep either.
-    shares = torch.cat([(distance.amin(dim) < 1e-2) for dim in (0, 1)]).float()
-    assert shares.mean() == 1 if weights == "real" else shares.mean() > 0.95
+    assert list(got) == OUTPUTS["faces"] and len(found) == len(got["boxes"]) > 0
+    assert (got["labels"] == 1).all()
+    # Of random weights some scores are as near each other as the two runtimes are: in any order.
+    theirs = torch.cat([got["scores"][:, None], got["boxes"], got["landmarks"].flatten(1)], 1)
+    keypoints = found.keypoints[..., :2].flatten(1)
+    ours = torch.cat([found.scores[:, None], found.boxes, keypoints], 1)
+    distance = torch.cdist(theirs, ours, p=float("inf"))
+    assert max(distance.amin(0).max(), distance.amin(1).max()) < 1e-2
 
 
 def test_others_wait_and_an_error_leaves_the_mode(model, monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from fastcv.models._registry import register
 from fastcv.models._weights import Weights
 from fastcv.models.landmarks._face_detector import FaceDetector, FoundFaces
+from fastcv.models.landmarks._retinaface_onnx import read_onnx
 from fastcv.nn.backbones.mobilenet_v1 import SLOPE, MobileNetV1Trunk, conv_norm
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.detection.box_coder import BoxCoder
@@ -114,7 +116,8 @@ class FaceHead(nn.Module):
 class RetinaFace(FaceDetector):
     """A trunk, a pyramid, a context module and three heads on each of its maps.
 
-    The keys are those of biubug6's checkpoints, with or without ``module.``; yakhyo's load too.
+    The keys are those of biubug6's checkpoints, with or without ``module.``; yakhyo's load too, and
+    their ``.onnx``.
 
     Args:
         body: makes three maps of strides 8, 16 and 32 of images, or more coarser ones before them.
@@ -171,6 +174,10 @@ class RetinaFace(FaceDetector):
         if old := re.fullmatch(r"(class|bbox|landmark)_head\.\1_head\.(\d)\.(\w+)", key):
             return f"{old[1].capitalize()}Head.{old[2]}.conv1x1.{old[3]}"
         return key
+
+    def read_checkpoint(self, path: Path) -> dict[str, Tensor]:
+        """As of any model; yakhyo's ``.onnx`` is read too."""
+        return read_onnx(path) if path.suffix == ".onnx" else super().read_checkpoint(path)
 
     def forward(self, images: Sequence[Tensor] | Tensor) -> FaceOutput:
         """The network's outputs.

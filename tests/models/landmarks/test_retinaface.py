@@ -2,11 +2,12 @@
 
 import math
 
+import onnx
 import onnxruntime
 import pytest
 import skimage.data
 import torch
-from real_weights import retinaface_onnx, retinaface_state
+from real_weights import retinaface_onnx
 
 from fastcv.models import create_model
 from fastcv.models.landmarks.retinaface import FaceOutput
@@ -350,14 +351,34 @@ def test_a_batch_finds_what_single_pictures_do():
 
 
 @pytest.fixture(scope="module")
-def trained():
-    model = tiny().eval()
-    model.load_state_dict(retinaface_state(retinaface_onnx()))
-    return model
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "retinaface_mv1_0.25.onnx"
+    path.write_bytes(retinaface_onnx())
+    return path
 
 
-def test_maps_of_the_trained_network_are_those_of_its_file(trained):
-    session = onnxruntime.InferenceSession(retinaface_onnx(), providers=["CPUExecutionProvider"])
+@pytest.fixture(scope="module")
+def trained(file):
+    return create_model("retinaface_mobilenet025", file).eval()
+
+
+def test_another_onnx_file_is_told(file, tmp_path):
+    with pytest.raises(ValueError, match=r"other\.onnx is no ONNX file") as error:
+        (tmp_path / "other.onnx").write_bytes(b"no such thing")
+        create_model("retinaface_mobilenet025", tmp_path / "other.onnx")
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=r"does not fit retinaface_resnet50: missing: body\.conv1"):
+        create_model("retinaface_resnet50", file)
+    graph = onnx.load(file)
+    for node in graph.graph.node:
+        node.name = ""
+    onnx.save(graph, tmp_path / "nameless.onnx")
+    with pytest.raises(ValueError, match="no convolution that says which layer"):
+        create_model("retinaface_mobilenet025", tmp_path / "nameless.onnx")
+
+
+def test_maps_of_the_trained_network_are_those_of_its_file(trained, file):
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     pixels = 255 * torch.rand(1, 3, 90, 121) - 110
     expected = dict(
         zip(
