@@ -55,7 +55,7 @@ class DrawnFaces(Dataset[tuple[Tensor, dict[str, Any]]]):
     Example:
         >>> from fastcv.data import DrawnFaces
         >>> faces = DrawnFaces("val")
-        >>> image, target = faces[2]
+        >>> image, target = faces[3]
         >>> image.shape, target["boxes"].shape, target["keypoints"].shape
         (torch.Size([3, 128, 128]), torch.Size([3, 4]), torch.Size([3, 5, 3]))
         >>> (target["keypoints"][:, 0, 2] > 0).tolist()  # the others are real
