@@ -7,6 +7,7 @@ from importlib.resources import files
 from fastcv.classes.keypoints import (
     COCO_KEYPOINTS,
     DIGIT_KEYPOINTS,
+    FACE_LANDMARKS,
     KeypointSchema,
     keypoint_schema,
 )
@@ -14,6 +15,7 @@ from fastcv.classes.keypoints import (
 __all__ = [
     "COCO_KEYPOINTS",
     "DIGIT_KEYPOINTS",
+    "FACE_LANDMARKS",
     "IGNORE",
     "KeypointSchema",
     "class_names",

@@ -8,6 +8,7 @@ from fastcv.data.coco import CocoDetection
 from fastcv.data.collate import collate
 from fastcv.data.drawn_bodies import DrawnBodies
 from fastcv.data.drawn_digits import DrawnDigits
+from fastcv.data.drawn_faces import DrawnFaces
 from fastcv.data.folder import ImageFolder
 from fastcv.data.masks import LabelMaps, MaskFolder, VocSegmentation
 from fastcv.data.proposals import WithProposals
@@ -19,6 +20,7 @@ __all__ = [
     "CocoDetection",
     "DrawnBodies",
     "DrawnDigits",
+    "DrawnFaces",
     "ImageFolder",
     "LabelMaps",
     "MaskFolder",

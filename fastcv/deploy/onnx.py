@@ -31,6 +31,7 @@ def export_onnx(
     - of Mask R-CNN also ``masks`` ``[N, 28, 28]``, probabilities on the boxes, for
       ``ops.paste_masks``; of Keypoint R-CNN also ``heatmaps`` ``[N, K, 56, 56]``; of a branch of
       your own what its ``onnx_outputs`` says;
+    - of a face detector a detector's, and ``landmarks`` ``[N, 5, 2]``;
     - of a segmenter ``labels`` ``[H, W]`` int64, the likeliest class of each pixel, and ``scores``
       ``[C, H, W]``, the classes' probabilities.
 

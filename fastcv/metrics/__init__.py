@@ -12,6 +12,7 @@ from fastcv.metrics.dense_correspondence import (
     evaluate_dense_correspondence,
     geodesic_point_similarity,
 )
+from fastcv.metrics.faces import evaluate_faces
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "evaluate_classifier",
     "evaluate_dense_correspondence",
     "evaluate_detector",
+    "evaluate_faces",
     "evaluate_instances",
     "evaluate_keypoints",
     "evaluate_segmenter",

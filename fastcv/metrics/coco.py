@@ -173,7 +173,7 @@ def evaluate_detector(
         >>> evaluate_detector(model, scenes, score_threshold=0.99)["AP"]  # of random weights
         0.0
     """
-    return coco_metrics(*_predictions(model, dataset, "bbox", batch_size, progress, options))
+    return coco_metrics(*predictions(model, dataset, "bbox", batch_size, progress, options))
 
 
 def evaluate_instances(
@@ -208,7 +208,7 @@ def evaluate_instances(
         >>> metrics["AP"], metrics["box_AP"]  # of random weights
         (0.0, 0.0)
     """
-    truth, found = _predictions(model, dataset, "segm", batch_size, progress, options)
+    truth, found = predictions(model, dataset, "segm", batch_size, progress, options)
     expected = detection_to_coco(truth, masks=True)
     boxes = coco_metrics(expected, found)
     return {**coco_metrics(expected, found, iou_type="segm"), "box_AP": boxes["AP"]}
@@ -256,7 +256,7 @@ def evaluate_keypoints(
             f"the targets must have the {len(model.schema)} keypoints of the model, they have "
             f"{len(names)}"
         )
-    truth, found = _predictions(model, dataset, "keypoints", batch_size, progress, options)
+    truth, found = predictions(model, dataset, "keypoints", batch_size, progress, options)
     expected = detection_to_coco(truth)
     keypoints = coco_metrics(
         expected, found, iou_type="keypoints", sigmas=model.schema.sigma_of_each
@@ -264,7 +264,7 @@ def evaluate_keypoints(
     return {**keypoints, "box_AP": coco_metrics(expected, found)["AP"]}
 
 
-def _predictions(
+def predictions(
     model: Any,
     dataset: DatasetWithClasses,
     iou_type: str,
@@ -272,7 +272,7 @@ def _predictions(
     progress: bool,
     options: dict[str, Any],
 ) -> tuple[_Targets, list[_Rows]]:
-    """The targets of a data set, and what a model finds."""
+    """The targets of a data set, and what a model finds, in the same order."""
     truth, found = _Targets(dataset, iou_type), []
     size = len(dataset)
     for start in tqdm(range(0, size, batch_size), unit=" batches", disable=not progress):

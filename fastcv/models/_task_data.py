@@ -130,6 +130,12 @@ def evaluate_keypoints(model: Any, data: Any, options: dict[str, Any]) -> dict[s
     return metrics.evaluate_keypoints(model, data, **options)
 
 
+def evaluate_faces(model: Any, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_faces(model, data, **options)
+
+
 def evaluate_segmenter(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
     from fastcv import metrics
 

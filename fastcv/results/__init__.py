@@ -7,6 +7,7 @@ from fastcv.results.attribution import Attribution
 from fastcv.results.classification import Classification
 from fastcv.results.dense_correspondence import DenseCorrespondence
 from fastcv.results.detections import Detections
+from fastcv.results.faces import Faces
 from fastcv.results.gallery import Gallery
 from fastcv.results.generated import Generated
 from fastcv.results.instances import Instances
@@ -20,6 +21,7 @@ __all__ = [
     "DenseCorrespondence",
     "Detections",
     "Drawable",
+    "Faces",
     "Gallery",
     "Generated",
     "Instances",

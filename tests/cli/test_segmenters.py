@@ -136,7 +136,7 @@ def test_the_models_of_tasks_have_weights():
     [
         (
             ["--task", "cooking"],
-            "--task must be one of classification, detection, segmentation, instance, keypoints, g",
+            "--task must be one of classification, detection, segmentation, instance, keypoints, f",
         ),
         (["--task", "detection"], "--task detection: halves_net is a model of segmentation"),
         (["--score-threshold", "0.5"], "halves_net scores every class, it has none"),

@@ -6,7 +6,9 @@ from functools import cache
 
 import onnxruntime
 import pytest
+import skimage.data
 import torch
+from real_weights import retinaface_onnx
 from small_models import SMALL, make_small
 from torch import nn
 
@@ -19,6 +21,7 @@ from fastcv.nn.detection.keypoint_branch import heatmap_peaks
 
 # What the file of each task's models gives, where it is one picture's map or row.
 OUTPUTS = {"classification": ["scores"], "segmentation": ["labels", "scores"]}
+FACES = ["boxes", "scores", "labels", "landmarks"]
 
 
 def run(path, image):
@@ -91,6 +94,34 @@ def test_single_stage_detectors(name, tmp_path):
     assert (same.amax(dim=1) > 0.999).float().mean() > 0.95
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["random", "real"])
+def test_face_detector(weights, tmp_path):
+    torch.manual_seed(0)
+    model = fastcv.create_model("retinaface_mobilenet025")
+    if weights == "real":
+        (tmp_path / "weights.onnx").write_bytes(retinaface_onnx())
+        model = fastcv.create_model("retinaface_mobilenet025", tmp_path / "weights.onnx")
+        photograph = skimage.data.astronaut()[20:220, 140:300].copy()
+        image = torch.tensor(photograph).permute(2, 0, 1) / 255
+    else:
+        image = torch.rand(3, 64, 80)
+        with torch.no_grad():
+            for _ in range(10):
+                model([torch.rand(3, 64, 80)] * 2)  # statistics that fit the weights
+    path = tmp_path / "faces.onnx"
+    fastcv.export_onnx(model, path, image_size=tuple(image.shape[1:]))
+    got, (found,) = run(path, image), model.predict(image)
+    assert list(got) == FACES and len(found) == len(got["boxes"]) > 0
+    assert (got["labels"] == 1).all()
+    # Of random weights some scores are as near each other as the two runtimes are: in any order.
+    theirs = torch.cat([got["scores"][:, None], got["boxes"], got["landmarks"].flatten(1)], 1)
+    keypoints = found.keypoints[..., :2].flatten(1)
+    ours = torch.cat([found.scores[:, None], found.boxes, keypoints], 1)
+    distance = torch.cdist(theirs, ours, p=float("inf"))
+    assert max(distance.amin(0).max(), distance.amin(1).max()) < 1e-2
+
+
 def test_others_wait_and_an_error_leaves_the_mode(model, monkeypatch, tmp_path):
     other = fastcv.create_model("resnet18", num_classes=3, width=8)
     image = torch.rand(3, 90, 120)
@@ -150,7 +181,12 @@ def test_a_sentence_says_why_a_model_is_not_exported(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-ABOVE = ("fasterrcnn_resnet18_fpn", "retinanet_resnet18_fpn", "ssd_resnet18")
+ABOVE = (
+    "fasterrcnn_resnet18_fpn",
+    "retinanet_resnet18_fpn",
+    "ssd_resnet18",
+    "retinaface_mobilenet025",
+)
 TESTED = {type(without_memory(name)) for name in ABOVE}
 SMALL_ONES = {type(without_memory(n)): n for n in EXPORTED if not SMALL[n].like}
 ONE_OF_EACH = {kind: name for kind, name in SMALL_ONES.items() if kind not in TESTED}

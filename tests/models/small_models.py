@@ -197,6 +197,11 @@ SMALL: dict[str, Small] = {
     "densepose_rcnn_resnet50_fpn": Small(
         {**SIZES, "charts": 4}, like="densepose_rcnn_resnet18_fpn"
     ),
+    # Faces.
+    "retinaface_mobilenet025": Small(
+        {"prior_sizes": ((8, 12), (16, 24), (36, 52))}, options=ANY_SCORE
+    ),
+    "retinaface_resnet50": Small(like="retinaface_mobilenet025"),
     # Generation.
     "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
 }

@@ -166,8 +166,16 @@ def densepose(model, shape):
     return images, targets
 
 
+def faces(model, shape):
+    images, targets = keypoints(model, shape)
+    for target in targets:
+        target["labels"] = torch.ones_like(target["labels"])
+    return images, targets
+
+
 TRAINED_ON = {
-    f.__name__: f for f in (classification, detection, segmentation, instance, keypoints, densepose)
+    f.__name__: f
+    for f in (classification, detection, segmentation, instance, keypoints, faces, densepose)
 }
 
 

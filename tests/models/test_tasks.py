@@ -19,6 +19,7 @@ from fastcv.results import (
     Classification,
     DenseCorrespondence,
     Detections,
+    Faces,
     Generated,
     Instances,
     Keypoints,
@@ -45,6 +46,9 @@ SAMPLES = {
         schema=KeypointSchema(("tip", "end")),
     ),
     "densepose": DenseCorrespondence(**BOX, surfaces=(torch.ones(3, 3, 6),), charts=2),
+    "faces": Faces(
+        **BOX, keypoints=torch.tensor([[[2.0, 3, 1]] * 5]), keypoint_scores=torch.ones(1, 5)
+    ),
     "generation": Generated(torch.rand(2, 3, 6, 8)),
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

@@ -67,6 +67,7 @@ class MultiBoxMatcher:
     Args:
         threshold: from this IoU on a prior that no object claims is matched all the same; below it
             is background.
+        min_claim: an object claims no prior that it overlaps less than so much, in IoU.
 
     A prior that is the best of two objects belongs to the later one.
 
@@ -81,6 +82,7 @@ class MultiBoxMatcher:
     """
 
     threshold: float
+    min_claim: float = 0.0
 
     def __call__(self, iou: Tensor) -> Tensor:
         """Matches of all priors.
@@ -96,7 +98,8 @@ class MultiBoxMatcher:
             return matches
         highest, prior = iou.max(dim=1)
         # An object that nothing overlaps claims nothing.
-        objects = torch.arange(len(iou), device=iou.device).masked_fill(highest <= 0, BELOW)
+        idle = (highest <= 0) | (highest < self.min_claim)
+        objects = torch.arange(len(iou), device=iou.device).masked_fill(idle, BELOW)
         claims = torch.full_like(matches, BELOW).scatter_reduce(0, prior, objects, "amax")
         return torch.where(claims >= 0, claims, matches)
 

@@ -51,6 +51,18 @@ def test_each_object_claims_one_prior():
     assert MultiBoxMatcher(0.5)(iou[:1]).tolist() == [0, BELOW, 0, BELOW, BELOW]
 
 
+def test_an_object_claims_no_prior_that_it_overlaps_less():
+    iou = torch.tensor([[0.19, 0.1, 0.0], [0.0, 0.2, 0.1], [0.3, 0.0, 0.4]])
+    for min_claim, expected in (
+        (0.0, [0, 1, 2]),
+        (0.19, [0, 1, 2]),
+        (0.2, [BELOW, 1, 2]),
+        (0.3, [BELOW, BELOW, 2]),
+    ):
+        assert MultiBoxMatcher(0.35, min_claim)(iou).tolist() == expected
+    assert MultiBoxMatcher(0.35, 0.9)(iou).tolist() == [BELOW, BELOW, 2]  # not claimed, matched
+
+
 def test_priors_without_objects():
     assert MultiBoxMatcher(0.5)(torch.zeros(0, 3)).tolist() == [BELOW] * 3
     assert MultiBoxMatcher(0.5)(torch.zeros(2, 0)).shape == (0,)
