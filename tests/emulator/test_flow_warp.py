@@ -46,9 +46,8 @@ def check(library, channels, size, out_size, dtype, memory_format, padding, orde
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_matches_the_cpu(emulated, dtype, memory_format, padding):
     library = emulated("flow_warp")
-    for channels, out_size in ((16, (5, 7)), (11, (5, 7)), (8, (10, 14))):
-        for ordered in (False, True):
-            check(library, channels, (5, 7), out_size, dtype, memory_format, padding, ordered)
+    for channels, out_size, ordered in ((8, (3, 4), False), (5, (6, 8), True)):
+        check(library, channels, (3, 4), out_size, dtype, memory_format, padding, ordered)
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)

@@ -258,7 +258,7 @@ def test_any_number_of_threads():
 def test_autocast(device):
     x = torch.randn(1, 16, 6, 7, device=device, requires_grad=True)
     flow = torch.randn(1, 2, 6, 7, device=device, requires_grad=True)
-    with torch.autocast(device, torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16):
         half = flow_warp(x.bfloat16(), flow)  # as of a convolution
         whole = flow_warp(x, flow.bfloat16())
     assert half.dtype == torch.bfloat16 and whole.dtype == torch.float32
