@@ -28,6 +28,12 @@ constexpr int64_t buffer_bytes = int64_t{24} << 20;
 constexpr int64_t few_channels = 4;
 constexpr int64_t partial_sums = 8;  // of the flow's gradient, whatever the number of threads
 
+// Whether 16 channels of an image may be laid side by side.
+bool fits_buffer(const WarpShape& s, at::ScalarType dtype) {
+  const int64_t element = dtype == at::kDouble ? 8 : 4;
+  return s.pixels() * block * element <= buffer_bytes;
+}
+
 // The flow in the type that is computed in, dense.
 template <typename Acc>
 at::Tensor dense_flow(const at::Tensor& flow) {
@@ -94,8 +100,9 @@ at::Tensor flow_warp_cpu(const at::Tensor& input, const at::Tensor& flow, std::s
   check_flow_warp(input, flow, padding);
   const WarpShape s = warp_shape(input, flow, padding, align_corners);
   const auto format = input.suggest_memory_format();
-  // A pixel whose channels fill no vector goes the other way.
-  const bool last = is_channels_last(input) && s.channels % block == 0;
+  const bool few = s.channels <= few_channels || !fits_buffer(s, input.scalar_type());
+  // In channels_last a pixel whose channels fill no vector goes the other way.
+  const bool last = is_channels_last(input) && (few || s.channels % block == 0);
   const at::Tensor source =
       input.contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
   const at::Tensor output =
@@ -109,20 +116,20 @@ at::Tensor flow_warp_cpu(const at::Tensor& input, const at::Tensor& flow, std::s
     const Acc* by = dense.const_data_ptr<Acc>();
     T* to = output.mutable_data_ptr<T>();
     const int64_t image_size = s.channels * s.pixels(), out_size = s.channels * s.out_pixels();
-    if (last) {
+    if (last && s.channels % block == 0) {
       for_each_piece(s, by, [&](int64_t image, int64_t first, int64_t n, const auto* samples) {
         FASTCV_ISA_CALL(warp_pixels<Acc, T, T>)(samples, n, from + image * image_size, s.channels,
                                                 to + image * out_size + first * s.channels);
       });
-    } else if (s.channels > few_channels &&
-               s.pixels() * block * int64_t{sizeof(Acc)} <= buffer_bytes) {
+    } else if (!few) {
       warp_by_blocks(s, from, by, to);
     } else {
+      const int64_t stride = last ? s.channels : 1;
       for_each_piece(s, by, [&](int64_t image, int64_t first, int64_t n, const auto* samples) {
         for (int64_t c = 0; c < s.channels; ++c) {
-          FASTCV_ISA_CALL(warp_plane<Acc, T>)(samples, n,
-                                              from + image * image_size + c * s.pixels(),
-                                              to + image * out_size + c * s.out_pixels() + first);
+          FASTCV_ISA_CALL(warp_plane<Acc, T>)(
+              samples, n, from + image * image_size + (last ? c : c * s.pixels()), stride,
+              to + image * out_size + (last ? c : c * s.out_pixels()) + first * stride);
         }
       });
     }

@@ -23,20 +23,21 @@ void warp_pixels(const Sample<Acc>* samples, int64_t count, const In* pixels, in
   }
 }
 
-// The same of one channel, where it lies.
+// The same of one channel where it lies, from pixel to pixel `stride` apart.
 template <typename Acc, typename T>
-void warp_plane(const Sample<Acc>* samples, int64_t count, const T* plane, T* out) {
-  for (int64_t p = 0; p < count; ++p) {
+void warp_plane(const Sample<Acc>* samples, int64_t count, const T* plane, int64_t stride, T* out) {
+  for (int64_t p = 0; p < count; ++p, out += stride) {
     const Sample<Acc>& s = samples[p];
     if (s.outside()) {
-      out[p] = static_cast<T>(Acc(0));
+      *out = static_cast<T>(Acc(0));
       continue;
     }
     Acc sum = Acc(-0.0);
     for (int k = 0; k < 4; ++k) {
-      if (s.weight[k] != 0) sum = madd(s.weight[k], static_cast<Acc>(plane[s.pixel[k]]), sum);
+      if (s.weight[k] != 0)
+        sum = madd(s.weight[k], static_cast<Acc>(plane[s.pixel[k] * stride]), sum);
     }
-    out[p] = static_cast<T>(sum);
+    *out = static_cast<T>(sum);
   }
 }
 

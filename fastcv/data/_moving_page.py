@@ -61,12 +61,9 @@ class MovingPage:
         """What a digit at (x, y) lies on: the frame and its owners there; and its part in view."""
         high, wide = alpha.shape
         rows, columns = self.owners.shape[1:]
-        there = (
-            slice(max(y, 0), max(y + high, 0)),
-            slice(max(x, 0), max(x + wide, 0)),
-        )
+        down, across = slice(max(y, 0), max(y + high, 0)), slice(max(x, 0), max(x + wide, 0))
         opacity = alpha[max(-y, 0) : max(rows - y, 0), max(-x, 0) : max(columns - x, 0)]
-        return (self.frames[t][:, *there], self.owners[t][there]), opacity
+        return (self.frames[t][:, down, across], self.owners[t][down, across]), opacity
 
     def _fits(self, t: int, alpha: Array, x: int, y: int, luma: float) -> bool:
         """Whether a digit there can be read, and enough is left of those below it."""

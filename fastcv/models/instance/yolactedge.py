@@ -107,8 +107,9 @@ class Refined(nn.Module):
 class YolactEdge(YOLACT):
     """YOLACT whose coarse features are moved from frame to frame.
 
-    Of a clip's key frames everything is worked out. Of a frame between, the backbone makes its finest
-    map alone; the coarser levels are the last key frame's, moved by a flow, scaled, and corrected.
+    Of a clip's key frames everything is worked out. Of a frame between, the backbone makes its
+    finest map alone; the coarser levels are the last key frame's, moved by a flow, scaled, and
+    corrected.
 
     Args:
         backbone, transform, classes, channels, prototypes, priors: as of ``YOLACT``.
@@ -264,9 +265,9 @@ class YolactEdge(YOLACT):
 
         Returns:
             also ``moved_classification`` and so on, the four terms of the outputs that the moved
-            features gave; ``feature_matching``, one less the cosine between moved features and those
-            worked out in full, before and after the pyramid's next convolution; and ``flow``, the
-            mean distance between the flows, summed over three sizes.
+            features gave; ``feature_matching``, one less the cosine between moved features and
+            those worked out in full, before and after the pyramid's next convolution; and ``flow``,
+            the mean distance between the flows, summed over three sizes.
 
         Raises:
             ValueError: a target that cannot be right; the sentence names the image.
@@ -285,11 +286,9 @@ class YolactEdge(YOLACT):
 
     def _feature_matching(self, output: PairOutput) -> Tensor:
         costs = []
-        layers = reversed(
-            list(self.fpn_phase_2.pred_layers)[:-1]
-        )  # deepest first; not the finest's
+        *deeper, _ = self.fpn_phase_2.pred_layers  # deepest first
         for layer, moved, full in zip(
-            layers, output.moved_features, output.full_features, strict=True
+            reversed(deeper), output.moved_features, output.full_features, strict=True
         ):
             assert isinstance(layer, nn.Conv2d) and layer.bias is not None
             weight, bias = layer.weight.detach(), layer.bias.detach()
