@@ -193,7 +193,7 @@ class YolactEdge(YOLACT):
             maps: of the backbone.
             sums: of the pyramid's first half.
         """
-        lateral = self.fpn_phase_1.lateral(maps[0])
+        lateral = self.fpn_phase_1.lateral(maps[0]).detach()  # as `forward` does with its own
         return KeyFrame(self._describe(lateral), list(sums[1:]))
 
     def moved(self, finest: Tensor, key: KeyFrame) -> tuple[list[Tensor], list[Motion]]:

@@ -232,7 +232,7 @@ def test_a_net_of_flow_learns_to_see_motion():
     net = FlowNet(4, channels=2, width=8)
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
     costs = []
-    for _ in range(60):
+    for _ in range(100):
         old = F.interpolate(torch.randn(8, 4, 6, 8), (12, 16), mode="bilinear")
         step = torch.randint(-2, 3, (8, 2, 1, 1)).float()
         flow = step.expand(8, 2, 12, 16)
@@ -241,7 +241,7 @@ def test_a_net_of_flow_learns_to_see_motion():
         loss.backward()
         optimizer.step()
         costs.append(loss.item())
-    assert np.mean(costs[-10:]) < 0.7 * np.mean(costs[:5])
+    assert np.mean(costs[-10:]) < 0.85 * np.mean(costs[:20])
 
 
 # The loss.
@@ -418,7 +418,7 @@ def test_wrong_options(model, clip):
     for interval in (0, -1, 2.5, None):
         with pytest.raises(ValueError, match="keyframe_interval must be at least 1, got"):
             model.predict_video(clip, keyframe_interval=interval)
-    with pytest.raises(TypeError, match="does not take 'batch_size': .*keyframe_interval"):
+    with pytest.raises(TypeError, match=r"does not take 'batch_size': .*keyframe_interval"):
         model.predict_video(clip, batch_size=2)
     with pytest.raises(TypeError, match="does not take 'keyframe_interval'"):
         model.predict(clip, keyframe_interval=2)
