@@ -40,7 +40,7 @@ def build() -> Model:
 def schedule(model: Any, device: str) -> dict[str, Any]:
     """AdamW, a short rise and a long way down."""
     return {
-        "batch_size": 8,
+        "batch_size": 4,
         "optimizer": adamw,
         "scheduler": one_cycle(0.1),
         "precision": fastest_precision(device),
@@ -52,7 +52,7 @@ RECIPE = Recipe(
     name="digits_yolact",
     summary="YOLACT: the trunk of the detector that ships, prototypes and coefficients",
     data={
-        "train": partial(DrawnDigits, "train"),
+        "train": partial(DrawnDigits, "train", length=2400),
         "test": partial(DrawnDigits, "test", length=200),
     },
     build=build,
