@@ -52,7 +52,7 @@ RECIPE = Recipe(
     name="digits_yolact",
     summary="YOLACT: the trunk of the detector that ships, prototypes and coefficients",
     data={
-        "train": partial(DrawnDigits, "train", length=2400),
+        "train": partial(DrawnDigits, "train", length=1600),
         "test": partial(DrawnDigits, "test", length=200),
     },
     build=build,
