@@ -34,7 +34,7 @@ BOXES = torch.tensor(
 )
 
 
-def instances(k, grid=GRID, dtype=torch.float32, n=len(BOXES), seed=0):
+def instances(k, grid=GRID, dtype=torch.float32, n=10, seed=0):
     """Prototypes as a network's, 0 and up, and coefficients in [-1, 1]."""
     g = torch.Generator().manual_seed(seed)
     prototypes = torch.randn(k, *grid, generator=g).mul(2).relu()
@@ -113,9 +113,9 @@ def test_is_torchs_chain(device, grid, size):
     high = low + torch.rand(64, 2, generator=g) * torch.tensor([size[1], size[0]])
     boxes = torch.cat([low, high], dim=1)
     small = torch.einsum("nk,khw->nhw", coefficients.double(), prototypes.double()).sigmoid()
-    x1, y1, x2, y2 = (
-        boxes * torch.tensor([grid[1] / size[1], grid[0] / size[0]] * 2)
-    ).T[:, :, None]
+    x1, y1, x2, y2 = (boxes * torch.tensor([grid[1] / size[1], grid[0] / size[0]] * 2)).T[
+        :, :, None
+    ]
     y, x = torch.arange(grid[0]), torch.arange(grid[1])
     inside_y, inside_x = (y >= y1 - 1) & (y < y2 + 1), (x >= x1 - 1) & (x < x2 + 1)
     small = small * (inside_y[:, :, None] & inside_x[:, None, :])
@@ -278,7 +278,8 @@ boxes = torch.cat([low, low + 1 + torch.rand(40, 2, generator=g) * 90], 1)
 for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
     prototypes = torch.rand(7, 28, 45, generator=g).to(dtype)
     coefficients = torch.randn(40, 7, generator=g).to(dtype)
-    print("".join("01"[p] for p in proto_masks(prototypes, coefficients, boxes, (67, 83)).flatten()))
+    masks = proto_masks(prototypes, coefficients, boxes, (67, 83))
+    print("".join("01"[pixel] for pixel in masks.flatten().tolist()))
 """
 
 
