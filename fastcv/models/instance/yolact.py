@@ -283,6 +283,8 @@ class YOLACT(Detector, InstanceSegmenter):
     ) -> list[Instances]:
         """What was found, with a mask of the picture's size for each box.
 
+        The field ``coefficients`` ``[N, K]`` says how much each object takes of each prototype.
+
         Args:
             output: of ``forward``.
             mask_threshold: a mask's pixels are more probable than this.
@@ -296,7 +298,8 @@ class YOLACT(Detector, InstanceSegmenter):
             strict=True,
         ):
             masks = proto_masks(prototypes, coefficients, found.boxes, size, mask_threshold)
-            results.append(Instances(*found, self.classes, size, masks=masks))
+            fields = {"coefficients": coefficients}
+            results.append(Instances(*found, self.classes, size, masks=masks, fields=fields))
         return results
 
     def _detect(

@@ -557,6 +557,7 @@ def test_masks_are_prototypes_times_coefficients(model, output):
         zip(found, kept, SCENES, strict=True)
     ):
         assert torch.equal(instances.boxes, boxes.boxes) and len(instances) == 20
+        assert torch.equal(instances.fields["coefficients"], weights)
         small = combined(output.prototypes[i].double(), weights.double()).sigmoid()
         scaled = boxes.boxes * torch.tensor([24 / size[1], 24 / size[0]] * 2)
         at = torch.arange(24)
