@@ -39,6 +39,7 @@ from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
 from fastcv.ops.paste_masks import paste_masks  # noqa: E402
+from fastcv.ops.proto_masks import proto_masks  # noqa: E402
 from fastcv.ops.ps_roi import PSRoIAlign, PSRoIPool, ps_roi_align, ps_roi_pool  # noqa: E402
 from fastcv.ops.roi import (  # noqa: E402
     RoIAlign,
@@ -123,6 +124,7 @@ __all__ = [
     "nms",
     "nms_rotated",
     "paste_masks",
+    "proto_masks",
     "ps_roi_align",
     "ps_roi_pool",
     "remove_small_boxes",

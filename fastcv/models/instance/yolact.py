@@ -29,7 +29,6 @@ from fastcv.nn.detection.prototypes import (
     ProtoNet,
     PrototypeHead,
     combined,
-    inside_boxes,
     masks_as_large,
 )
 from fastcv.nn.detection.targets import objects_in_batch, single_objects
@@ -37,7 +36,7 @@ from fastcv.nn.detection.transform import DetectionTransform, ImageBatch, resize
 from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
 from fastcv.nn.losses.prototype_losses import class_map_loss, prototype_mask_loss
 from fastcv.nn.precision import full_precision
-from fastcv.ops import batched_nms, box_area, box_iou, clip_boxes_to_image, fast_nms
+from fastcv.ops import batched_nms, box_area, box_iou, clip_boxes_to_image, fast_nms, proto_masks
 from fastcv.results import Instances
 
 SIZE = 550  # section 5: height and width of the input
@@ -284,6 +283,8 @@ class YOLACT(Detector, InstanceSegmenter):
     ) -> list[Instances]:
         """What was found, with a mask of the picture's size for each box.
 
+        The field ``coefficients`` ``[N, K]`` says how much each object takes of each prototype.
+
         Args:
             output: of ``forward``.
             mask_threshold: a mask's pixels are more probable than this.
@@ -296,11 +297,9 @@ class YOLACT(Detector, InstanceSegmenter):
             output.batch.original_sizes,
             strict=True,
         ):
-            maps = (prototypes.shape[1], prototypes.shape[2])
-            small = combined(prototypes, coefficients).sigmoid()
-            small = small * inside_boxes(resize_boxes(found.boxes, size, maps), maps)
-            masks = F.interpolate(small[None], size, mode="bilinear")[0] > mask_threshold
-            results.append(Instances(*found, self.classes, size, masks=masks))
+            masks = proto_masks(prototypes, coefficients, found.boxes, size, mask_threshold)
+            fields = {"coefficients": coefficients}
+            results.append(Instances(*found, self.classes, size, masks=masks, fields=fields))
         return results
 
     def _detect(
