@@ -8,6 +8,8 @@ import pytest
 import torch
 from bench_fast_nms import torch_fast_nms
 from bench_paste_masks import SIZE, masks_and_boxes, torchvisions
+from bench_proto_masks import SIZE as PROTO_SIZE
+from bench_proto_masks import instances, torch_chain
 from bench_rotated import rotated_boxes, torch_nms
 from bench_soft_nms import boxes_and_scores, torch_soft_nms
 from cuda_timing import name_of
@@ -333,6 +335,18 @@ def test_paste_masks(race):
         target=10,
         moved=100 * SIZE[0] * SIZE[1],
         peer_waits=True,
+    )
+
+
+def test_proto_masks(race):
+    race(
+        "proto_masks",
+        "100 of 138^2 into 550 x 550",
+        lambda: tuple(t.cuda() for t in instances()),
+        lambda *inputs: ops.proto_masks(*inputs, PROTO_SIZE),
+        torch_chain,
+        target=4,
+        moved=100 * PROTO_SIZE[0] * PROTO_SIZE[1],
     )
 
 

@@ -62,6 +62,8 @@ BLOCK = {
     "greedy::resolve_kernel": 1024,
     "deform::samples_kernel": 256,
     "paste_masks_kernel": 256,
+    "proto_masks_kernel": 256,
+    "proto_samples_kernel": 256,
     "sigmoid_focal_loss_backward_kernel": 256,
     "sigmoid_focal_loss_kernel": 256,
     "sigmoid_focal_loss_sum_kernel": 256,

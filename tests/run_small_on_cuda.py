@@ -160,6 +160,17 @@ def check_paste_masks(dtype):
     )
 
 
+def check_proto_masks(dtype):
+    g = torch.Generator().manual_seed(0)
+    prototypes = torch.rand(6, 14, 9, generator=g).to(dtype)
+    inputs = (prototypes, torch.randn(5, 6, generator=g).to(dtype))
+    boxes = torch.tensor([[2.0, 1.0, 19.5, 12.2]]) + torch.arange(5)[:, None] * 5 - 12
+    drawn = ops.proto_masks(*on_cuda((*inputs, boxes)), (17, 21)).cpu()
+    compare(
+        "proto_masks", ops.proto_masks(*inputs, boxes, (17, 21)).to(dtype), drawn.to(dtype), dtype
+    )
+
+
 def check_convolutions(dtype, memory_format):
     g = torch.Generator().manual_seed(0)
 
@@ -235,6 +246,7 @@ def main(names):
         check_corner_pool(dtype, memory_format)
         check_hog(dtype)
         check_paste_masks(dtype)
+        check_proto_masks(dtype)
         check_convolutions(dtype, memory_format)
     print("every kernel ran")
 

@@ -13,9 +13,9 @@
 
 #include "common/cpu/buffer.h"
 #include "common/host/accumulate.h"
+#include "common/host/bilinear_sample.h"
 #include "common/host/ceil_div.h"
 #include "common/host/memory_format.h"
-#include "deform_conv2d/deform_sampling.h"
 #include "deform_conv2d/deform_shape.h"
 
 namespace fastcv {

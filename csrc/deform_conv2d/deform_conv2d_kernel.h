@@ -6,7 +6,7 @@
 #include "common/cuda/cuda_types.h"
 #include "common/cuda/strided.h"
 #include "common/host/accumulate.h"
-#include "deform_conv2d/deform_sampling.h"
+#include "common/host/bilinear_sample.h"
 #include "deform_conv2d/deform_shape.h"
 
 namespace fastcv::cuda {

@@ -7,6 +7,7 @@
 #include "common/cuda/launch.cuh"
 #include "common/cuda/pack.cuh"
 #include "common/host/ceil_div.h"
+#include "common/masks/mask_tap.h"
 #include "paste_masks/paste_masks_kernel.h"
 #include "paste_masks/pasted_box.h"
 

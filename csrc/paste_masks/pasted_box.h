@@ -1,4 +1,4 @@
-// Where a mask comes to lie in a picture, and where a pixel reads it: for both devices.
+// Where a mask comes to lie in a picture: for both devices.
 #pragma once
 
 #include <cstdint>
@@ -32,25 +32,6 @@ FASTCV_HD PastedBox pasted_box(const Acc* box, Acc growth) {
   const auto left = static_cast<int32_t>(corners[0]), top = static_cast<int32_t>(corners[1]);
   return {left, top, static_cast<int32_t>(corners[2]) - left + 1,
           static_cast<int32_t>(corners[3]) - top + 1};
-}
-
-// The two samples that a pixel lies between, and their weights.
-template <typename Acc>
-struct MaskTap {
-  int32_t low, high;
-  Acc low_weight, high_weight;
-};
-
-// Of pixel i, where `side` samples are stretched over side / ratio pixels.
-template <typename Acc>
-FASTCV_HD MaskTap<Acc> mask_tap(int32_t i, int32_t side, Acc ratio) {
-  Acc at = ratio * (static_cast<Acc>(i) + Acc(0.5)) - Acc(0.5);
-  if (at < 0) at = 0;
-  int32_t low = static_cast<int32_t>(at);
-  if (low > side - 1) low = side - 1;
-  Acc high_weight = at - static_cast<Acc>(low);
-  if (high_weight > 1) high_weight = 1;
-  return {low, low < side - 1 ? low + 1 : low, 1 - high_weight, high_weight};
 }
 
 }  // namespace fastcv

@@ -11,6 +11,7 @@ from fastcv.data.drawn_digits import DrawnDigits
 from fastcv.data.drawn_faces import DrawnFaces
 from fastcv.data.folder import ImageFolder
 from fastcv.data.masks import LabelMaps, MaskFolder, VocSegmentation
+from fastcv.data.moving_digits import MovingDigits, flow_between
 from fastcv.data.proposals import WithProposals
 from fastcv.data.to_coco import detection_to_coco
 from fastcv.data.unpaired import Unpaired
@@ -24,6 +25,7 @@ __all__ = [
     "ImageFolder",
     "LabelMaps",
     "MaskFolder",
+    "MovingDigits",
     "Unpaired",
     "VocDetection",
     "VocSegmentation",
@@ -31,6 +33,7 @@ __all__ = [
     "box_heatmap",
     "collate",
     "detection_to_coco",
+    "flow_between",
     "mean_images",
 ]
 

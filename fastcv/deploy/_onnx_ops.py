@@ -121,6 +121,27 @@ def conv_transpose2d(
     )
 
 
+def flow_warp(input, flow, padding, align_corners):
+    # From pixels to ONNX's grid, where -1 and 1 are the input's edges.
+    height, width = input.shape[2:]
+    size, out = (width, height), (flow.shape[3], flow.shape[2])
+    axes = []
+    for i in range(2):
+        steps = torch.arange(out[i], dtype=torch.float64)
+        if size[i] == out[i]:
+            base = steps
+        elif align_corners:
+            base = steps * (size[i] - 1) / max(out[i] - 1, 1)
+        else:
+            base = (steps + 0.5) * size[i] / out[i] - 0.5
+        place = op.Constant(value_floats=((2 * base + 1) / size[i] - 1).tolist())
+        place = op.Reshape(place, [1, -1] if i == 0 else [-1, 1])
+        moved = op.Mul(op.Gather(flow, i, axis=1), 2.0 / size[i])
+        axes.append(op.Unsqueeze(op.Add(moved, place), [-1]))
+    grid = op.Concat(*axes, axis=-1)
+    return op.GridSample(input, grid, mode="bilinear", padding_mode=padding, align_corners=0)
+
+
 def corner_pool(input, direction):
     # ONNX has no running maximum: the maximum of 2 cells, then of 4, of 8, until it is of all.
     axis = 2 if direction in ("top", "bottom") else 3
@@ -147,6 +168,7 @@ TRANSLATIONS: dict[Any, Any] = {
         batched_soft_nms,
         deform_conv2d,
         conv_transpose2d,
+        flow_warp,
         corner_pool,
     )
 }

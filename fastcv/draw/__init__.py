@@ -4,6 +4,7 @@ from fastcv.draw.bias import draw_bias
 from fastcv.draw.canvas import Canvas, color_of
 from fastcv.draw.classification import draw_confusion, draw_reliability
 from fastcv.draw.contact_sheet import contact_sheet
+from fastcv.draw.flow import flow_picture
 from fastcv.draw.overlap import draw_overlap
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "draw_confusion",
     "draw_overlap",
     "draw_reliability",
+    "flow_picture",
 ]

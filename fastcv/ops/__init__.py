@@ -31,6 +31,7 @@ from fastcv.ops.corner_pool import corner_pool  # noqa: E402
 from fastcv.ops.deform_conv import deform_conv2d  # noqa: E402
 from fastcv.ops.dense_crf import dense_crf, unary_from_labels  # noqa: E402
 from fastcv.ops.fast_nms import fast_nms  # noqa: E402
+from fastcv.ops.flow_warp import flow_warp  # noqa: E402
 from fastcv.ops.focal_loss import sigmoid_focal_loss, softmax_focal_loss  # noqa: E402
 from fastcv.ops.gram import gram_matrix  # noqa: E402
 from fastcv.ops.hog import hog  # noqa: E402
@@ -38,6 +39,7 @@ from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
 from fastcv.ops.paste_masks import paste_masks  # noqa: E402
+from fastcv.ops.proto_masks import proto_masks  # noqa: E402
 from fastcv.ops.ps_roi import PSRoIAlign, PSRoIPool, ps_roi_align, ps_roi_pool  # noqa: E402
 from fastcv.ops.roi import (  # noqa: E402
     RoIAlign,
@@ -111,6 +113,7 @@ __all__ = [
     "drop_block3d",
     "fast_nms",
     "felzenszwalb",
+    "flow_warp",
     "generalized_box_iou",
     "generalized_box_iou_loss",
     "gram_matrix",
@@ -121,6 +124,7 @@ __all__ = [
     "nms",
     "nms_rotated",
     "paste_masks",
+    "proto_masks",
     "ps_roi_align",
     "ps_roi_pool",
     "remove_small_boxes",

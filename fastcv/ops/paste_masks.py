@@ -7,6 +7,8 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 
+from fastcv.ops._rle import run_lengths
+
 
 @overload
 def paste_masks(
@@ -85,11 +87,7 @@ def paste_masks(
     if out == "bool":
         return torch.ops.fastcv.paste_masks(masks, boxes, height, width, threshold)
     counts, ends = torch.ops.fastcv._paste_masks_rle(masks, boxes, height, width, threshold)
-    text, begin, encoded = counts.numpy().tobytes(), 0, []
-    for end in ends.tolist():
-        encoded.append({"size": [height, width], "counts": text[begin:end]})
-        begin = end
-    return encoded
+    return run_lengths(counts, ends, height, width)
 
 
 def _check(masks: Tensor, boxes: Tensor) -> None:

@@ -169,6 +169,13 @@ SMALL: dict[str, Small] = {
         options=ANY_SCORE,
     ),
     "maskrcnn_resnet50_fpn": Small(SIZES, like="maskrcnn_resnet18_fpn"),
+    "yolact_resnet18": Small(
+        {**NARROW, "channels": 16, "prototypes": 8, "size": 96, "scales": (8, 16, 24, 48, 96)},
+        options=ANY_SCORE,
+    ),
+    **family(
+        "yolact_resnet50 yolact_resnet101 yolact_darknet53", Small(CLASSES, like="yolact_resnet18")
+    ),
     # Keypoints.
     "keypointrcnn_resnet18_fpn": Small(
         {

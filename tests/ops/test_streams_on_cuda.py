@@ -47,6 +47,7 @@ def small_arguments():
         "gram_matrix": (x,),
         "corner_pool": (x, "top"),
         "paste_masks": (x[:, 0].sigmoid(), boxes[:2], (30, 40)),
+        "proto_masks": (x[0], x[:, :, 0, 0], boxes[:2], (30, 40)),
         "hog": (torch.rand(1, 3, 32, 32, generator=g),),
         "dense_crf": (torch.rand(1, 3, 8, 9, generator=g), torch.rand(1, 3, 8, 9, generator=g)),
     }

@@ -100,3 +100,51 @@ def mobilenet_v2_features(width: float = 1.0) -> nn.Sequential:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
     return features
+
+
+class MobileNetV2Trunk(nn.Module):
+    """MobileNetV2 as a trunk: maps at an 8th, a 16th and a 32nd of the size.
+
+    Its ``layers`` are the stem, the seven stages of table 2, and the last 1x1 convolution, as in
+    haotian-liu/yolact_edge. What lies behind the last map is there for the keys alone.
+
+    Args:
+        width: multiplies the channels, which become multiples of 8.
+
+    Attributes:
+        out_channels: channels of the three maps.
+
+    Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (2018),
+        table 2.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.nn.backbones.mobilenet_v2 import MobileNetV2Trunk
+        >>> trunk = MobileNetV2Trunk(0.5)
+        >>> [tuple(x.shape) for x in trunk(torch.rand(1, 3, 64, 96))]
+        [(1, 16, 8, 12), (1, 32, 4, 6), (1, 80, 2, 3)]
+    """
+
+    ends = (3, 4, 6)  # of `layers`: the last ones of their size that the maps are taken from
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        stem, *blocks, last = mobilenet_v2_features(width)
+        stages, first = [], 0
+        for _, _, count, _ in STAGES:
+            stages.append(nn.Sequential(*blocks[first : first + count]))
+            first += count
+        self.layers = nn.ModuleList([stem, *stages, last])
+        self.out_channels = tuple(scale_channels(STAGES[end - 1][1], width) for end in self.ends)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return self.maps(images, len(self.ends))
+
+    def maps(self, images: Tensor, count: int) -> list[Tensor]:
+        """The first maps alone, finest first, and no more work than they need."""
+        x, found = images, []
+        for i, layer in enumerate(self.layers[: self.ends[count - 1] + 1]):
+            x = layer(x)
+            if i in self.ends:
+                found.append(x)
+        return found

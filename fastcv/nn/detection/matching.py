@@ -105,6 +105,52 @@ class MultiBoxMatcher:
 
 
 @dataclass(frozen=True)
+class GreedyMatcher:
+    """As ``Matcher``, but first each object gets a prior of its own, the best overlap first.
+
+    Args:
+        high_threshold: from this IoU on a prior that no object got is matched all the same.
+        low_threshold: below this IoU it is background; between the two it is neither.
+
+    An object that overlaps no prior that is left gets none.
+
+    Source: Bolya et al., "YOLACT" (2019), section 5, whose published training matches so.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.nn.detection.matching import GreedyMatcher
+        >>> iou = torch.tensor([[0.8, 0.6, 0.0], [0.7, 0.1, 0.0]])
+        >>> GreedyMatcher(0.5, 0.4)(iou)  # both objects overlap the first prior most
+        tensor([ 0,  1, -1])
+    """
+
+    high_threshold: float
+    low_threshold: float
+
+    def __call__(self, iou: Tensor) -> Tensor:
+        """Matches of all priors.
+
+        Args:
+            iou: ``[objects, priors]``; there may be no objects.
+
+        Returns:
+            ``[priors]`` int64: the object's index, ``BELOW`` or ``BETWEEN``.
+        """
+        matches = Matcher(self.high_threshold, self.low_threshold)(iou)
+        if iou.numel() == 0:
+            return matches
+        left = iou.clone()
+        for _ in range(len(iou)):
+            # Indices stay tensors: no object waits for the device.
+            highest, place = left.flatten().max(dim=0)
+            row, prior = place // iou.shape[1], place % iou.shape[1]
+            matches[prior] = torch.where(highest > 0, row, matches[prior])
+            left[row] = 0
+            left[:, prior] = 0
+        return matches
+
+
+@dataclass(frozen=True)
 class BalancedSampler:
     """Draws candidates of an image for the loss, so that background does not drown the objects.
 

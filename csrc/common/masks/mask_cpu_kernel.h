@@ -1,4 +1,5 @@
-// A mask's rows are stretched along x first, then two of them at a time along y.
+// Included by the kernels of masks, once per instruction set: a mask's rows are stretched along x
+// first, then two of them at a time along y.
 namespace fastcv::FASTCV_ISA {
 
 // n pixels of a row of samples: each lies between two of them.

@@ -1,5 +1,5 @@
-// Where deform_conv2d looks, for host and device: bilinear between pixel centres at whole numbers,
-// and 0 for what lies outside of the image.
+// A bilinear sample of an image, for host and device: between pixel centres at whole numbers, and 0
+// for what lies outside.
 #pragma once
 
 #include <cmath>
