@@ -53,12 +53,22 @@ def _normal(value: Any) -> Any:
     return value.clone() if is_inference else value
 
 
+def check_layer_name(layer: Any) -> None:
+    """Raises a TypeError if it is no name, such as the layer itself."""
+    if not isinstance(layer, str):
+        raise TypeError(
+            f"layer must be a name out of model.named_modules(), got {type(layer).__name__}"
+        )
+
+
 def find_layer(model: nn.Module, layer: str) -> nn.Module:
     """The layer of that name.
 
     Raises:
+        TypeError: it is no name.
         ValueError: the model has none; the nearest names are listed.
     """
+    check_layer_name(layer)
     modules = dict(model.named_modules(remove_duplicate=False))
     names = [name for name in modules if name]
     if layer not in names:
@@ -119,8 +129,7 @@ def recording(
     records: dict[str, Tensor] = {}
 
     def record(name: str, _: Any, output: Any) -> Any:
-        if not isinstance(output, Tensor):
-            raise ValueError(f"layer {name!r} must return a tensor, got {type(output).__name__}")
+        check_record(name, output)
         if gradients and not from_start:
             torch.set_grad_enabled(True)  # for what comes behind
         with torch.set_grad_enabled(gradients or torch.is_grad_enabled()):
@@ -206,6 +215,12 @@ def logits_of(output: Any) -> Tensor | None:
     return found if isinstance(found, Tensor) else None
 
 
+def check_record(layer: str, output: Any) -> None:
+    """Raises a ValueError if a layer returned anything but a tensor."""
+    if not isinstance(output, Tensor):
+        raise ValueError(f"layer {layer!r} must return a tensor, got {type(output).__name__}")
+
+
 def the_map(records: dict[str, Tensor], layer: str, images: int) -> tuple[str, Tensor]:
     """The one record, if it is a map of each image.
 
@@ -217,6 +232,7 @@ def the_map(records: dict[str, Tensor], layer: str, images: int) -> tuple[str, T
     if not records:
         raise ValueError(f"layer {layer!r} is not called in the model's forward")
     ((name, record),) = records.items()
+    check_record(name, record)
     if record.ndim != 4 or len(record) != images or record.shape[2] * record.shape[3] == 1:
         raise ValueError(
             f"layer {name!r} must give maps [{images}, C, H, W] of more than one cell, got "

@@ -157,7 +157,7 @@ def resolve(model: nn.Module, output: Any, target: Targets, images: int) -> Reso
         ValueError: a class that the model does not have, or another number of targets.
     """
     if isinstance(target, Tensor):
-        target = target.tolist() if target.ndim else int(target)
+        target = target.tolist()
     if isinstance(target, (list, tuple)):
         if len(target) != images:
             raise ValueError(
@@ -263,7 +263,8 @@ def _label(model: nn.Module, target: int | str, count: int) -> int:
     lower = [name.lower() for name in classes]
     if target.lower() in lower:
         return lower.index(target.lower())
-    near = difflib.get_close_matches(target.lower(), lower, n=3) or lower[:3]
+    with_word = [name for name in lower if target.lower() in name.split()]
+    near = (with_word or difflib.get_close_matches(target.lower(), lower, n=3) or lower)[:3]
     hint = " or ".join(repr(classes[lower.index(name)]) for name in near)
     raise ValueError(f"target: the model has no class {target!r}: did you mean {hint}?")
 
