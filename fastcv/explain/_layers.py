@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
+from fastcv.explain._checks import check_layer_name, check_model
 from fastcv.models._mode import evaluating
 from fastcv.nn._hooks import OwnHooks
 
@@ -53,21 +54,14 @@ def _normal(value: Any) -> Any:
     return value.clone() if is_inference else value
 
 
-def check_layer_name(layer: Any) -> None:
-    """Raises a TypeError if it is no name, such as the layer itself."""
-    if not isinstance(layer, str):
-        raise TypeError(
-            f"layer must be a name out of model.named_modules(), got {type(layer).__name__}"
-        )
-
-
 def find_layer(model: nn.Module, layer: str) -> nn.Module:
     """The layer of that name.
 
     Raises:
-        TypeError: it is no name.
+        TypeError: it is no name, or the model no module.
         ValueError: the model has none; the nearest names are listed.
     """
+    check_model(model)
     check_layer_name(layer)
     modules = dict(model.named_modules(remove_duplicate=False))
     names = [name for name in modules if name]

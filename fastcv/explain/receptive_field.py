@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fastcv.explain._layers import check_layer_name
+from fastcv.explain._checks import check_layer_name, check_model
 from fastcv.models._mode import alone
 
 aten = torch.ops.aten
@@ -69,6 +69,7 @@ def receptive_field(
         channels: of the image.
 
     Raises:
+        TypeError: a layer that is no name, or a model that is no module.
         ValueError: no such layer, or one that is not called or whose output is no map.
 
     Source: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks"
@@ -83,6 +84,7 @@ def receptive_field(
         >>> field.size, field.stride, field.centre
         ((8, 8), (2, 2), (2.5, 2.5))
     """
+    check_model(model)
     check_layer_name(layer)
     names = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     if layer not in names:
@@ -199,7 +201,7 @@ def _window(function: Any, args: Sequence[Any]) -> list[tuple[int, int, int, int
         options = [*given, *[[], 0, 1][len(given) - 1 :]]
         options[1] = options[1] or options[0]
     elif function is aten.constant_pad_nd.default:  # left, right, top, bottom; or a crop
-        left, _, top, *_ = [*args[1], 0, 0]
+        left, top = args[1][0], args[1][2] if len(args[1]) > 2 else 0
         return [(1, 1, top, 1), (1, 1, left, 1)]
     else:
         return None

@@ -188,6 +188,11 @@ def _resolve(model: nn.Module, output: Any, target: Target, image: int) -> Score
             f"[B, classes] nor [B, classes, H, W]: it is {got}"
         )
     scores = scores.detach()[image]
+    if bool(scores.isnan().any()):
+        raise ValueError(
+            f"the model's scores must be numbers, and those of image {image} have NaN: look for "
+            "NaN in its weights, or for numbers that are too large for their dtype"
+        )
     if scores.ndim == 1:
         label = int(scores.argmax()) if target is None else _label(model, target, len(scores))
         return ClassScore(label, _class_name(model, label))
