@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -11,6 +12,15 @@ def check_model(model: Any) -> None:
     """Raises a TypeError if it is no module, such as a model's name."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+
+
+def check_is_python(model: nn.Module) -> None:
+    """Raises a ValueError if torch.jit hides what the model calls."""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise ValueError(
+            "model must not be scripted or traced by torch.jit, which hides its layers: explain "
+            "the module that it was made of"
+        )
 
 
 def check_layer_name(layer: Any) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
-from fastcv.explain._checks import check_layer_name, check_model
+from fastcv.explain._checks import check_is_python, check_layer_name, check_model
 from fastcv.models._mode import evaluating
 from fastcv.nn._hooks import OwnHooks
 
@@ -59,10 +59,11 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
 
     Raises:
         TypeError: it is no name, or the model no module.
-        ValueError: the model has none; the nearest names are listed.
+        ValueError: the model has none; the nearest names are listed. Or torch.jit made the model.
     """
     check_model(model)
     check_layer_name(layer)
+    check_is_python(model)
     modules = dict(model.named_modules(remove_duplicate=False))
     names = [name for name in modules if name]
     if layer not in names:
@@ -146,6 +147,7 @@ def recording(
 @contextmanager
 def _automatic(model: nn.Module, records: dict[str, Tensor]) -> Iterator[None]:
     """Records one map under the name of the outermost layer that returned it."""
+    check_is_python(model)
     maps = _Maps()
 
     def begin(args: Any, _: Any) -> None:
