@@ -322,6 +322,8 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
 
 
 def _from_pil(image: Image.Image) -> Tensor:
+    if 0 in image.size:
+        raise ValueError(f"an image must have pixels, got {image.height}x{image.width}")
     # In bands: PIL hands its pixels out by a copy or two.
     pixels = torch.empty(3, image.height, image.width, dtype=torch.uint8)
     rows = max(1, BAND // image.width)

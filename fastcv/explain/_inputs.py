@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fastcv.explain._checks import check_batch, check_model
 from fastcv.images import ImageInput, read_image
 from fastcv.models import ImageModel
 from fastcv.models._image_model import as_list
@@ -49,9 +50,11 @@ def read_inputs(model: nn.Module, images: Images) -> Inputs:
             ours, pictures as ``predict`` takes them, which ``prepare`` prepares.
 
     Raises:
-        TypeError: pictures for a plain module, which cannot prepare them.
-        ValueError: no images, or pictures that are of several sizes after ``prepare``.
+        TypeError: pictures for a plain module, which cannot prepare them; or no module.
+        ValueError: no images, images without pixels, of other channels, or with NaN or infinity,
+            or pictures that are of several sizes after ``prepare``.
     """
+    check_model(model)
     like = next(model.parameters(), torch.empty(0))
     if isinstance(images, Tensor) and images.ndim == 4 and images.is_floating_point():
         batch, source = images.detach().to(like.device, like.dtype), None
@@ -67,8 +70,11 @@ def read_inputs(model: nn.Module, images: Images) -> Inputs:
     else:
         raise TypeError(
             f"images must be a floating-point tensor [B, C, H, W], as the forward of "
-            f"{type(model).__name__} takes it, got {_kind(images)}"
+            f"{type(model).__name__} takes it, got {kind_of(images)}"
         )
+    check_batch("images", model, batch)
+    if not bool(batch.isfinite().all()):
+        raise ValueError("images must be finite, and have NaN or infinity")
     with torch.inference_mode(False), torch.no_grad():
         batch = batch.clone()
         return Inputs(batch, pictures_of(model, batch), source)
@@ -115,7 +121,8 @@ def pictures_of(model: nn.Module, batch: Tensor) -> Tensor:
     return torch.where(is_picture, batch.clamp(0, 1), stretched).expand(-1, 3, -1, -1).contiguous()
 
 
-def _kind(images: Any) -> str:
+def kind_of(images: Any) -> str:
+    """In words, for errors."""
     if isinstance(images, Tensor):
         return f"{images.dtype} {list(images.shape)}"
     return type(images).__name__

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
+from fastcv.explain._checks import check_is_python, check_layer_name, check_model
 from fastcv.models._mode import evaluating
 from fastcv.nn._hooks import OwnHooks
 
@@ -57,8 +58,12 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     """The layer of that name.
 
     Raises:
-        ValueError: the model has none; the nearest names are listed.
+        TypeError: it is no name, or the model no module.
+        ValueError: the model has none; the nearest names are listed. Or torch.jit made the model.
     """
+    check_model(model)
+    check_layer_name(layer)
+    check_is_python(model)
     modules = dict(model.named_modules(remove_duplicate=False))
     names = [name for name in modules if name]
     if layer not in names:
@@ -119,8 +124,7 @@ def recording(
     records: dict[str, Tensor] = {}
 
     def record(name: str, _: Any, output: Any) -> Any:
-        if not isinstance(output, Tensor):
-            raise ValueError(f"layer {name!r} must return a tensor, got {type(output).__name__}")
+        check_record(name, output)
         if gradients and not from_start:
             torch.set_grad_enabled(True)  # for what comes behind
         with torch.set_grad_enabled(gradients or torch.is_grad_enabled()):
@@ -143,6 +147,7 @@ def recording(
 @contextmanager
 def _automatic(model: nn.Module, records: dict[str, Tensor]) -> Iterator[None]:
     """Records one map under the name of the outermost layer that returned it."""
+    check_is_python(model)
     maps = _Maps()
 
     def begin(args: Any, _: Any) -> None:
@@ -206,6 +211,12 @@ def logits_of(output: Any) -> Tensor | None:
     return found if isinstance(found, Tensor) else None
 
 
+def check_record(layer: str, output: Any) -> None:
+    """Raises a ValueError if a layer returned anything but a tensor."""
+    if not isinstance(output, Tensor):
+        raise ValueError(f"layer {layer!r} must return a tensor, got {type(output).__name__}")
+
+
 def the_map(records: dict[str, Tensor], layer: str, images: int) -> tuple[str, Tensor]:
     """The one record, if it is a map of each image.
 
@@ -217,6 +228,7 @@ def the_map(records: dict[str, Tensor], layer: str, images: int) -> tuple[str, T
     if not records:
         raise ValueError(f"layer {layer!r} is not called in the model's forward")
     ((name, record),) = records.items()
+    check_record(name, record)
     if record.ndim != 4 or len(record) != images or record.shape[2] * record.shape[3] == 1:
         raise ValueError(
             f"layer {name!r} must give maps [{images}, C, H, W] of more than one cell, got "

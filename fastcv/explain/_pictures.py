@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fastcv.explain._inputs import pictures_of, prepared
+from fastcv.explain._checks import check_batch
+from fastcv.explain._inputs import kind_of, pictures_of, prepared
 from fastcv.images import find_images, read_image
 from fastcv.models import ImageModel
 from fastcv.models._image_model import as_list
@@ -48,7 +49,7 @@ class Pictures:
             self.items = source.detach()
         elif isinstance(source, (Tensor, np.ndarray, Image.Image)):
             self.items = as_list(source)
-        elif hasattr(source, "__len__") and hasattr(source, "__getitem__"):
+        elif _is_numbered(source):
             self.items = source
         else:
             raise TypeError(
@@ -122,11 +123,11 @@ class Pictures:
             return item
         if isinstance(model, ImageModel):
             return read_image(item)
-        if isinstance(item, Tensor) and item.is_floating_point():
+        if isinstance(item, Tensor) and item.is_floating_point() and item.ndim == 3:
             return item
         raise TypeError(
             f"pictures must be floating-point tensors, as the forward of {type(model).__name__} "
-            f"takes them, got {type(item).__name__}: only a model of fastcv prepares others"
+            f"takes them, got {kind_of(item)}: only a model of fastcv prepares others"
         )
 
     def _ready(self, model: nn.Module, values: list[Tensor]) -> Tensor:
@@ -136,7 +137,14 @@ class Pictures:
         if len(sizes) > 1:
             raise ValueError(f"pictures must be of one size, got {sizes[0]} and {sizes[1]}")
         like = next(model.parameters(), torch.empty(0))
-        return torch.stack(values).to(like.device, like.dtype)
+        batch = torch.stack(values).to(like.device, like.dtype)
+        check_batch("pictures", model, batch)
+        return batch
+
+
+def _is_numbered(source: Any) -> bool:
+    has_items = hasattr(source, "__len__") and hasattr(source, "__getitem__")
+    return has_items and not isinstance(source, (Mapping, bytes, type))
 
 
 def _are_paths(source: Any) -> bool:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from fastcv.explain._checks import check_is_python
 from fastcv.nn._hooks import OwnHooks
 
 aten = torch.ops.aten
@@ -64,8 +65,10 @@ def relu_rule(model: nn.Module, rule: Rule, *, force: bool = False) -> Iterator[
     (ReLU6) or as ``clamp(min=0)``. The model itself is not changed.
 
     Raises:
-        ValueError: the model has an activation that is no ReLU, unless ``force``.
+        ValueError: the model has an activation that is no ReLU, unless ``force``; or torch.jit made
+            it.
     """
+    check_is_python(model)
     names = [""]
     with OwnHooks() as hooks:
         for name, module in model.named_modules():
@@ -94,7 +97,8 @@ class _ReluMode(TorchFunctionMode):
         kwargs = kwargs or {}
         if not args or not isinstance(args[0], Tensor) or not args[0].requires_grad:
             return function(*args, **kwargs)
-        name = getattr(function, "__name__", "")
+        # Exported programs call "relu.default".
+        name = getattr(function, "__name__", "").partition(".")[0]
         relu = _as_relu(name, args[1:], kwargs)
         if relu is not None:
             highest, in_place = relu

@@ -11,13 +11,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.data.protocols import SizedDataset
 from fastcv.draw.typeface import FontPath
+from fastcv.explain._checks import check_model, check_tensor
 from fastcv.explain._inputs import pictures_of
 from fastcv.explain._layers import explaining, recording, the_map
+from fastcv.explain._pictures import Pictures
 from fastcv.explain._quantile_sketch import QuantileSketch
 from fastcv.images import ImageInput
-from fastcv.models import ImageModel
 from fastcv.models.generative._generator import Generator
 from fastcv.models.segmentation._segmenter import Segmenter
 from fastcv.results import Drawable, Gallery
@@ -28,7 +28,6 @@ TOP = 6  # pictures of a unit
 SHOWN = 2  # units of a concept
 
 Labeller = Callable[[Tensor], Tensor]
-Inputs = Tensor | SizedDataset
 
 
 @dataclass(repr=False, eq=False)
@@ -114,7 +113,7 @@ class Dissection(Drawable):
 def dissect(
     model: nn.Module,
     layer: str,
-    inputs: Inputs,
+    inputs: Any,
     labeller: Segmenter | Labeller,
     *,
     concepts: Sequence[str] = (),
@@ -134,10 +133,10 @@ def dissect(
     Args:
         model: a generator, whose samples are labelled, or any module that takes pictures.
         layer: its name, as ``model.named_modules()`` has it.
-        inputs: what ``forward`` takes: latents ``[N, Z]`` of a generator, such as those of
-            ``model.latents(1000)``; else images ``[N, C, H, W]``. Or a data set, whose pictures are
-            read a batch at a time: of images ``[3, H, W]``, or of ``(image, target)``; a model of
-            ours prepares them.
+        inputs: of a generator latents ``[N, Z]``, such as those of ``model.latents(1000)``; else
+            pictures as for ``neighbours``: a folder, files, pictures, a data set whose items are
+            pictures or begin with one, or a floating-point batch ``[N, C, H, W]`` as ``forward``
+            takes it. They are read a batch at a time.
         labeller: a segmenter of ours; or a function from pictures ``[B, 3, H, W]`` in [0, 1] to
             labels ``[B, h, w]``, integers. What is no concept's number is left out of the count.
         concepts: names by label; by default the segmenter's classes.
@@ -145,8 +144,10 @@ def dissect(
         batch_size: pictures at a time.
 
     Raises:
-        ValueError: no such layer, no inputs, no concepts, labels of another shape, or an argument
-            out of its range.
+        FileNotFoundError: no such file, or a folder without images.
+        TypeError: inputs or a labeller of another kind.
+        ValueError: no such layer, no inputs, no concepts, labels of another shape, a layer that
+            gives NaN, a picture that cannot be read, or an argument out of its range.
 
     Source: Bau et al., "Network Dissection: Quantifying Interpretability of Deep Visual
         Representations" (2017), section 2; of generators: "GAN Dissection" (2019), section 3.1.
@@ -161,6 +162,10 @@ def dissect(
         >>> found.iou.shape, found.concepts
         (torch.Size([8, 2]), ('dark', 'bright'))
     """
+    if not callable(labeller):
+        raise TypeError(
+            f"labeller must be a segmenter or a function of pictures, got {type(labeller).__name__}"
+        )
     names = tuple(concepts) or (labeller.classes if isinstance(labeller, Segmenter) else ())
     if not names:
         raise ValueError("concepts are needed: the names by label of what the labeller tells apart")
@@ -170,7 +175,8 @@ def dissect(
     of_concept = torch.zeros(len(names), dtype=torch.float64)
     peaks, top = torch.empty(units, 0), torch.empty(units, 0, dtype=torch.int64)
     seen = 0
-    for maps, pictures in _runs(model, layer, inputs, batch_size):
+    source = _source(model, inputs)
+    for maps, pictures in _runs(model, layer, source, batch_size):
         labels = _labels(labeller, pictures).to(maps.device)
         for total, found in zip(
             (both, of_unit, of_concept), _areas(maps, labels, thresholds, len(names)), strict=True
@@ -183,14 +189,14 @@ def dissect(
         seen += len(maps)
     iou = (both / (of_unit + of_concept - both).clamp(min=1)).float()
     shown = {
-        unit: _pictures_of(model, layer, inputs, unit, top[unit], float(thresholds[unit]))
+        unit: _pictures_of(model, layer, source, unit, top[unit], float(thresholds[unit]))
         for unit in set(_best(iou).flatten().tolist())
     }
     return Dissection(iou, thresholds, names, layer, top, shown)
 
 
 def unit_quantiles(
-    model: nn.Module, layer: str, inputs: Inputs, quantile: float = 0.99, *, batch_size: int = 16
+    model: nn.Module, layer: str, inputs: Any, quantile: float = 0.99, *, batch_size: int = 16
 ) -> Tensor:
     """Of each unit (channel) of a layer the quantile of its cells in all pictures, ``[U]``.
 
@@ -202,7 +208,7 @@ def unit_quantiles(
         quantile: in (0, 1).
 
     Raises:
-        ValueError: as ``dissect``.
+        FileNotFoundError, TypeError, ValueError: as ``dissect``.
 
     Example:
         >>> from fastcv.explain import unit_quantiles
@@ -214,7 +220,7 @@ def unit_quantiles(
     if not 0 < quantile < 1:
         raise ValueError(f"quantile must be above 0 and below 1, got {quantile}")
     sketch = None
-    for maps, _ in _runs(model, layer, inputs, batch_size):
+    for maps, _ in _runs(model, layer, _source(model, inputs), batch_size):
         sketch = sketch or QuantileSketch(maps.shape[1])
         sketch.add(maps.transpose(0, 1).flatten(1))
     assert sketch is not None
@@ -226,36 +232,51 @@ def _best(iou: Tensor) -> Tensor:
     return iou.topk(min(SHOWN, len(iou)), dim=0).indices
 
 
+def _source(model: nn.Module, inputs: Any) -> Tensor | Pictures:
+    """The inputs, by number: latents of a generator, or pictures."""
+    check_model(model)
+    if not isinstance(model, Generator):
+        return Pictures(inputs)
+    check_tensor("inputs", inputs)
+    if inputs.ndim != 2:
+        raise ValueError(
+            "inputs must be latents [N, Z] of a generator, such as model.latents(1000), got "
+            f"{list(inputs.shape)}"
+        )
+    if len(inputs) == 0:
+        raise ValueError("inputs must be at least one, got none")
+    latents: Tensor = inputs
+    return latents
+
+
 def _runs(
-    model: nn.Module, layer: str, inputs: Inputs, batch_size: int
+    model: nn.Module, layer: str, source: Tensor | Pictures, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The layer's maps ``[B, U, h, w]`` and the pictures ``[B, 3, H, W]``, batch by batch."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if len(inputs) == 0:
-        raise ValueError("inputs must be at least one, got none")
-    for numbers in _parts(len(inputs), batch_size):
-        batch = _batch(model, inputs, numbers)
-        with explaining(model), torch.no_grad(), recording(model, [layer]) as records:
-            output = model(batch)
-        _, maps = the_map(records, layer, len(batch))
-        if isinstance(model, Generator):
-            pictures = model.to_pictures(output)
-        else:
-            pictures = pictures_of(model, batch)
-        yield maps.float(), pictures.float()
+    for numbers in _parts(len(source), batch_size):
+        yield _run(model, layer, source, numbers)
 
 
-def _batch(model: nn.Module, inputs: Inputs, numbers: Tensor) -> Tensor:
-    """What ``forward`` takes, of the inputs with these numbers."""
-    like = next(model.parameters(), torch.empty(0))
-    if isinstance(inputs, Tensor):
-        return inputs[numbers.to(inputs.device)].to(like.device, like.dtype)
-    items = [inputs[i] for i in numbers.tolist()]
-    images = [item[0] if isinstance(item, (tuple, list)) else item for item in items]
-    images = [image.to(like.device, like.dtype) for image in images]
-    batch: Tensor = model.prepare(images) if isinstance(model, ImageModel) else torch.stack(images)
-    return batch
+def _run(
+    model: nn.Module, layer: str, source: Tensor | Pictures, numbers: Tensor
+) -> tuple[Tensor, Tensor]:
+    if isinstance(source, Pictures):
+        batch = source.batch(model, numbers.tolist())
+    else:
+        like = next(model.parameters())
+        batch = source[numbers.to(source.device)].to(like.device, like.dtype)
+    with explaining(model), torch.no_grad(), recording(model, [layer]) as records:
+        output = model(batch)
+    _, maps = the_map(records, layer, len(batch))
+    if bool(maps.isnan().any()):
+        raise ValueError(f"layer {layer!r} must give numbers, and gives NaN of some of the inputs")
+    if isinstance(model, Generator):
+        pictures = model.to_pictures(output)
+    else:
+        pictures = pictures_of(model, batch)
+    return maps.float(), pictures.float()
 
 
 def _areas(
@@ -302,11 +323,15 @@ def _enlarged(maps: Tensor, size: Any) -> Tensor:
 
 
 def _pictures_of(
-    model: nn.Module, layer: str, inputs: Inputs, unit: int, top: Tensor, threshold: float
+    model: nn.Module,
+    layer: str,
+    source: Tensor | Pictures,
+    unit: int,
+    top: Tensor,
+    threshold: float,
 ) -> list[Image.Image]:
     """A unit's pictures, darkened where it is not on."""
-    chosen = _batch(model, inputs, top)
-    ((maps, pictures),) = _runs(model, layer, chosen, len(top))
+    maps, pictures = _run(model, layer, source, top)
     on = _enlarged(maps[:, [unit]], pictures.shape[2:]) > threshold
     shaded = pictures * torch.where(on, 1.0, 0.3)
     pixels = (shaded.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.explain._checks import check_tensor
 from fastcv.explain._layers import find_layer
 from fastcv.nn._hooks import OwnHooks
 
@@ -100,6 +101,7 @@ def _cells(mask: Tensor, maps: Tensor) -> Tensor:
 
 
 def _check_mask(mask: Tensor) -> None:
+    check_tensor("mask", mask)
     if mask.dtype != torch.bool:
         raise TypeError(f"mask must be bool, got {mask.dtype}")
     if mask.ndim not in (2, 3) or 0 in mask.shape:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fastcv._extras import need
 from fastcv.draw.canvas import color_of
+from fastcv.explain._checks import check_tensor
 from fastcv.images import ImageInput, read_image
 
 PERPLEXITY = 30.0
@@ -33,6 +34,7 @@ def embed_2d(features: Tensor, method: Literal["tsne", "pca"] = "tsne", *, seed:
         ``[N, 2]`` float32 on the CPU.
 
     Raises:
+        TypeError: features that are no tensor.
         ValueError: fewer than three rows, values that are not finite, another method.
         ImportError: scikit-learn is missing, for t-SNE.
 
@@ -50,6 +52,7 @@ def embed_2d(features: Tensor, method: Literal["tsne", "pca"] = "tsne", *, seed:
     """
     if method not in ("tsne", "pca"):
         raise ValueError(f"method must be 'tsne' or 'pca', got {method!r}")
+    check_tensor("features", features)
     if features.ndim < 2 or len(features) < 3:
         raise ValueError(f"features must be [N, D] of 3 rows at least, got {list(features.shape)}")
     rows = features.detach().flatten(1).cpu().double()
@@ -91,7 +94,9 @@ def thumbnail_scatter(
         thumbnail: longer side of a picture, in pixels.
 
     Raises:
-        ValueError: another shape of ``points``, or another number of pictures or labels.
+        TypeError: points that are no tensor.
+        ValueError: another shape of ``points``, points that are not finite, another number of
+            pictures or labels, or a size below 1.
 
     Example:
         >>> import torch
@@ -100,8 +105,13 @@ def thumbnail_scatter(
         >>> thumbnail_scatter(embed_2d(pictures, "pca"), pictures, size=300).size
         (300, 300)
     """
+    check_tensor("points", points)
+    if size < 1 or thumbnail < 1:
+        raise ValueError(f"size and thumbnail must be at least 1, got {size} and {thumbnail}")
     if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
         raise ValueError(f"points must be [N, 2], got {list(points.shape)}")
+    if not bool(points.isfinite().all()):
+        raise ValueError("points must be finite, and have NaN or infinity")
     for name, given in (("pictures", pictures), ("labels", labels)):
         if given is not None and len(given) != len(points):
             raise ValueError(f"{name} must be {len(points)}, one for each point, got {len(given)}")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fastcv.explain._checks import check_tensor
 from fastcv.explain._inputs import Images, read_inputs
 from fastcv.explain._layers import explaining, logits_of
 from fastcv.explain.occlusion import blurred
@@ -63,7 +64,9 @@ def faithfulness(
         A row of each, by name.
 
     Raises:
-        ValueError: maps of another shape, another number of boxes, or an option out of its range.
+        TypeError: attributions without names, or that are no maps.
+        ValueError: maps of another shape or with NaN, another number of boxes, or an option out of
+            its range.
 
     Source: Petsiuk, Das, Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box
         Models" (2018), section 4.3: pixels are taken away to 0, the mean colour of normalised
@@ -85,14 +88,22 @@ def faithfulness(
         raise ValueError(f"steps and batch_size must be at least 1, got {steps} and {batch_size}")
     if boxes is not None and len(boxes) != len(inputs):
         raise ValueError(f"boxes must be of {len(inputs)} images, got {len(boxes)}")
+    if not isinstance(attributions, Mapping):
+        raise TypeError(
+            "attributions must be maps by name, such as {'grad_cam': found}, got "
+            f"{type(attributions).__name__}"
+        )
     shape = (len(inputs), *inputs.size)
     maps = {
         name: given.maps if isinstance(given, Attribution) else given
         for name, given in attributions.items()
     }
     for name, one in maps.items():
+        check_tensor(f"attributions: {name}", one)
         if one.shape != shape:
             raise ValueError(f"attributions: {name} must be {list(shape)}, got {list(one.shape)}")
+        if bool(one.isnan().any()):
+            raise ValueError(f"attributions: {name} must be numbers, and has NaN")
     with explaining(model), torch.no_grad():
         resolved = resolve(model, model(inputs.batch), target, len(inputs))
         away = torch.zeros_like(inputs.batch)
@@ -156,6 +167,10 @@ def pointing_game(
             each image, in any of which a point may lie.
         tolerance: pixels by which a point may miss a box.
 
+    Raises:
+        TypeError: points that are no tensor.
+        ValueError: none, or points or boxes of another shape.
+
     Source: Zhang et al., "Top-down Neural Attention by Excitation Backprop" (2016), section 4.2.
 
     Example:
@@ -165,9 +180,17 @@ def pointing_game(
         >>> pointing_game(torch.tensor([[1, 3], [4, 1]]), boxes)
         0.5
     """
+    check_tensor("points", points)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"points must be [B, 2], got {list(points.shape)}")
+    if len(points) == 0:
+        raise ValueError("points must be at least one, got none")
     hits = []
     for point, own in zip(points, boxes, strict=True):
-        corners = own.reshape(-1, 4).to(points.device)
+        corners = torch.as_tensor(own, device=points.device)
+        if corners.numel() and corners.shape[-1] != 4:
+            raise ValueError(f"boxes must be [K, 4] of each image, got {list(corners.shape)}")
+        corners = corners.reshape(-1, 4)
         inside = (point >= corners[:, :2] - tolerance) & (point < corners[:, 2:] + tolerance)
         hits.append(bool(inside.all(dim=1).any()))
     return sum(hits) / len(hits)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from fastcv.explain._checks import check_model
 from fastcv.explain._layers import find_layer
 from fastcv.models import ImageModel
 from fastcv.results import Gallery
@@ -101,6 +102,7 @@ def _grid(kernels: Tensor) -> Tensor:
 
 
 def _weight(model: nn.Module, layer: str | None) -> tuple[str, Tensor]:
+    check_model(model)
     if layer is None:
         for name, module in model.named_modules():
             weight = getattr(module, "weight", None)

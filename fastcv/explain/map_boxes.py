@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fastcv.explain._checks import check_tensor
+
 
 def boxes_of_maps(maps: Tensor, share: float = 0.2) -> Tensor:
     """The box of each map's largest connected component above a share of its maximum.
@@ -20,6 +22,7 @@ def boxes_of_maps(maps: Tensor, share: float = 0.2) -> Tensor:
         size the upper one is taken.
 
     Raises:
+        TypeError: maps that are no tensor.
         ValueError: maps of another shape, or a share beyond [0, 1].
 
     Source: Zhou et al., "Learning Deep Features for Discriminative Localization" (2016), section
@@ -33,6 +36,7 @@ def boxes_of_maps(maps: Tensor, share: float = 0.2) -> Tensor:
         >>> boxes_of_maps(maps)
         tensor([[4., 3., 7., 5.]])
     """
+    check_tensor("maps", maps)
     if maps.ndim != 3 or 0 in maps.shape:
         raise ValueError(f"maps must be [B, H, W], got {list(maps.shape)}")
     if not 0 <= share <= 1:

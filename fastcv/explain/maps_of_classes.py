@@ -16,7 +16,7 @@ from fastcv.results import Attribution
 
 
 def class_maps(
-    model: nn.Module, image: ImageInput, classes: Sequence[int | str] | None = None
+    model: nn.Module, image: ImageInput, classes: int | str | Sequence[int | str] | None = None
 ) -> Attribution:
     """Where a classifier sees each class; of a negative SCOUTER, what speaks against it.
 
@@ -25,7 +25,8 @@ def class_maps(
     Args:
         model: a CAM or a SCOUTER.
         image: in any form that ``predict`` takes.
-        classes: by number or name, in the order they are drawn in; None: the likeliest.
+        classes: one or several, by number or name, in the order they are drawn in; None: the
+            likeliest.
 
     Returns:
         A map for each class, side by side when drawn; its score is the class's logit.
@@ -50,6 +51,8 @@ def class_maps(
             f"model must be a classifier with class maps, such as vgg16_cam or scouter_resnet18, "
             f"got {type(model).__name__}"
         )
+    if isinstance(classes, (int, str)):
+        classes = [classes]
     inputs = read_inputs(model, [image])
     with evaluating(model), torch.inference_mode():
         logits, maps = model(inputs.batch)[0], model.class_maps(inputs.batch)[0]

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from fastcv._files import replacing
+from fastcv.explain._checks import check_model
 from fastcv.explain._layers import AUTO, explaining, recording
 from fastcv.explain._pictures import Pictures
 from fastcv.explain.neighbours_found import NeighboursFound
@@ -207,7 +208,10 @@ class Neighbours:
 
 
 def _model_or_pixels(model: nn.Module | None) -> nn.Module:
-    return OnFeatures(None, None) if model is None else model
+    if model is None:
+        return OnFeatures(None, None)
+    check_model(model)
+    return model
 
 
 def _name(model: nn.Module) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -126,7 +127,7 @@ def _filled(batch: Tensor, fill: Fill, window: tuple[int, int]) -> Tensor:
         return batch.mean(dim=(2, 3), keepdim=True).expand_as(batch)
     if fill == "blur":
         return blurred(batch, max(window))
-    if isinstance(fill, str):
+    if isinstance(fill, str) or not math.isfinite(fill):
         raise ValueError(f"fill must be a number, 'mean' or 'blur', got {fill!r}")
     return torch.full_like(batch, fill)
 

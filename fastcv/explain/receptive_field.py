@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from fastcv.explain._checks import check_layer_name, check_model
 from fastcv.models._mode import alone
 
 aten = torch.ops.aten
@@ -57,8 +58,9 @@ def receptive_field(
 
     The model runs once without numbers, on the meta device. Of each operation it is known how its
     outputs' fields follow from its inputs'. Convolutions (deformable ones with their offsets at
-    zero) and poolings widen them; what keeps a map's size passes them on; all else, such as the
-    mean over a map, sees everything. So does every layer behind a squeeze and excitation.
+    zero) and poolings widen them; padding with a constant moves them; what keeps a map's size
+    passes them on; all else, such as the mean over a map, sees everything. So does every layer
+    behind a squeeze and excitation.
 
     Args:
         model: from one tensor ``[B, channels, H, W]``, as classifiers are.
@@ -67,6 +69,7 @@ def receptive_field(
         channels: of the image.
 
     Raises:
+        TypeError: a layer that is no name, or a model that is no module.
         ValueError: no such layer, or one that is not called or whose output is no map.
 
     Source: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks"
@@ -81,7 +84,9 @@ def receptive_field(
         >>> field.size, field.stride, field.centre
         ((8, 8), (2, 2), (2.5, 2.5))
     """
-    names = [name for name, _ in model.named_modules() if name]
+    check_model(model)
+    check_layer_name(layer)
+    names = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     if layer not in names:
         near = difflib.get_close_matches(layer, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names[:5])} ..."
@@ -195,6 +200,9 @@ def _window(function: Any, args: Sequence[Any]) -> list[tuple[int, int, int, int
         given = args[1:5] if function is aten.max_pool2d_with_indices.default else args[1:4]
         options = [*given, *[[], 0, 1][len(given) - 1 :]]
         options[1] = options[1] or options[0]
+    elif function is aten.constant_pad_nd.default:  # left, right, top, bottom; or a crop
+        left, top = args[1][0], args[1][2] if len(args[1]) > 2 else 0
+        return [(1, 1, top, 1), (1, 1, left, 1)]
     else:
         return None
     down, right = zip(*(_pair(option) for option in options), strict=True)

@@ -71,7 +71,7 @@ def saliency(
         raise ValueError(f"mode must be abs, square or signed, got {mode!r}")
     if samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}")
-    if sigma < 0:
+    if not sigma >= 0:  # nor NaN
         raise ValueError(f"sigma must be 0 or more, got {sigma}")
     inputs = read_inputs(model, images)
     if samples == 1:

@@ -157,7 +157,7 @@ def resolve(model: nn.Module, output: Any, target: Targets, images: int) -> Reso
         ValueError: a class that the model does not have, or another number of targets.
     """
     if isinstance(target, Tensor):
-        target = target.tolist() if target.ndim else int(target)
+        target = target.tolist()
     if isinstance(target, (list, tuple)):
         if len(target) != images:
             raise ValueError(
@@ -188,6 +188,11 @@ def _resolve(model: nn.Module, output: Any, target: Target, image: int) -> Score
             f"[B, classes] nor [B, classes, H, W]: it is {got}"
         )
     scores = scores.detach()[image]
+    if bool(scores.isnan().any()):
+        raise ValueError(
+            f"the model's scores must be numbers, and those of image {image} have NaN: look for "
+            "NaN in its weights, or for numbers that are too large for their dtype"
+        )
     if scores.ndim == 1:
         label = int(scores.argmax()) if target is None else _label(model, target, len(scores))
         return ClassScore(label, _class_name(model, label))
@@ -263,7 +268,8 @@ def _label(model: nn.Module, target: int | str, count: int) -> int:
     lower = [name.lower() for name in classes]
     if target.lower() in lower:
         return lower.index(target.lower())
-    near = difflib.get_close_matches(target.lower(), lower, n=3) or lower[:3]
+    with_word = [name for name in lower if target.lower() in name.split()]
+    near = (with_word or difflib.get_close_matches(target.lower(), lower, n=3) or lower)[:3]
     hint = " or ".join(repr(classes[lower.index(name)]) for name in near)
     raise ValueError(f"target: the model has no class {target!r}: did you mean {hint}?")
 

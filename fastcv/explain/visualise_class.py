@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.explain._checks import check_model
 from fastcv.explain._gradients import gradients
 from fastcv.explain._inputs import pictures_of
 from fastcv.explain._layers import explaining
@@ -120,6 +121,7 @@ def visualise_class(
         >>> bool((found.scores[:, -1] > found.scores[:, 0]).all())
         True
     """
+    check_model(model)
     _check(steps, lr, l2, tv, blur, jitter, octaves)
     random = torch.Generator().manual_seed(seed)
     starts = [start] if isinstance(start, (str, Tensor)) else list(start)
@@ -214,9 +216,9 @@ def _check(
         if count < 1:
             raise ValueError(f"{name} must be at least 1, got {count}")
     for name, amount in (("l2", l2), ("tv", tv), ("blur", blur), ("jitter", jitter)):
-        if amount < 0:
+        if not amount >= 0:  # nor NaN
             raise ValueError(f"{name} must be 0 or more, got {amount}")
-    if lr <= 0:
+    if not lr > 0:
         raise ValueError(f"lr must be above 0, got {lr}")
 
 

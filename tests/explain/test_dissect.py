@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 from planted_units import FAINT, GREEN, RED, UNITS, Planted, label
 from small_models import make_small
 from torch import nn
@@ -260,3 +261,47 @@ def test_memory_does_not_grow():
     for _ in range(5):
         sketch.add(torch.randn(3, 10_000))
     assert sketch.counts.numel() == size and sketch.counts.sum() == 150_000
+
+
+# Pictures.
+
+
+def test_pictures_of_every_kind_are_one(tmp_path):
+    """Of a model of ours: files, a folder, arrays, bytes and shares of them, and a data set."""
+    torch.manual_seed(0)
+    model = make_small("resnet18")
+    pixels = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+    for i, one in enumerate(pixels):
+        Image.fromarray(one.permute(1, 2, 0).numpy()).save(tmp_path / f"{i}.png")
+    arrays = [one.permute(1, 2, 0).numpy() for one in pixels]
+
+    def run(inputs):
+        return explain.dissect(
+            model, "layer1", inputs, lambda p: (p[:, 0] > 0.5).long(), concepts=("dark", "red")
+        )
+
+    batch = model.prepare(list(pixels / 255))
+    expected = run(batch)
+    for inputs in (
+        tmp_path,
+        sorted(str(path) for path in tmp_path.iterdir()),
+        arrays,
+        pixels,
+        list(pixels),
+        list(pixels / 255),
+        [(one, 3) for one in pixels],
+    ):
+        found = run(inputs)
+        torch.testing.assert_close(found.thresholds, expected.thresholds)
+        torch.testing.assert_close(found.iou, expected.iou)
+        assert torch.equal(found.top, expected.top)
+
+
+def test_what_a_generator_does_not_take():
+    model = planted()
+    with pytest.raises(TypeError, match="inputs must be a tensor, got str"):
+        explain.unit_quantiles(model, "units", "photos/")
+    with pytest.raises(ValueError, match=r"inputs must be latents \[N, Z\] .*, got \[2, 3, 8, 8\]"):
+        explain.unit_quantiles(model, "units", torch.rand(2, 3, 8, 8))
+    with pytest.raises(TypeError, match="labeller must be a segmenter or a function of pictures"):
+        explain.dissect(model, "units", model.latents(2), None, concepts=CONCEPTS)

@@ -64,6 +64,14 @@ def test_an_unknown_layer(layer, hint):
             pass
 
 
+@pytest.mark.parametrize("layer", [None, 3, b"first", ["first"], nn.ReLU()])
+def test_a_layer_that_is_no_name(layer):
+    got = rf"layer must be a name out of model\.named_modules\(\), got {type(layer).__name__}"
+    with pytest.raises(TypeError, match=got):  # noqa: SIM117
+        with recording(Net(), [layer]):
+            pass
+
+
 def last_map(model, images):
     with explaining(model), recording(model) as records:
         model(images.clone().requires_grad_())
@@ -158,6 +166,8 @@ def test_what_is_no_map():
             net(torch.rand(2, 3, 10, 10))
         with pytest.raises(ValueError, match=why):
             the_map(records, layer, 2)
+    with pytest.raises(ValueError, match="layer 'x' must return a tensor, got tuple"):
+        the_map({"x": (1, 2)}, "x", 2)
     net = nn.Sequential(nn.Linear(3, 2))
     with recording(net) as records:
         net(torch.rand(2, 3))

@@ -32,6 +32,9 @@ VGG16 = chain(*[v for n in (2, 2, 3, 3, 3) for v in [(3, 1, 1)] * n + [("p", 2, 
         (chain((3, 2, 1), (3, 1, 1)), 7, 2, 0.0),  # P + (K - 1) * stride
         (chain(("p", 2), (3, 1, 1)), 6, 2, 0.5),
         (chain((3, 1, 2, 2)), 5, 1, 0.0),  # dilation 2
+        ((nn.Sequential(nn.ZeroPad2d(2), nn.Conv2d(3, 1, 5)), "1"), 5, 1, 0.0),
+        ((nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 1, 3, 2)), "1"), 3, 2, 1.0),
+        ((nn.Sequential(nn.ZeroPad2d(-3), nn.Conv2d(3, 1, 3)), "1"), 3, 1, 4.0),  # a crop
         (ALEXNET, 195, 32, 31.0),
         (VGG16, 212, 32, 15.5),
     ],
@@ -119,6 +122,8 @@ def all_positive(model):
             "layer2.2",
             (128, 150),
         ),
+        # Its padding has more on the right and below.
+        (lambda: create_model("efficientnet_lite0", num_classes=2), "features.2", (90, 81)),
         (
             lambda: DenseNet((2, 3), growth=2, width=4, num_classes=2),
             "features.denseblock2",
@@ -146,3 +151,11 @@ def test_errors():
         receptive_field(model, "layer4.2")
     with pytest.raises(ValueError, match="'fc' must make a map"):
         receptive_field(model, "fc")
+    with pytest.raises(TypeError, match=r"must be a name out of model\.named_modules"):
+        receptive_field(model, model.layer1)
+
+
+def test_a_layer_under_its_second_name():
+    layer = nn.Conv2d(3, 3, 3)
+    model = nn.Sequential(layer, layer)
+    assert receptive_field(model, "1", (9, 9)) == receptive_field(model, "0", (9, 9))

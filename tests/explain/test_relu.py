@@ -53,6 +53,11 @@ RELUS = {
     "method": lambda x: x.relu(),
     "method in place": lambda x: x.relu_(),
     "of a view": of_a_view,
+    "aten": torch.ops.aten.relu,
+    "aten, of an exported program": torch.ops.aten.relu.default,
+    "aten in place": lambda x: torch.ops.aten.relu_.default(x),
+    "aten clamp": lambda x: torch.ops.aten.clamp.default(x, 0),
+    "aten clamp_min": lambda x: torch.ops.aten.clamp_min.default(x, 0),
     "clamp": lambda x: x.clamp(min=0),
     "torch.clamp": lambda x: torch.clamp(x, 0),
     "clamp_": lambda x: x.clamp_(0.0),
@@ -210,3 +215,41 @@ def test_zfnet_as_its_paper_has_it():
             rectified, conv1.weight, stride=2, padding=1, output_padding=padding
         )
     torch.testing.assert_close(found.values, image_back, atol=1e-7, rtol=1e-3)
+
+
+@pytest.mark.parametrize("method", [explain.deconvnet, explain.guided_backprop])
+def test_an_exported_program(method):
+    """Its functions are the overloads that torch calls inside."""
+    model, images = Through(nn.ReLU()).eval(), torch.randn(SHAPE)
+    exported = torch.export.export(model, (images,)).module()
+    torch.testing.assert_close(method(exported, images, 1).values, method(model, images, 1).values)
+    other = torch.export.export(Through(nn.SiLU()).eval(), (images,)).module()
+    with pytest.raises(ValueError, match=r"must have no activations but ReLU, and .* has silu"):
+        method(other, images, 1)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+@pytest.mark.parametrize(
+    "make", [torch.jit.script, lambda m: torch.jit.trace(m, torch.ones(SHAPE))]
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_torch_jit_hides(make, whole):
+    """A map would be of other gradients, or of another layer, and nothing would tell."""
+    plain, images = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.randn(SHAPE)
+    model = make(plain) if whole else nn.Sequential(make(plain))
+    model = nn.Sequential(model, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    calls = (
+        explain.deconvnet,
+        explain.guided_backprop,
+        explain.cam,
+        explain.grad_cam,
+        explain.activations,
+        explain.neighbours,
+        lambda model, images: explain.grad_cam(model, images, layer="0"),
+        lambda model, images: explain.top_patches(model, images, "0"),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match=r"model must not be scripted or traced by torch\.jit"):
+            call(model, images)
+    found = explain.saliency(model, images, 1)  # which needs no layers
+    assert found.maps.shape == (2, 6, 6) and bool((found.maps > 0).any())

@@ -92,11 +92,21 @@ def test_a_word_of_a_caption():
         ([0, 1, 2], ValueError, "one for each of the 2 images, got 3"),
         (1.5, TypeError, "target must be a class's number or name, .* got float"),
         (True, TypeError, "got bool"),
+        (torch.tensor(1.5), TypeError, "target must be a class's number or name, .* got float"),
+        (torch.tensor(True), TypeError, "got bool"),
     ],
 )
 def test_what_is_refused(target, kind, why):
     with pytest.raises(kind, match=why):
         resolve(CATS, LOGITS, target, 2)
+
+
+@pytest.mark.parametrize("word", ["cat", "CAT"])
+def test_a_word_that_is_part_of_names(word):
+    """These are offered, and not names that are spelled alike."""
+    model = named("crate", "castle", "tiger cat", "tabby", "Egyptian cat")
+    with pytest.raises(ValueError, match=r"did you mean 'tiger cat' or 'Egyptian cat'\?$"):
+        resolve(model, torch.zeros(1, 5), word, 1)
 
 
 def test_names_and_functions_that_are_refused():
