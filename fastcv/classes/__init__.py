@@ -7,6 +7,7 @@ from importlib.resources import files
 from fastcv.classes.keypoints import (
     COCO_KEYPOINTS,
     DIGIT_KEYPOINTS,
+    MPII_KEYPOINTS,
     KeypointSchema,
     keypoint_schema,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "COCO_KEYPOINTS",
     "DIGIT_KEYPOINTS",
     "IGNORE",
+    "MPII_KEYPOINTS",
     "KeypointSchema",
     "class_names",
     "default_classes",

@@ -16,6 +16,7 @@ from fastcv.models._image_model import ImageModel
 from fastcv.models._mode import alone, evaluating
 from fastcv.models.classification._classifier import Classifier
 from fastcv.models.detection._detector import Detector
+from fastcv.models.landmarks.stacked_hourglass import HourglassKeypoints
 from fastcv.models.segmentation._segmenter import Segmenter
 
 OPSET = 19
@@ -34,7 +35,9 @@ def export_onnx(
     - of a detector ``boxes`` ``[N, 4]`` in pixels of the image, ``scores`` ``[N]`` and ``labels``
       ``[N]`` int64, by falling score;
     - of a segmenter ``labels`` ``[H, W]`` int64, the likeliest class of each pixel, and ``scores``
-      ``[C, H, W]``, the classes' probabilities.
+      ``[C, H, W]``, the classes' probabilities;
+    - of a stacked hourglass ``heatmaps`` ``[K, h, w]`` of the last stack, of the square about the
+      image; ``fastcv.nn.landmarks.decode(heatmaps, "quarter")`` reads them.
 
     RoIAlign, NMS and deformable convolutions become those of ONNX, so any runtime reads it that has
     all of opset 19. (ONNX Runtime has DeformConv on the CPU since 1.25.)
@@ -100,6 +103,10 @@ def _label_map(model: Segmenter, image: Tensor) -> tuple[Tensor, ...]:
     return found.labels, found.scores
 
 
+def _heatmaps(model: HourglassKeypoints, image: Tensor) -> tuple[Tensor, ...]:
+    return (model(model.crop_whole(image))[0, -1],)
+
+
 class Graph(NamedTuple):
     """What the file of a kind of model gives: the outputs' names, and what computes them."""
 
@@ -111,6 +118,7 @@ GRAPHS: dict[type[ImageModel], Graph] = {
     Classifier: Graph(["scores"], _classes),
     Detector: Graph(["boxes", "scores", "labels"], _boxes),
     Segmenter: Graph(["labels", "scores"], _label_map),
+    HourglassKeypoints: Graph(["heatmaps"], _heatmaps),
 }
 
 

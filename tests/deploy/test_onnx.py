@@ -20,6 +20,7 @@ OUTPUTS = {
     "classification": ["scores"],
     "detection": ["boxes", "scores", "labels"],
     "segmentation": ["labels", "scores"],
+    "keypoints": ["heatmaps"],
 }
 
 
@@ -161,6 +162,27 @@ FEWEST = {type(without_memory(n)): n for n in sorted(OTHERS, key=layers, reverse
 DEFORMABLE = ["resnet50_dcn", "resnet50_dcnv2"]
 
 
+AGREE = list(dict.fromkeys([*DEFORMABLE, *FEWEST.values()]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in AGREE if find_model(n).task == "keypoints"])
+@pytest.mark.parametrize("size", [(70, 90), (128, 64)])
+def test_heatmaps_agree(name, size, tmp_path):
+    model = make_small(name).train()
+    with torch.no_grad():
+        for _ in range(3):
+            model(torch.rand(2, 3, 64, 64))  # statistics that fit the weights
+    image = torch.rand(3, *size)
+    fastcv.export_onnx(model, tmp_path / "model.onnx", image_size=size)
+    got = run(tmp_path / "model.onnx", image)
+    assert list(got) == ["heatmaps"] and model.training
+    with torch.no_grad():
+        expected = model.eval()(model.crop_whole(image))[0, -1]
+    assert expected.shape == (4, 16, 16) and expected.std() > 1e-3
+    torch.testing.assert_close(got["heatmaps"], expected, rtol=1e-3, atol=2e-5)
+
+
 def test_every_exported_model_is_like_one_that_is_tested():
     tested = (*ABOVE, *ONE_OF_EACH_DETECTOR, *FEWEST.values())
     alike = {type(without_memory(name)) for name in tested}
@@ -201,7 +223,7 @@ def test_every_detector_agrees(name, tmp_path):
     tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 25),
     reason="ONNX Runtime has no DeformConv on the CPU before 1.25",
 )
-@pytest.mark.parametrize("name", list(dict.fromkeys([*DEFORMABLE, *FEWEST.values()])))
+@pytest.mark.parametrize("name", [n for n in AGREE if find_model(n).task != "keypoints"])
 def test_every_classifier_and_segmenter_agrees(name, tmp_path):
     model, task = make_small(name).train(), find_model(name).task
     with torch.no_grad():
