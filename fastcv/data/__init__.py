@@ -8,6 +8,7 @@ from fastcv.data.coco import CocoDetection
 from fastcv.data.collate import collate
 from fastcv.data.drawn_digits import DrawnDigits
 from fastcv.data.folder import ImageFolder
+from fastcv.data.keypoint_crops import KeypointCrops
 from fastcv.data.masks import LabelMaps, MaskFolder, VocSegmentation
 from fastcv.data.proposals import WithProposals
 from fastcv.data.to_coco import detection_to_coco
@@ -18,6 +19,7 @@ __all__ = [
     "CocoDetection",
     "DrawnDigits",
     "ImageFolder",
+    "KeypointCrops",
     "LabelMaps",
     "MaskFolder",
     "Unpaired",

@@ -7,15 +7,18 @@ from fastcv.metrics.coco import (
     evaluate_instances,
     evaluate_keypoints,
 )
+from fastcv.metrics.landmarks import LandmarkMetrics, evaluate_landmarks
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
 
 __all__ = [
     "ClassificationMetrics",
+    "LandmarkMetrics",
     "SegmentationMetrics",
     "coco_metrics",
     "evaluate_classifier",
     "evaluate_detector",
     "evaluate_instances",
     "evaluate_keypoints",
+    "evaluate_landmarks",
     "evaluate_segmenter",
 ]

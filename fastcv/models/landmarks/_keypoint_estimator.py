@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from fastcv.models.landmarks._keypoint_detector import KeypointDetector
+from fastcv.nn.landmarks.crops import MARGIN, cut_squares, squares_about
 from fastcv.nn.losses._tensors import check_two_tensors
-from fastcv.ops import roi_align
 from fastcv.results import Detections, Keypoints
 
 AT_A_TIME = 16  # crops
-MARGIN = 1.25  # a box's longer side times this is its crop's
 
 
 class KeypointEstimator(KeypointDetector):
@@ -48,9 +47,9 @@ class KeypointEstimator(KeypointDetector):
     stride: int
     """Pixels of a crop, along a side, in one of the heatmaps' cells."""
 
-    read: Callable[[Any], tuple[Tensor, Tensor]]
-    """``read(output)``: points ``[N, K, 2]`` in cells, as ``nn.landmarks.decode`` has them, and
-    scores ``[N, K]``."""
+    read: Callable[..., tuple[Tensor, Tensor]]
+    """``read(output, *, ...)``: points ``[N, K, 2]`` in cells, as ``nn.landmarks.decode`` has them,
+    and scores ``[N, K]``. Arguments other than ``output`` are options of ``predict``."""
 
     def crop(self, image: Tensor, squares: Tensor) -> Tensor:
         """What ``forward`` takes, ``[N, 3, crop_size, crop_size]``; black outside of the image.
@@ -59,12 +58,12 @@ class KeypointEstimator(KeypointDetector):
             image: ``[3, H, W]`` in [0, 1].
             squares: ``[N, 4]`` as ``(x1, y1, x2, y2)`` in pixels.
         """
-        return roi_align(image[None], [squares.to(image)], self.crop_size, aligned=True)
+        return cut_squares(image, squares, self.crop_size)
 
     def crop_whole(self, image: Tensor) -> Tensor:
         """The same of the square about an image, ``[1, 3, crop_size, crop_size]``."""
         whole = image.new_tensor([[0, 0, image.shape[2], image.shape[1]]])
-        return self.crop(image, _squares(whole, 1.0))
+        return self.crop(image, squares_about(whole, 1.0))
 
     def cells(self, keypoints: Tensor) -> Tensor:
         """Keypoints of crops in cells, ``[N, K, 2]``; NaN where they are not there.
@@ -115,7 +114,7 @@ class KeypointEstimator(KeypointDetector):
             boxes: the same in each image: what a detector found, ``results.Detections``, whose
                 labels and scores stay; or ``[N, 4]`` as ``(x1, y1, x2, y2)`` in pixels, a tensor,
                 array or list. None: the whole image.
-            options: none; a subclass's ``postprocess`` may have some.
+            options: of ``read``.
 
         Raises:
             ValueError: boxes of another shape, without extent or not finite, or ``Detections`` in a
@@ -125,18 +124,18 @@ class KeypointEstimator(KeypointDetector):
         for image in images:
             size = (image.shape[1], image.shape[2])
             frames.append(self._frame(boxes, size))
-            squares.append(_squares(frames[-1].boxes, 1.0 if boxes is None else MARGIN))
+            squares.append(squares_about(frames[-1].boxes, 1.0 if boxes is None else MARGIN))
             crops.append(self.crop(self.as_float(image), squares[-1]))
         every, counts = torch.cat(crops), [len(square) for square in squares]
         parts = [part for part in torch.split(every, AT_A_TIME) if len(part)]
         k = len(self.schema)
         none = every.new_empty(0, k, 2), every.new_empty(0, k)
-        read = zip(none, *(self.read(self(part)) for part in parts), strict=True)
+        read = zip(none, *(self.read(self(part), **options) for part in parts), strict=True)
         points, scores = (torch.split(torch.cat(of_parts), counts) for of_parts in read)
         return [
             result
             for found in zip(zip(points, scores, strict=True), frames, squares, strict=True)
-            for result in self.postprocess(*found, **options)
+            for result in self.postprocess(*found)
         ]
 
     def postprocess(
@@ -171,7 +170,7 @@ class KeypointEstimator(KeypointDetector):
         ]
 
     def _option_takers(self) -> Sequence[Callable[..., Any]]:
-        return (self.predict_batch,)
+        return (self.predict_batch, self.read)
 
     def _frame(self, boxes: Any, size: tuple[int, int]) -> Detections:
         """The objects' boxes in a picture of that size."""
@@ -192,11 +191,3 @@ class KeypointEstimator(KeypointDetector):
         if not bool(((low < high) & (low.isfinite() & high.isfinite())).all()):
             raise ValueError(f"boxes must be (x1, y1, x2, y2) with x1 < x2, y1 < y2, got {boxes}")
         return found
-
-
-def _squares(boxes: Tensor, factor: float) -> Tensor:
-    """Squares about boxes ``[N, 4]``, as long as the longer side times ``factor``."""
-    low, high = boxes[:, :2], boxes[:, 2:]
-    half = (high - low).amax(dim=1, keepdim=True) * (factor / 2)
-    middle = (low + high) / 2
-    return torch.cat([middle - half, middle + half], dim=1)

@@ -211,8 +211,19 @@ class HourglassKeypoints(KeypointEstimator):
             for i, own in enumerate(output.unbind(1))
         }
 
-    def read(self, output: Tensor, stack: int = -1) -> tuple[Tensor, Tensor]:
-        """Points in cells and scores, of the last stack's heatmaps or another's."""
+    def read(self, output: Tensor, *, stack: int = -1) -> tuple[Tensor, Tensor]:
+        """Points ``[N, K, 2]`` in cells and scores ``[N, K]``.
+
+        Args:
+            output: of ``forward``.
+            stack: whose heatmaps are read; -1 is the last.
+
+        Raises:
+            ValueError: there is no such stack.
+        """
+        stacks = output.shape[1]
+        if not -stacks <= stack < stacks:
+            raise ValueError(f"stack must be {-stacks} to {stacks - 1}, got {stack}")
         return decode(output[:, stack], "quarter")
 
     def rename_key(self, key: str) -> str:
