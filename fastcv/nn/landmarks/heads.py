@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.nn.landmarks.heatmaps import decode, encode
+from fastcv.ops import decode_heatmaps as decode
+from fastcv.ops import encode_heatmaps as encode
 
 
 class CoordinateHead(nn.Module):
@@ -37,6 +38,9 @@ class CoordinateHead(nn.Module):
         super().__init__()
         self.size = size
         self.fc = nn.Linear(in_channels * size[0] * size[1], 2 * num_points)
+        # All points start near the middle.
+        nn.init.normal_(self.fc.weight, std=0.001)
+        nn.init.zeros_(self.fc.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Coordinates ``[N, K, 2]``, (0, 0) the map's middle and (1, 1) its lower right end.
