@@ -8,6 +8,7 @@ from fastcv.classes.keypoints import (
     COCO_KEYPOINTS,
     DIGIT_KEYPOINTS,
     FACE_LANDMARKS,
+    MPII_KEYPOINTS,
     KeypointSchema,
     keypoint_schema,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "DIGIT_KEYPOINTS",
     "FACE_LANDMARKS",
     "IGNORE",
+    "MPII_KEYPOINTS",
     "KeypointSchema",
     "class_names",
     "default_classes",

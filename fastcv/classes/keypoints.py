@@ -178,3 +178,37 @@ FACE_LANDMARKS = KeypointSchema(
 )
 """The five of RetinaFace: the pupils, the nose's tip, the mouth's corners; sides are the person's,
 so that ``right_eye`` is at the left of a face that looks at us."""
+
+_MPII_LEG, _MPII_ARM = ("ankle", "knee", "hip"), ("wrist", "elbow", "shoulder")  # outside first
+
+MPII_KEYPOINTS = KeypointSchema(
+    names=[
+        *(f"right_{part}" for part in _MPII_LEG),
+        *(f"left_{part}" for part in _MPII_LEG[::-1]),
+        "pelvis",
+        "thorax",
+        "upper_neck",
+        "head_top",
+        *(f"right_{part}" for part in _MPII_ARM),
+        *(f"left_{part}" for part in _MPII_ARM[::-1]),
+    ],
+    flips=[(f"left_{part}", f"right_{part}") for part in (*_MPII_LEG, *_MPII_ARM)],
+    edges=[
+        ("pelvis", "thorax"),
+        ("thorax", "upper_neck"),
+        ("upper_neck", "head_top"),
+        *(
+            (f"{side}_{a}", f"{side}_{b}")
+            for side in ("left", "right")
+            for a, b in (
+                ("ankle", "knee"),
+                ("knee", "hip"),
+                ("wrist", "elbow"),
+                ("elbow", "shoulder"),
+            )
+        ),
+        *(("pelvis", f"{side}_hip") for side in ("left", "right")),
+        *(("thorax", f"{side}_shoulder") for side in ("left", "right")),
+    ],
+)
+"""The 16 of a person in MPII Human Pose."""

@@ -10,6 +10,7 @@ from fastcv.data.drawn_bodies import DrawnBodies
 from fastcv.data.drawn_digits import DrawnDigits
 from fastcv.data.drawn_faces import DrawnFaces
 from fastcv.data.folder import ImageFolder
+from fastcv.data.keypoint_crops import KeypointCrops
 from fastcv.data.masks import LabelMaps, MaskFolder, VocSegmentation
 from fastcv.data.moving_digits import MovingDigits, flow_between
 from fastcv.data.proposals import WithProposals
@@ -23,6 +24,7 @@ __all__ = [
     "DrawnDigits",
     "DrawnFaces",
     "ImageFolder",
+    "KeypointCrops",
     "LabelMaps",
     "MaskFolder",
     "MovingDigits",

@@ -31,9 +31,13 @@ def export_onnx(
     - of Mask R-CNN also ``masks`` ``[N, 28, 28]``, probabilities on the boxes, for
       ``ops.paste_masks``; of Keypoint R-CNN also ``heatmaps`` ``[N, K, 56, 56]``; of a branch of
       your own what its ``onnx_outputs`` says;
+    - of YOLACT, with exact NMS, also ``coefficients`` ``[N, K]`` and ``prototypes``
+      ``[K, h, w]``, for ``ops.proto_masks``;
     - of a face detector a detector's, and ``landmarks`` ``[N, 5, 2]``;
     - of a segmenter ``labels`` ``[H, W]`` int64, the likeliest class of each pixel, and ``scores``
-      ``[C, H, W]``, the classes' probabilities.
+      ``[C, H, W]``, the classes' probabilities;
+    - of a stacked hourglass ``heatmaps`` ``[K, h, w]`` of the last stack, of the square about the
+      image; ``fastcv.nn.landmarks.decode(heatmaps, "quarter")`` reads them.
 
     RoIAlign, NMS and deformable convolutions become those of ONNX, so any runtime reads it that has
     all of opset 19. (ONNX Runtime has DeformConv on the CPU since 1.25.)

@@ -13,11 +13,13 @@ from fastcv.metrics.dense_correspondence import (
     geodesic_point_similarity,
 )
 from fastcv.metrics.faces import evaluate_faces
+from fastcv.metrics.landmarks import LandmarkMetrics, evaluate_landmarks
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
 
 __all__ = [
     "ClassificationMetrics",
     "DenseCorrespondenceMetrics",
+    "LandmarkMetrics",
     "SegmentationMetrics",
     "coco_metrics",
     "evaluate_classifier",
@@ -26,6 +28,7 @@ __all__ = [
     "evaluate_faces",
     "evaluate_instances",
     "evaluate_keypoints",
+    "evaluate_landmarks",
     "evaluate_segmenter",
     "geodesic_point_similarity",
 ]

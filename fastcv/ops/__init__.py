@@ -34,6 +34,7 @@ from fastcv.ops.fast_nms import fast_nms  # noqa: E402
 from fastcv.ops.flow_warp import flow_warp  # noqa: E402
 from fastcv.ops.focal_loss import sigmoid_focal_loss, softmax_focal_loss  # noqa: E402
 from fastcv.ops.gram import gram_matrix  # noqa: E402
+from fastcv.ops.heatmaps import decode_heatmaps, encode_heatmaps  # noqa: E402
 from fastcv.ops.hog import hog  # noqa: E402
 from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
@@ -105,12 +106,14 @@ __all__ = [
     "complete_box_iou_loss",
     "conv_transpose2d",
     "corner_pool",
+    "decode_heatmaps",
     "deform_conv2d",
     "dense_crf",
     "distance_box_iou",
     "distance_box_iou_loss",
     "drop_block2d",
     "drop_block3d",
+    "encode_heatmaps",
     "fast_nms",
     "felzenszwalb",
     "flow_warp",

@@ -19,8 +19,12 @@ from fastcv.models._registry import find_model
 from fastcv.models.detection._detector import Detector
 from fastcv.nn.detection.keypoint_branch import heatmap_peaks
 
-# What the file of each task's models gives, where it is one picture's map or row.
-OUTPUTS = {"classification": ["scores"], "segmentation": ["labels", "scores"]}
+# What the file of each task's models gives, where it is a picture's map or row.
+OUTPUTS = {
+    "classification": ["scores"],
+    "segmentation": ["labels", "scores"],
+    "keypoints": ["heatmaps"],
+}
 FACES = ["boxes", "scores", "labels", "landmarks"]
 
 
@@ -162,6 +166,9 @@ BRANCHES = {
 }
 
 
+PROTOTYPES = ["yolact_resnet18", "yolactedge_resnet18"]
+
+
 def is_exported(model):
     return isinstance(model, ImageModel) and not model.no_onnx
 
@@ -199,13 +206,57 @@ def layers(name):
 
 # Of each class of classifiers and segmenters the one with the fewest layers, for each is exported
 # by itself; and those with deformable convolutions.
-OTHERS = [n for n in EXPORTED if find_model(n).task in OUTPUTS if not SMALL[n].like]
+OTHERS = [
+    n for n in EXPORTED if find_model(n).task in OUTPUTS and n not in BRANCHES and not SMALL[n].like
+]
 FEWEST = {type(without_memory(n)): n for n in sorted(OTHERS, key=layers, reverse=True)}
 DEFORMABLE = ["resnet50_dcn", "resnet50_dcnv2"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROTOTYPES)
+def test_prototypes_agree(name, tmp_path):
+    """The masks that a runtime can make of the outputs are those of ``predict``."""
+    model, image = make_small(name).eval(), torch.rand(3, 64, 80)
+    last = model.prediction_layers[0].conf_layer
+    while not len(model.predict(image, nms="exact")[0]) > 5:
+        last.weight.data.mul_(2)  # until there is something to find
+    fastcv.export_onnx(model, tmp_path / "yolact.onnx", image_size=(64, 80))
+    got, (found,) = run(tmp_path / "yolact.onnx", image), model.predict(image, nms="exact")
+    assert list(got) == ["boxes", "scores", "labels", "coefficients", "prototypes"]
+    assert len(got["boxes"]) == len(found)
+    # The order of additions differs; boxes are up to 80.
+    torch.testing.assert_close(got["scores"], found.scores, rtol=1e-4, atol=1e-5)
+    same = (got["boxes"][:, None] - found.boxes).abs().amax(-1) < 1e-2
+    assert same.any(0).all() and same.any(1).all()
+    of = same.float().argmax(1)  # two of almost the same score may change places
+    masks = fastcv.ops.proto_masks(got["prototypes"], got["coefficients"], got["boxes"], (64, 80))
+    assert (masks == found.masks[of]).float().mean() > 0.99 and masks.any()
+
+
+AGREE = list(dict.fromkeys([*DEFORMABLE, *FEWEST.values()]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in AGREE if find_model(n).task == "keypoints"])
+@pytest.mark.parametrize("size", [(70, 90), (128, 64)])
+def test_heatmaps_agree(name, size, tmp_path):
+    model = make_small(name).train()
+    with torch.no_grad():
+        for _ in range(3):
+            model(torch.rand(2, 3, 64, 64))  # statistics that fit the weights
+    image = torch.rand(3, *size)
+    fastcv.export_onnx(model, tmp_path / "model.onnx", image_size=size)
+    got = run(tmp_path / "model.onnx", image)
+    assert list(got) == ["heatmaps"] and model.training
+    with torch.no_grad():
+        expected = model.eval()(model.crop_whole(image))[0, -1]
+    assert expected.shape == (4, 16, 16) and expected.std() > 1e-3
+    torch.testing.assert_close(got["heatmaps"], expected, rtol=1e-3, atol=2e-5)
+
+
 def test_every_exported_model_is_like_one_that_is_tested():
-    tested = (*ABOVE, *ONE_OF_EACH_DETECTOR, *FEWEST.values(), *BRANCHES)
+    tested = (*ABOVE, *ONE_OF_EACH_DETECTOR, *FEWEST.values(), *BRANCHES, *PROTOTYPES)
     alike = {type(without_memory(name)) for name in tested}
     assert {type(without_memory(name)) for name in EXPORTED} == alike
 
@@ -267,7 +318,7 @@ def test_branches_agree(name, tmp_path):
     tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 25),
     reason="ONNX Runtime has no DeformConv on the CPU before 1.25",
 )
-@pytest.mark.parametrize("name", list(dict.fromkeys([*DEFORMABLE, *FEWEST.values()])))
+@pytest.mark.parametrize("name", [n for n in AGREE if find_model(n).task != "keypoints"])
 def test_every_classifier_and_segmenter_agrees(name, tmp_path):
     model, task = make_small(name).train(), find_model(name).task
     with torch.no_grad():

@@ -64,6 +64,7 @@ DETR = {
     "feedforward": 32,
     "num_queries": 5,
 }
+CROPS = {"keypoints": 4, "channels": 16, "crop_size": 64}
 SMALL: dict[str, Small] = {
     # Classification.
     "alexnet": Small(CLASSES, (3, 64, 80), heavy=True),
@@ -189,6 +190,15 @@ SMALL: dict[str, Small] = {
         options=ANY_SCORE,
     ),
     "keypointrcnn_resnet50_fpn": Small({**SIZES, "keypoints": 4}, like="keypointrcnn_resnet18_fpn"),
+    "stacked_hourglass_2": Small(
+        CROPS,
+        idle={
+            ".skip_layer.": "in the checkpoints of blocks that need none, too",
+            ".conv1.conv.bias": "the norm behind it takes it off",
+            ".conv2.conv.bias": "the norm behind it takes it off",
+        },
+    ),
+    **family("stacked_hourglass_4 stacked_hourglass_8", Small(CROPS, like="stacked_hourglass_2")),
     # Dense correspondence.
     "densepose_rcnn_resnet18_fpn": Small(
         {

@@ -106,8 +106,6 @@ class YOLACT(Detector, InstanceSegmenter):
         torch.Size([60, 80])
     """
 
-    no_onnx = "a file of a detector has no place for its masks"
-
     def __init__(
         self,
         backbone: ResNetTrunk | Darknet53Trunk,
@@ -301,6 +299,16 @@ class YOLACT(Detector, InstanceSegmenter):
             fields = {"coefficients": coefficients}
             results.append(Instances(*found, self.classes, size, masks=masks, fields=fields))
         return results
+
+    def onnx_outputs(self, image: Tensor) -> dict[str, Tensor]:
+        output = self([image])
+        # ONNX has exact NMS alone.
+        ((found, coefficients),) = self._detect(output, nms="exact")
+        return {
+            **found._asdict(),
+            "coefficients": coefficients,
+            "prototypes": output.prototypes[0],
+        }
 
     def _detect(
         self,

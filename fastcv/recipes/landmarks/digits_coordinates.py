@@ -1,0 +1,13 @@
+"""Five points of a digit as coordinates, from a fully connected layer; see ``digits_heatmaps``."""
+
+from __future__ import annotations
+
+from fastcv.recipes.landmarks._heads import recipe, with_coordinates
+
+RECIPE = recipe(
+    "digits_coordinates",
+    "landmarks as coordinates, on the backbone of digits_heatmaps",
+    with_coordinates,
+    nme_seen=0.5,
+)
+build, train, evaluate = RECIPE.build, RECIPE.train, RECIPE.evaluate
