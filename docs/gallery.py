@@ -50,6 +50,8 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/deeplab_decoder.py": "deeplab_decoder.png",
     "examples/nms_steps.py": "nms_steps.png",
     "examples/drawn_digits.py": "drawn_digits.png",
+    "examples/drawn_faces.py": "drawn_faces.png",
+    "examples/real_faces.py": "retinaface.png",
     "examples/dense_crf.py": "dense_crf.png",
     "examples/checkerboard.py": "checkerboard.png",
     "examples/atrous_rates.py": "atrous_rates.png",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from PIL import Image
 
 from fastcv._extras import need
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.floating[Any]]
 
 # Of scikit-image's 100 faces, which go to which split.
 SHARES = {"train": range(70), "val": range(70, 80), "test": range(80, 100)}
@@ -26,9 +26,9 @@ class Patch(NamedTuple):
     """A face to blend into an image."""
 
     pixels: Array
-    """``[3, h, w]``."""
+    """``[3, h, w]`` float32."""
     alpha: Array
-    """``[h, w]``."""
+    """``[h, w]`` float32."""
     box: tuple[float, float, float, float]
     """About the head: ``(x1, y1, x2, y2)`` in pixels of the patch."""
     landmarks: Array | None

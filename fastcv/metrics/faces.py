@@ -78,7 +78,7 @@ def landmark_errors(target: dict[str, Any], rows: list[dict[str, Any]]) -> list[
         return []
     boxes = torch.tensor([row["bbox"] for row in rows])
     boxes[:, 2:] += boxes[:, :2]
-    points = torch.tensor([row["keypoints"] for row in rows]).unflatten(1, (-1, 3))[..., :2]
+    points = torch.tensor([row["keypoints"] for row in rows]).reshape(len(rows), -1, 3)[..., :2]
     errors = []
     overlaps = box_iou(target["boxes"].float(), boxes)
     free = torch.ones(len(rows), dtype=torch.bool)

@@ -158,9 +158,10 @@ class RetinaFace(FaceDetector):
         self.fpn = FacePyramid(body.out_channels[-3:], channels, slope)
         self.ssh1, self.ssh2, self.ssh3 = (SSHContext(channels, slope) for _ in STRIDES)
         self.priors = SquarePriors(prior_sizes, STRIDES)
-        for name, columns in (("ClassHead", 2), ("BboxHead", 4), ("LandmarkHead", 10)):
-            heads = nn.ModuleList(FaceHead(channels, len(sizes), columns) for sizes in prior_sizes)
-            self.add_module(name, heads)
+        self.ClassHead, self.BboxHead, self.LandmarkHead = (
+            nn.ModuleList(FaceHead(channels, len(sizes), columns) for sizes in prior_sizes)
+            for columns in (2, 4, 2 * len(self.schema))
+        )
         self.matcher = MultiBoxMatcher(MATCHED, min_claim=CLAIMED)
         # The inverses of the "variances", 0.1 and 0.2.
         self.box_coder, self.point_coder = BoxCoder((10.0, 10.0, 5.0, 5.0)), PointCoder(10.0)
@@ -253,7 +254,7 @@ class RetinaFace(FaceDetector):
             output.deltas[positive], torch.cat(target_deltas).to(output.deltas), reduction="sum"
         )
         visible = torch.cat(seen)
-        points = output.landmarks[positive].unflatten(1, (-1, 2))
+        points = output.landmarks[positive].reshape(-1, len(self.schema), 2)
         point_cost = F.smooth_l1_loss(
             points[visible], torch.cat(target_points).to(points)[visible], reduction="sum"
         )
@@ -299,7 +300,7 @@ class RetinaFace(FaceDetector):
             boxes, top, index = clip_boxes_to_image(boxes[kept], size), top[kept], index[kept]
             inside = remove_small_boxes(boxes, min_size=1e-2)
             boxes, top, index = boxes[inside], top[inside], index[inside]
-            offsets = landmarks[index].unflatten(1, (-1, 2))
+            offsets = landmarks[index].reshape(-1, len(self.schema), 2)
             points = self.point_coder.decode(offsets, output.priors[index])
             found.append(
                 FoundFaces(

@@ -43,5 +43,5 @@ class PointCoder:
 
 
 def _centre_and_sides(priors: Tensor) -> tuple[Tensor, Tensor]:
-    low, high = priors[:, None].split(2, dim=-1)
+    low, high = priors[:, None, :2], priors[:, None, 2:]
     return (low + high) / 2, high - low
