@@ -67,8 +67,11 @@ class DrawnBodies(Dataset[tuple[Tensor, dict[str, Any]]]):
         >>> image, target = bodies[0]
         >>> image.shape, target["dense_uv"].shape[1:]
         (torch.Size([3, 128, 160]), torch.Size([84, 2]))
-        >>> [bodies.charts[int(i) - 1] for i in target["surfaces"][0, 0].unique() if i]
-        ['torso', 'head', 'right arm', 'left arm', 'right leg', 'left leg']
+        >>> bodies.charts
+        ('torso', 'head', 'right arm', 'left arm', 'right leg', 'left leg')
+        >>> x, y, chart = target["dense_keypoints"][0, 0].tolist()
+        >>> chart, target["surfaces"][0, 0, int(y), int(x)].item()
+        (1.0, 1.0)
     """
 
     classes = ("background", "body")

@@ -22,7 +22,7 @@ from fastcv.ops import MultiScaleRoIAlign
 LEVELS = ("0", "1", "2", "3")  # of the pyramid, strides 4 to 32
 POOLED = 28  # cells of the pooled features along each side; the maps have four times as many
 
-# Weights of the terms: Guler et al. give none; these are detectron2's.
+# Weights of the terms, as in detectron2's configuration.
 POINTS_WEIGHT = 0.01
 CHARTS_WEIGHT = 1.0
 BODY_WEIGHT = 5.0
