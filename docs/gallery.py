@@ -60,6 +60,7 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/pool_switches.py": "pool_switches.png",
     "examples/instances_and_keypoints.py": "instances_and_keypoints.png",
     "examples/yolact_prototypes.py": "yolact_prototypes.png",
+    "examples/moved_digits.py": "moved_digits.png",
     "examples/lenet_digits.py": "lenet.png",
     "examples/nearest_digits.py": "nearest_digits.png",
     "examples/receptive_fields.py": "receptive_fields.png",
