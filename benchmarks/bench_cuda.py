@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from bench_fast_nms import torch_fast_nms
+from bench_flow_warp import by_grid_sample
 from bench_paste_masks import SIZE, masks_and_boxes, torchvisions
 from bench_proto_masks import SIZE as PROTO_SIZE
 from bench_proto_masks import instances, torch_chain
@@ -347,6 +348,22 @@ def test_proto_masks(race):
         torch_chain,
         target=4,
         moved=100 * PROTO_SIZE[0] * PROTO_SIZE[1],
+    )
+
+
+@pytest.mark.parametrize("dtype, fmt", [(torch.float32, NCHW), (torch.float16, CHANNELS_LAST)])
+def test_flow_warp(race, dtype, fmt):
+    def make():
+        return random(4, 256, 100, 168, dtype=dtype, fmt=fmt), 3 * random(4, 2, 100, 168)
+
+    race(
+        "flow_warp",
+        f"forward, {name_of(dtype)}, {order_of(fmt)}",
+        make,
+        ops.flow_warp,
+        by_grid_sample,
+        peer_name="torch.grid_sample",
+        target=2,
     )
 
 

@@ -13,10 +13,10 @@ SIZES = [(256, 35, 35), (256, 100, 168), (3, 480, 640)]
 
 def by_grid_sample(x, flow, padding="zeros"):
     height, width = x.shape[2:]
-    x_ = torch.arange(width, dtype=flow.dtype) + flow[:, 0]
-    y = torch.arange(height, dtype=flow.dtype).view(-1, 1) + flow[:, 1]
+    x_ = torch.arange(width, device=flow.device) + flow[:, 0]
+    y = torch.arange(height, device=flow.device).view(-1, 1) + flow[:, 1]
     grid = torch.stack([x_ * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1], dim=-1)
-    return F.grid_sample(x, grid, padding_mode=padding, align_corners=True)
+    return F.grid_sample(x, grid.to(x.dtype), padding_mode=padding, align_corners=True)
 
 
 def features_and_flow(channels, height, width, memory_format="NCHW"):

@@ -74,6 +74,10 @@ BLOCK = {
     "softmax_focal_loss_sum_kernel": 128,
     "sum_parts_kernel": 256,
     "greedy::suppress_kernel": 256,
+    "warped::flow_gradient_kernel": 256,
+    "warped::forward_kernel": 256,
+    "warped::ordered_scatter_kernel": 512,
+    "warped::scatter_kernel": 256,
     "window::window_kernel": 256,
 }
 # Which forms, by the template's arguments, were written for 16-byte loads and for tensor cores.
@@ -89,6 +93,7 @@ WIDE: dict[str, Callable[[list[str]], bool]] = {
     "sigmoid_focal_loss_sum_kernel": lambda a: a[2] != "1",
     "gemm_mma_kernel": lambda a: True,
     "gemm_plain_kernel": lambda a: True,
+    "warped::forward_kernel": lambda a: a[1] != "1",
     "window::window_kernel": lambda a: a[0] != "1",
 }
 TENSOR_CORES: dict[str, Callable[[list[str]], bool]] = {

@@ -63,6 +63,7 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/instances_and_keypoints.py": "instances_and_keypoints.png",
     "examples/dense_correspondence.py": "dense_correspondence.png",
     "examples/yolact_prototypes.py": "yolact_prototypes.png",
+    "examples/moved_digits.py": "moved_digits.png",
     "examples/lenet_digits.py": "lenet.png",
     "examples/nearest_digits.py": "nearest_digits.png",
     "examples/receptive_fields.py": "receptive_fields.png",

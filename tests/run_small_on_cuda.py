@@ -160,6 +160,22 @@ def check_paste_masks(dtype):
     )
 
 
+def check_flow_warp(dtype, memory_format):
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 16, 9, 7, generator=g).to(dtype).contiguous(memory_format=memory_format)
+    flow = torch.randn(2, 2, 9, 7, generator=g) * 3
+    for padding in ("zeros", "border"):
+        args = flow, padding, True
+        output = ops.flow_warp(x, *args)
+        compare("flow_warp", output, ops.flow_warp(*on_cuda((x, flow)), padding).cpu(), dtype)
+        backward = torch.ops.fastcv._flow_warp_backward
+        on_device = backward(*on_cuda((x, x, flow)), padding, True, True, True)
+        for name, ours, theirs in zip(
+            ("input", "flow"), backward(x, x, *args, True, True), on_device, strict=True
+        ):
+            compare(f"flow_warp's {name} gradient", ours.to(dtype), theirs.cpu().to(dtype), dtype)
+
+
 def check_proto_masks(dtype):
     g = torch.Generator().manual_seed(0)
     prototypes = torch.rand(6, 14, 9, generator=g).to(dtype)
@@ -247,6 +263,7 @@ def main(names):
         check_hog(dtype)
         check_paste_masks(dtype)
         check_proto_masks(dtype)
+        check_flow_warp(dtype, memory_format)
         check_convolutions(dtype, memory_format)
     print("every kernel ran")
 

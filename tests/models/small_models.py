@@ -177,6 +177,25 @@ SMALL: dict[str, Small] = {
     **family(
         "yolact_resnet50 yolact_resnet101 yolact_darknet53", Small(CLASSES, like="yolact_resnet18")
     ),
+    "yolactedge_resnet18": Small(
+        {
+            **NARROW,
+            "channels": 16,
+            "prototypes": 8,
+            "size": 96,
+            "scales": (8, 16, 24, 48, 96),
+            "flow_channels": 8,
+        },
+        options=ANY_SCORE,
+        idle={
+            "flow_net.pred1.scale": "the finest level is not moved; published files have it",
+            "flow_net.pred1.bias": "as well",
+        },
+    ),
+    **family(
+        "yolactedge_resnet50 yolactedge_resnet101 yolactedge_mobilenetv2",
+        Small(CLASSES, like="yolactedge_resnet18"),
+    ),
     # Keypoints.
     "keypointrcnn_resnet18_fpn": Small(
         {

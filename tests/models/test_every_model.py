@@ -140,6 +140,9 @@ def instance(model, shape):
         images, targets = detection(model, shape)
         for image, target in zip(images, targets, strict=True):
             target["masks"] = torch.rand(len(target["boxes"]), *image.shape[1:]) > 0.5
+            target["flow"] = torch.randn(2, *image.shape[1:])  # of models that learn from pairs
+        if hasattr(model, "flow_net"):
+            images = [torch.stack([image.roll(2, dims=2), image]) for image in images]
         return images, targets
     masks = torch.rand(2, model.heatmap_size, model.heatmap_size).round()
     return torch.rand(2, 3, 224, 224), (torch.tensor([1, 2]), masks)

@@ -46,6 +46,7 @@ def small_arguments():
         "softmax_focal_loss": (x[:, :, 0, 0], torch.tensor([3, 5])),
         "gram_matrix": (x,),
         "corner_pool": (x, "top"),
+        "flow_warp": (x, x[:, :2]),
         "paste_masks": (x[:, 0].sigmoid(), boxes[:2], (30, 40)),
         "proto_masks": (x[0], x[:, :, 0, 0], boxes[:2], (30, 40)),
         "hog": (torch.rand(1, 3, 32, 32, generator=g),),
