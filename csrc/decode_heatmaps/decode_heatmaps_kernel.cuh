@@ -1,7 +1,6 @@
 // A block has a heatmap: its threads look for the highest cell together, and one reads the place.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
 #include "common/cuda/convert.cuh"
@@ -16,8 +15,10 @@ struct Cell {
   Acc value;
   int32_t index;
 
+  __device__ bool is_nan() const { return value != value; }
+
   __device__ bool above(const Cell& other) const {
-    if (isnan(value) || isnan(other.value)) return isnan(value) && !isnan(other.value);
+    if (is_nan() || other.is_nan()) return is_nan() && !other.is_nan();
     return value > other.value || (value == other.value && index < other.index);
   }
 };
@@ -55,9 +56,9 @@ __global__ void __launch_bounds__(256)
   }
   const int32_t row = best.index / width, column = best.index % width;
   const Acc score = best.value;
-  Acc x = isnan(score) ? score : static_cast<Acc>(column);
-  Acc y = isnan(score) ? score : static_cast<Acc>(row);
-  if (score > 0 && isfinite(score)) {
+  Acc x = best.is_nan() ? score : static_cast<Acc>(column);
+  Acc y = best.is_nan() ? score : static_cast<Acc>(row);
+  if (score > 0 && score - score == 0) {
     x = top_of_bump<Acc>(column, width, score, kind,
                          [=](int32_t j) { return at(row * width + j); });
     y = top_of_bump<Acc>(row, height, score, kind,

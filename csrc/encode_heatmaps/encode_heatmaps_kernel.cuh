@@ -2,7 +2,6 @@
 // warp has a heatmap.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
 #include "common/cuda/convert.cuh"
@@ -16,6 +15,12 @@ namespace fastcv::cuda {
 
 __device__ __forceinline__ float exponential(float x) { return expf(x); }
 __device__ __forceinline__ double exponential(double x) { return exp(x); }
+
+// Of NaN and infinity the difference is NaN.
+template <typename Acc>
+__device__ __forceinline__ bool is_finite(Acc x) {
+  return x - x == 0;
+}
 
 // A bump's value at (dx, dy) from the point.
 template <typename T>
@@ -43,7 +48,7 @@ __global__ void __launch_bounds__(256)
     if (k < n) {
       const T* point = points + line / height * 2;
       const Acc x = widen(point[0]), y = widen(point[1]);
-      if (isfinite(x) && isfinite(y)) {
+      if (is_finite(x) && is_finite(y)) {
         values[k] = bump_at<T>(column - x, static_cast<Acc>(line % height) - y, bump);
       }
     }
@@ -69,7 +74,7 @@ __global__ void __launch_bounds__(256)
   if (map >= count) return;
   const int lane = threadIdx.x % 32;
   const Acc x = widen(points[2 * map]), y = widen(points[2 * map + 1]);
-  const bool there = isfinite(x) && isfinite(y);
+  const bool there = is_finite(x) && is_finite(y);
   const int32_t cells = height * width;
   const T* own = grad + map * cells;
   Acc by_x = 0, by_y = 0;
