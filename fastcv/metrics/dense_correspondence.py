@@ -110,17 +110,17 @@ class DenseCorrespondenceMetrics:
         iou = box_iou(boxes, found.boxes.to(boxes))
         gps = torch.zeros_like(iou)
         for i, (places, true) in enumerate(points):
-            said = found.at(places)  # [N, P, 3]
-            apart = self.distance(said, true.expand_as(said))
-            apart = apart.masked_fill(said[..., 0] == 0, torch.inf)
+            nearest = found.at(places)  # [N, P, 3]
+            apart = self.distance(nearest, true.expand_as(nearest))
+            apart = apart.masked_fill(nearest[..., 0] == 0, torch.inf)
             gps[i] = geodesic_point_similarity(apart, self.kappa).mean(dim=1)
             overlap = iou[i] * (found.labels == labels[i])
             if len(found) and overlap.max() >= MIN_IOU:
                 best = int(overlap.argmax())
-                right = said[best, :, 0] == true[:, 0]
+                right = nearest[best, :, 0] == true[:, 0]
                 self.gps.append(float(gps[i, best]))
                 self.right.append(right)
-                self.errors.append((said[best, right, 1:] - true[right, 1:]).abs().flatten())
+                self.errors.append((nearest[best, right, 1:] - true[right, 1:]).abs().flatten())
         self.by_gps.add(gps, labels, found.scores, found.labels)
         self.by_iou.add(iou, labels, found.scores, found.labels)
 

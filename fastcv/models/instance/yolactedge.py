@@ -249,8 +249,8 @@ class YolactEdge(YOLACT):
         motions = self.flow_net(self._describe(lateral), key.described)
         moved = self._moved(lateral, key, motions[1:])
         by_motion = YOLACTOutput(batch, *self.heads(self.fpn_phase_2(moved), size))
-        wanted = [x.detach() for x in sums[1:]]
-        return PairOutput(full, by_motion, motions, wanted, moved[1:])
+        targets = [x.detach() for x in sums[1:]]
+        return PairOutput(full, by_motion, motions, targets, moved[1:])
 
     def loss(
         self, output: YOLACTOutput | PairOutput, targets: list[dict[str, Any]]
@@ -407,11 +407,11 @@ def flow_loss(motions: Sequence[Motion], flows: Tensor) -> Tensor:
         motions: of ``FlowNet``.
         flows: ``[B, 2, H, W]`` in pixels of any size.
     """
-    wanted = from_pixels(flows)
+    targets = from_pixels(flows)
     costs = []
     for motion in motions:
         found = motion.flow
-        small = F.interpolate(wanted, found.shape[-2:], mode="bilinear", align_corners=False)
+        small = F.interpolate(targets, found.shape[-2:], mode="bilinear", align_corners=False)
         costs.append(torch.linalg.vector_norm(found - small.to(found.dtype), dim=1).mean())
     return torch.stack(costs).sum()
 
