@@ -80,9 +80,17 @@ class DetectionSteps:
         return figure
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the figure to an image file."""
-        figure = self.figure()
-        with replacing(Path(path)) as temporary:
+        """Writes the figure to an image file.
+
+        Raises:
+            ValueError: a suffix that matplotlib does not write.
+            ImportError: matplotlib is missing.
+        """
+        path, figure = Path(path), self.figure()
+        suffixes = sorted(figure.canvas.get_supported_filetypes())
+        if path.suffix.lower().removeprefix(".") not in suffixes:
+            raise ValueError(f"path must end in one of .{' .'.join(suffixes)}, got {path.name!r}")
+        with replacing(path) as temporary:
             figure.savefig(temporary, dpi=100)
 
     def _draw_anchors(self, axes: Any) -> None:

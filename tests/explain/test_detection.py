@@ -110,3 +110,11 @@ def test_the_command(tmp_path, capsys):
 def test_no_detector(tmp_path, capsys, monkeypatch):
     with pytest.raises(TypeError, match=r"model must be a detector, with detect\(\), got ResNet"):
         detection_steps(create_model("resnet18", num_classes=2, width=8), torch.rand(3, 32, 32))
+
+
+@pytest.mark.parametrize("name", ["folder", "steps.json", "steps.xyz", "steps", ".png"])
+def test_where_the_figure_cannot_go(name, tmp_path):
+    steps = detection_steps(small("yolov1"), torch.rand(3, 96, 128))
+    with pytest.raises(ValueError, match=r"path must end in one of \.avif .* \.png .*, got"):
+        steps.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
