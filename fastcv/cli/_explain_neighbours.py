@@ -48,8 +48,12 @@ def add_topic(topics: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from fastcv.images import SUFFIXES
     from fastcv.models import ImageModel
 
+    out = Path(args.out)  # before the folder is read
+    if out.suffix.lower() not in (".json", *SUFFIXES):
+        raise UserError(f"--out: path must end in .json or an image's suffix, got {out.name!r}")
     given = args.model is not None or args.weights is not None
     if args.index is not None and Path(args.index).suffix != ".safetensors":
         raise UserError(f"--index {args.index} must end in .safetensors")

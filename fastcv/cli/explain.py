@@ -35,6 +35,7 @@ METHODS = (
 )
 """In the order of the sheet that ``--method all`` draws."""
 
+OF_A_LAYER = ("activations", "grad_cam", "guided_grad_cam")
 IN_COLOURS = ("deconvnet", "guided_backprop", "guided_grad_cam")
 SAMPLES = 16  # of SmoothGrad
 
@@ -78,7 +79,9 @@ def add_maps_arguments(parser: argparse.ArgumentParser) -> None:
         "--target", metavar="CLASS", help="its name or number; by default the likeliest"
     )
     parser.add_argument(
-        "--layer", metavar="NAME", help="of activations and Grad-CAM; by default the last maps"
+        "--layer",
+        metavar="NAME",
+        help=f"of {', '.join(OF_A_LAYER)}; by default the last maps",
     )
     parser.add_argument(
         "--force", action="store_true", help="go on where a model has activations but ReLU"
@@ -104,13 +107,13 @@ def run_maps(args: argparse.Namespace) -> int:
     from fastcv.models import ImageModel
 
     out = Path(args.out)
-    if args.method == "all" and out.suffix.lower() == ".json":
-        raise UserError(f"--out {out} must be an image: --method all draws a sheet")
+    _check_options(args, out)
     check_font(args.font)
     model = load(args.model, args.weights, args.device)
     if not isinstance(model, ImageModel):
         raise UserError(f"{model.model_name} does not take pictures")
-    target = int(args.target) if args.target and args.target.isdecimal() else args.target
+    is_number = args.target is not None and args.target.removeprefix("-").isdecimal()
+    target = int(args.target) if is_number else args.target
     if args.method != "all":
         found = _explain(args.method, model, args, target)
         if out.suffix.lower() == ".json":
@@ -137,6 +140,20 @@ def run_maps(args: argparse.Namespace) -> int:
         print(f"left out: {line}")
     print(f"{args.input}: {len(there)} methods: {out}")
     return 0
+
+
+def _check_options(args: argparse.Namespace, out: Path) -> None:
+    """Before anything is computed: what the method does not use, and what cannot be written."""
+    from fastcv.images import SUFFIXES
+
+    if args.method == "all" and out.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--out {out} must be an image: --method all draws a sheet")
+    if out.suffix.lower() not in (".json", *SUFFIXES):
+        raise UserError(f"--out {out} must end in .json or an image's suffix")
+    if args.layer is not None and args.method not in (*OF_A_LAYER, "all"):
+        raise UserError(f"--layer is of {', '.join(OF_A_LAYER)}, and --method is {args.method}")
+    if args.target is not None and args.method == "activations":
+        raise UserError("--target must be left out: --method activations asks for no class")
 
 
 def _explain(
@@ -172,10 +189,7 @@ def _drawn(found: Attribution, *, names: bool = True, font: str | None = None) -
 
 def _write(picture: Image.Image, out: Path) -> None:
     from fastcv._files import replacing
-    from fastcv.images import SUFFIXES
 
-    if out.suffix.lower() not in SUFFIXES:
-        raise UserError(f"--out {out} must end in .json or an image's suffix")
     with replacing(out) as temporary:
         picture.save(temporary, quality=92)
 

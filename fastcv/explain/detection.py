@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fastcv._extras import need
 from fastcv._files import replacing
 from fastcv.draw.figure_names import figure_names
+from fastcv.explain._checks import check_tensor
 from fastcv.explain.nms import DROPPED, KEPT, OTHER, NMSStep, draw_box, draw_nms_step, nms_steps
 from fastcv.images import ImageInput, read_image
 from fastcv.models import ImageModel
@@ -80,9 +81,17 @@ class DetectionSteps:
         return figure
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the figure to an image file."""
-        figure = self.figure()
-        with replacing(Path(path)) as temporary:
+        """Writes the figure to an image file.
+
+        Raises:
+            ValueError: a suffix that matplotlib does not write.
+            ImportError: matplotlib is missing.
+        """
+        path, figure = Path(path), self.figure()
+        suffixes = sorted(figure.canvas.get_supported_filetypes())
+        if path.suffix.lower().removeprefix(".") not in suffixes:
+            raise ValueError(f"path must end in one of .{' .'.join(suffixes)}, got {path.name!r}")
+        with replacing(path) as temporary:
             figure.savefig(temporary, dpi=100)
 
     def _draw_anchors(self, axes: Any) -> None:
@@ -167,7 +176,8 @@ def detection_steps(
         iou_threshold: of the NMS.
 
     Raises:
-        TypeError: the model is no detector: it has no ``detect``.
+        TypeError: the model is no detector: it has no ``detect``. Or ``truth`` is no tensor.
+        ValueError: ``truth`` of another shape.
 
     Example:
         >>> import torch
@@ -181,6 +191,10 @@ def detection_steps(
     """
     if not isinstance(model, Detector):
         raise TypeError(f"model must be a detector, with detect(), got {type(model).__name__}")
+    if truth is not None:
+        check_tensor("truth", truth)
+        if truth.ndim != 2 or truth.shape[1] != 4:
+            raise ValueError(f"truth must be [K, 4], got {list(truth.shape)}")
     picture = model.as_float(read_image(image))
     options: dict[str, Any] = {"score_threshold": score_threshold}
     suppresses = "iou_threshold" in inspect.signature(model.detect).parameters

@@ -42,7 +42,7 @@ def faithfulness(
     attributions: Mapping[str, Attribution | Tensor],
     target: Targets = None,
     *,
-    boxes: Sequence[Tensor] | None = None,
+    boxes: Tensor | Sequence[Any] | None = None,
     tolerance: float = 0.0,
     steps: int = 28,
     batch_size: int = 16,
@@ -54,8 +54,8 @@ def faithfulness(
             score of a class is its probability here, that of another target is as it is.
         attributions: by name, such as the method's; as tensors ``[B, H, W]``. A map of random
             numbers among them shows what the measures are without any knowledge.
-        boxes: ``[K, 4]`` of each image, ``(x1, y1, x2, y2)`` in pixels of the map: where the
-            object is.
+        boxes: ``[K, 4]`` of each image, as tensors or lists, ``(x1, y1, x2, y2)`` in pixels of the
+            map: where the object is.
         tolerance: pixels by which a map's highest may miss a box.
         steps: in which pixels are taken away and added, each the same number of them.
         batch_size: images in a forward.
@@ -157,7 +157,7 @@ def _probability(resolved: Resolved, output: Any) -> Tensor:
 
 
 def pointing_game(
-    points: Tensor, boxes: Tensor | Sequence[Tensor], *, tolerance: float = 0.0
+    points: Tensor, boxes: Tensor | Sequence[Any], *, tolerance: float = 0.0
 ) -> float:
     """The share of points that lie on their image's object.
 

@@ -117,3 +117,31 @@ def test_help_names_the_topics(capsys):
     assert stopped.value.code == 0
     told = capsys.readouterr().out
     assert "detection" in told and "`fastcv explain photo.jpg` is this" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "all"])
+@pytest.mark.parametrize("out", ["folder", "map.xyz", "map", "", ".png", "map.svg"])
+def test_what_cannot_be_written_is_told_first(method, out, capsys):
+    """Before the model is read: it is not there."""
+    assert run("none.png", "--weights", "none.pth", "--method", method, "--out", out) == 2
+    error = capsys.readouterr().err
+    assert f"--out {out or '.'} must " in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("method", ["occlusion", "saliency", "deconvnet", "guided_backprop", "cam"])
+def test_a_layer_that_the_method_does_not_use(method, capsys):
+    assert run("none.png", "--weights", "none.pth", "--method", method, "--layer", "conv1") == 2
+    error = capsys.readouterr().err
+    expected = f"--layer is of activations, grad_cam, guided_grad_cam, and --method is {method}"
+    assert expected in error
+
+
+def test_a_target_that_activations_do_not_use(capsys):
+    options = ("--method", "activations", "--target", "tabby")
+    assert run("none.png", "--weights", "none.pth", *options) == 2
+    assert "--target must be left out" in capsys.readouterr().err
+
+
+def test_a_target_below_0(photo, weights, capsys):
+    assert run(photo, "--weights", weights, "--target=-1") == 2
+    assert "target must be a class 0 to 2, got -1" in capsys.readouterr().err

@@ -118,3 +118,11 @@ def test_an_empty_folder(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert run(tmp_path / "empty", "--query", "x.png") == 2
     assert "has no images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["folder", "map.xyz", "", ".png"])
+def test_what_cannot_be_written_is_told_first(out, capsys):
+    """Before the folder is read: it is not there."""
+    arguments = ["neighbours", "none", "--query", "none.png", "--out", out]
+    assert cli.main(["explain", *arguments]) == 2
+    assert f"path must end in .json or an image's suffix, got {out!r}" in capsys.readouterr().err

@@ -110,3 +110,20 @@ def test_the_command(tmp_path, capsys):
 def test_no_detector(tmp_path, capsys, monkeypatch):
     with pytest.raises(TypeError, match=r"model must be a detector, with detect\(\), got ResNet"):
         detection_steps(create_model("resnet18", num_classes=2, width=8), torch.rand(3, 32, 32))
+
+
+@pytest.mark.parametrize("name", ["folder", "steps.json", "steps.xyz", "steps", ".png"])
+def test_where_the_figure_cannot_go(name, tmp_path):
+    steps = detection_steps(small("yolov1"), torch.rand(3, 96, 128))
+    with pytest.raises(ValueError, match=r"path must end in one of \.avif .* \.png .*, got"):
+        steps.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_truth_that_is_no_boxes():
+    model, image = small("yolov1"), torch.rand(3, 96, 128)
+    with pytest.raises(TypeError, match="truth must be a tensor, got list"):
+        detection_steps(model, image, truth=[[0, 0, 1, 1]])
+    for shape in ((4,), (2, 3), (1, 2, 4)):
+        with pytest.raises(ValueError, match=r"truth must be \[K, 4\], got"):
+            detection_steps(model, image, truth=torch.rand(shape))
