@@ -22,10 +22,11 @@ from torch import Tensor
 from fastcv._files import replacing
 from fastcv.models.instance.yolact import YOLACT
 from fastcv.nn.detection.prototypes import combined
+from fastcv.ops import nms
 from fastcv.recipes.instance.digits_yolact import RECIPE
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")  # but for the trunk, which the package has
-SCENE = 12
+SCENE = 13
 SHOWN = 3  # digits
 
 
@@ -57,9 +58,10 @@ def draw(model: YOLACT, image: Tensor, out: Path) -> None:
     """A column for each prototype and a row for each digit; on the right the digits' masks."""
     with torch.inference_mode():
         output = model([image])
-        (found,) = model.postprocess(output, score_threshold=0.3)
+        (found,) = model.postprocess(output)
+    found = found[nms(found.boxes, found.scores, 0.5)[:SHOWN]]  # one for each place
     prototypes, coefficients = output.prototypes[0], found.fields["coefficients"]
-    shown = range(min(SHOWN, len(found)))
+    shown = range(len(found))
     maps = combined(prototypes, coefficients).sigmoid()
     columns = len(prototypes)
     figure = plt.figure(figsize=(14, 1.1 + 1.5 * len(shown)), layout="constrained")
@@ -68,8 +70,7 @@ def draw(model: YOLACT, image: Tensor, out: Path) -> None:
         ax = figure.add_subplot(grid[0, k])
         show(ax, prototype, cmap="magma")
         ax.set_title(str(k + 1), fontsize=9)
-    ax = figure.add_subplot(grid[0, columns:])
-    show(ax, image.permute(1, 2, 0))
+    show(figure.add_subplot(grid[0, columns:]), image.permute(1, 2, 0))
     for i in shown:
         name = f"{found.classes[int(found.labels[i])]} ({found.scores[i]:.2f})"
         ax = figure.add_subplot(grid[1 + i, :columns])
