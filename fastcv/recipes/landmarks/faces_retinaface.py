@@ -1,4 +1,6 @@
-"""A small RetinaFace that finds faces and their landmarks on photographs: minutes on one core.
+"""A small RetinaFace that finds faces and their landmarks on photographs: five minutes on one core.
+
+Boxes are learned by then. The loss of the landmarks still falls: they need more epochs.
 
 2000 pictures of 128 x 128 pixels train, half of their faces real and without landmarks, half drawn.
 None of their photographs and of their real faces is in the 300 that test.
@@ -42,7 +44,7 @@ RECIPE = Recipe(
     schedule=schedule,
     metrics=partial(evaluate_faces, batch_size=10),
     level=Level(
-        {"AP50": 0.0, "NME": 1.0},
+        {"AP50": 0.826, "NME": 0.320},
         on="300 pictures whose real faces and photographs it never saw",
         runs="seed 0, one run",
         date="2026-11-30",
