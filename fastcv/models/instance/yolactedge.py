@@ -147,7 +147,7 @@ class YolactEdge(YOLACT):
         video: bool = True,
     ) -> None:
         super().__init__(
-            backbone,
+            backbone,  # type: ignore[arg-type]  # YOLACT names the trunks that it comes with
             transform,
             classes,
             channels=channels,

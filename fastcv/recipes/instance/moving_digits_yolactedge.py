@@ -28,8 +28,8 @@ from fastcv.recipes.detection.digits_detector.recipe import WEIGHTS
 
 INTERVAL = 5  # from key frame to key frame, where it is measured
 SHOWN, SURE = 0, {"score_threshold": 0.4}  # what the demo draws
-# Of pairs: as much as four frames move.
-FAR = {"frames": 2, "max_speed": 20.0, "max_pan": 7.0}
+# Two frames that are as far apart as four of a clip.
+far_apart = partial(MovingDigits, frames=2, max_speed=20.0, max_pan=7.0)
 
 
 class FramePairs(Dataset[tuple[Tensor, dict[str, Any]]]):
@@ -170,7 +170,7 @@ RECIPE = Recipe(
     name="moving_digits_yolactedge",
     summary="YolactEdge on clips of digits: coarse features moved from key frames",
     data={
-        "train": lambda: FramePairs(MovingDigits("train", length=1800, **FAR)),
+        "train": lambda: FramePairs(far_apart("train", length=1800)),
         "test": partial(MovingDigits, "test", length=20),
     },
     build=build,
