@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from bench_fast_nms import torch_fast_nms
+from bench_heatmaps import SIDE, SIGMA, points, torch_decode, torch_encode
 from bench_paste_masks import SIZE, masks_and_boxes, torchvisions
 from bench_rotated import rotated_boxes, torch_nms
 from bench_soft_nms import boxes_and_scores, torch_soft_nms
@@ -333,6 +334,31 @@ def test_paste_masks(race):
         target=10,
         moved=100 * SIZE[0] * SIZE[1],
         peer_waits=True,
+    )
+
+
+def test_encode_heatmaps(race):
+    race(
+        "encode_heatmaps",
+        "16 x 16 of 64^2",
+        lambda: (points().cuda(),),
+        lambda places: ops.encode_heatmaps(places, (SIDE, SIDE), SIGMA),
+        torch_encode,
+        peer_name="torch",
+        moved=16 * 16 * SIDE * SIDE * 4,
+    )
+
+
+def test_decode_heatmaps(race):
+    race(
+        "decode_heatmaps",
+        "16 x 16 of 64^2",
+        lambda: (ops.encode_heatmaps(points().cuda() + 0.3, (SIDE, SIDE), SIGMA),),
+        ops.decode_heatmaps,
+        torch_decode,
+        peer_name="torch",
+        target=3,
+        moved=16 * 16 * SIDE * SIDE * 4,
     )
 
 

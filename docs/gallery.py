@@ -59,6 +59,7 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/feature_maps.py googlenet": "googlenet.png",
     "examples/pool_switches.py": "pool_switches.png",
     "examples/instances_and_keypoints.py": "instances_and_keypoints.png",
+    "examples/landmark_heatmaps.py": "landmark_heatmaps.png",
     "examples/lenet_digits.py": "lenet.png",
     "examples/nearest_digits.py": "nearest_digits.png",
     "examples/receptive_fields.py": "receptive_fields.png",
