@@ -127,7 +127,11 @@ def schedule(model: Any, device: str) -> dict[str, Any]:
 
 
 def recipe(
-    name: str, summary: str, build: Callable[[], SmallLandmarks], **reached: float
+    name: str,
+    summary: str,
+    build: Callable[[], SmallLandmarks],
+    runs: str = "seed 0, one run",
+    **reached: float,
 ) -> Recipe:
     """The recipe of one of the heads.
 
@@ -135,6 +139,7 @@ def recipe(
         name: of the module.
         summary: one line.
         build: makes the model.
+        runs: which ones the level is of.
         reached: the metrics of one run.
     """
     return Recipe(
@@ -148,7 +153,7 @@ def recipe(
         level=Level(
             reached,
             on="400 pictures of digits it never saw, in the left half (seen) and the right one",
-            runs="seed 0, one run",
+            runs=runs,
             date="2026-11-30",
         ),
     )
