@@ -8,6 +8,7 @@ import pytest
 import torch
 from bench_fast_nms import torch_fast_nms
 from bench_flow_warp import by_grid_sample
+from bench_heatmaps import SIDE, SIGMA, points, torch_decode, torch_encode
 from bench_paste_masks import SIZE, masks_and_boxes, torchvisions
 from bench_proto_masks import SIZE as PROTO_SIZE
 from bench_proto_masks import instances, torch_chain
@@ -364,6 +365,31 @@ def test_flow_warp(race, dtype, fmt):
         by_grid_sample,
         peer_name="torch.grid_sample",
         target=2,
+    )
+
+
+def test_encode_heatmaps(race):
+    race(
+        "encode_heatmaps",
+        "16 x 16 of 64^2",
+        lambda: (points().cuda(),),
+        lambda places: ops.encode_heatmaps(places, (SIDE, SIDE), SIGMA),
+        torch_encode,
+        peer_name="torch",
+        moved=16 * 16 * SIDE * SIDE * 4,
+    )
+
+
+def test_decode_heatmaps(race):
+    race(
+        "decode_heatmaps",
+        "16 x 16 of 64^2",
+        lambda: (ops.encode_heatmaps(points().cuda() + 0.3, (SIDE, SIDE), SIGMA),),
+        ops.decode_heatmaps,
+        torch_decode,
+        peer_name="torch",
+        target=3,
+        moved=16 * 16 * SIDE * SIDE * 4,
     )
 
 

@@ -64,6 +64,7 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/dense_correspondence.py": "dense_correspondence.png",
     "examples/yolact_prototypes.py": "yolact_prototypes.png",
     "examples/moved_digits.py": "moved_digits.png",
+    "examples/landmark_heatmaps.py": "landmark_heatmaps.png",
     "examples/lenet_digits.py": "lenet.png",
     "examples/nearest_digits.py": "nearest_digits.png",
     "examples/receptive_fields.py": "receptive_fields.png",

@@ -8,6 +8,8 @@ RECIPE = recipe(
     "digits_coordinates",
     "landmarks as coordinates, on the backbone of digits_heatmaps",
     with_coordinates,
-    nme_seen=0.5,
+    nme_seen=0.210,
+    pck_seen=0.261,
+    pck_unseen=0.015,
 )
 build, train, evaluate = RECIPE.build, RECIPE.train, RECIPE.evaluate

@@ -11,6 +11,10 @@ RECIPE = recipe(
     "digits_heatmaps",
     "landmarks as heatmaps, on the backbone of digits_coordinates",
     with_heatmaps,
-    nme_seen=0.5,
+    runs="seed 0, one run, stopped after 4 of 8 passes",
+    nme_seen=0.119,
+    pck_seen=0.550,
+    nme_unseen=0.132,
+    pck_unseen=0.550,
 )
 build, train, evaluate = RECIPE.build, RECIPE.train, RECIPE.evaluate

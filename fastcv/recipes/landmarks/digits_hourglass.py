@@ -7,16 +7,27 @@ pixels. The test tells them the digits' boxes.
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fastcv._files import replacing
 from fastcv.classes import DIGIT_KEYPOINTS
 from fastcv.data import DrawnDigits, KeypointCrops
+from fastcv.draw import Canvas, contact_sheet
+from fastcv.draw.skeleton import draw_skeleton
 from fastcv.learn.schedules import adamw, one_cycle
 from fastcv.metrics import evaluate_landmarks
 from fastcv.models import create_model
+from fastcv.models._mode import evaluating
+from fastcv.models.landmarks.stacked_hourglass import STRIDE
 from fastcv.recipes._recipe import Level, Recipe
 
 CROP = 64  # pixels
+SHOWN, ENLARGED = 4, 3
 
 
 def training_crops() -> KeypointCrops:
@@ -39,6 +50,32 @@ def schedule(model: Any, device: str) -> dict[str, Any]:
     }
 
 
+def show(model: Any, out: Path) -> None:
+    """Write ``hourglasses.png``: crops that it never saw, with the heatmaps of each stack."""
+    crops = KeypointCrops(DrawnDigits("test", length=4), CROP)
+    rows = []
+    for crop, (_, keypoints) in (crops[i] for i in range(min(SHOWN, len(crops)))):
+        with evaluating(model), torch.inference_mode():
+            output = model(crop[None])
+        rows.append(_panel(crop, keypoints))
+        for stack, heatmaps in enumerate(output[0]):
+            points, _ = model.read(output, stack=stack)
+            warm = heatmaps.amax(0).clamp(0, 1).repeat_interleave(STRIDE, 0)
+            over = crop * 0.4 + 0.6 * warm.repeat_interleave(STRIDE, 1)
+            rows.append(_panel(over, (points[0] + 0.5) * STRIDE))
+    with replacing(out / "hourglasses.png") as temporary:
+        contact_sheet(rows, 1 + output.shape[1]).save(temporary)
+
+
+def _panel(picture: Tensor, points: Tensor) -> Image.Image:
+    pixels = (picture.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()
+    image = Image.fromarray(pixels).resize((CROP * ENLARGED, CROP * ENLARGED))
+    canvas = Canvas(image, None)
+    places = [(x * ENLARGED, y * ENLARGED) for x, y in points[:, :2].tolist()]
+    draw_skeleton(canvas, places, DIGIT_KEYPOINTS.edge_indices, 1)
+    return canvas.finish()
+
+
 RECIPE = Recipe(
     name="digits_hourglass",
     summary="two stacked hourglasses of 24 channels on crops of digits",
@@ -54,10 +91,11 @@ RECIPE = Recipe(
     schedule=schedule,
     metrics=metrics,
     level=Level(
-        {"pck": 0.5},
+        {"nme": 0.143, "pck": 0.342, "nme_of_stack_1": 0.192},
         on="the digits of 150 scenes, none of which it saw, in boxes that it is told",
-        runs="seed 0, one run",
+        runs="seed 0, one run, stopped after 3 of 6 passes",
         date="2026-11-30",
     ),
+    show=show,
 )
 build, train, evaluate = RECIPE.build, RECIPE.train, RECIPE.evaluate
