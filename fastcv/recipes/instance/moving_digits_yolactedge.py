@@ -178,7 +178,7 @@ RECIPE = Recipe(
     schedule=schedule,
     metrics=evaluate_video,
     level=Level(
-        {"AP": 0.0},
+        {"AP": 0.117, "AP50": 0.240, "frame_AP": 0.096},
         on="20 clips whose digits and photographs it never saw",
         runs="seed 0, one run",
         date="2026-11-30",
