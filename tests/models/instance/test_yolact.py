@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -572,32 +571,3 @@ def test_masks_are_prototypes_times_coefficients(model, output):
 def test_tiny_pictures(model):
     found = model.predict([torch.rand(3, 1, 1), torch.rand(3, 1, 50)], score_threshold=0.0)
     assert [f.masks.shape[1:] for f in found] == [(1, 1), (1, 50)]
-
-
-class TensorPart(nn.Module):
-    """What the page exports."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, tensors):
-        return self.model.dense(tensors)[:5]
-
-
-@pytest.mark.slow
-def test_tensor_part_in_onnx_runtime(model, tmp_path):
-    names = ["logits", "deltas", "coefficients", "prototypes", "priors"]
-    path, tensors = tmp_path / "yolact.onnx", torch.rand(1, 3, 96, 96)
-    part = TensorPart(model).eval()
-    torch.onnx.export(part, (tensors,), output_names=names, dynamo=True, verbose=False).save(path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (name,) = (entry.name for entry in session.get_inputs())
-    for seed in range(2):
-        tensors = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(seed))
-        with torch.no_grad():
-            expected = model.dense(tensors)[:5]
-        got = session.run(names, {name: tensors.numpy()})
-        for ours, theirs_ in zip(expected, got, strict=True):
-            # The order of additions in convolutions differs.
-            torch.testing.assert_close(torch.from_numpy(theirs_), ours, rtol=1e-4, atol=1e-4)
