@@ -130,7 +130,6 @@ def recipe(
     name: str,
     summary: str,
     build: Callable[[], SmallLandmarks],
-    runs: str = "seed 0, one run",
     **reached: float,
 ) -> Recipe:
     """The recipe of one of the heads.
@@ -139,7 +138,6 @@ def recipe(
         name: of the module.
         summary: one line.
         build: makes the model.
-        runs: which ones the level is of.
         reached: the metrics of one run.
     """
     return Recipe(
@@ -153,7 +151,7 @@ def recipe(
         level=Level(
             reached,
             on="400 pictures of digits it never saw, in the left half (seen) and the right one",
-            runs=runs,
+            runs="seed 0, one run",
             date="2026-11-30",
         ),
     )
