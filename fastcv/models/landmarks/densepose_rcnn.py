@@ -75,9 +75,10 @@ class ObjectsPredictor(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``[K, in_channels]`` to ``[K, num_classes]`` and ``[K, num_classes * 4]``."""
-        deltas = self.bbox_pred(x)
+        logits, deltas = self.cls_score(x), self.bbox_pred(x)
         none = deltas.new_zeros(deltas.shape[0], 4)
-        return self.cls_score(x).roll(1, dims=1), torch.cat([none, deltas], dim=1)
+        background_first = torch.cat([logits[:, -1:], logits[:, :-1]], dim=1)
+        return background_first, torch.cat([none, deltas], dim=1)
 
 
 class DensePoseRCNN(FasterRCNN, DensePoseDetector):
