@@ -5,7 +5,7 @@ namespace fastcv::FASTCV_ISA {
 // f(first lane's index, the lanes' indices as Acc) for all n, a vector at a time; the last vector
 // may reach beyond n.
 template <typename Acc, typename F>
-void for_each_vector(int64_t n, F f) {
+void for_each_index(int64_t n, F f) {
   vec<Acc> lane;
   for (int i = 0; i < lanes<Acc>; ++i) lane[i] = static_cast<Acc>(i);
   for (int64_t i = 0; i < n; i += lanes<Acc>) f(i, lane + broadcast(static_cast<Acc>(i)));
@@ -28,7 +28,7 @@ void store_some(T* p, vec<Acc> values, int64_t n) {
 template <typename Acc>
 void bump_line(Acc place, int64_t n, const BumpScales& scales, Acc* line) {
   const vec<Acc> scale = broadcast(static_cast<Acc>(scales.per_square));
-  for_each_vector<Acc>(n, [&](int64_t i, vec<Acc> index) {
+  for_each_index<Acc>(n, [&](int64_t i, vec<Acc> index) {
     const vec<Acc> away = index - broadcast(place), squared = away * away * scale;
     store<Acc>(line + i, scales.cauchy ? squared : vector_exp(-squared));
   });
@@ -59,7 +59,7 @@ void differentiate_heatmap(const T* __restrict__ grad, Acc x, Acc y, int64_t hei
                            Acc* __restrict__ column, Acc* by_x, Acc* by_y) {
   bump_line(x, width, scales, row);
   bump_line(y, height, scales, column);
-  for_each_vector<Acc>(
+  for_each_index<Acc>(
       width, [&](int64_t j, vec<Acc> index) { store<Acc>(moved + j, index - broadcast(x)); });
   const vec<Acc> one = broadcast(Acc(1)), peak = broadcast(static_cast<Acc>(scales.peak));
   Acc sum_x = 0, sum_y = 0;

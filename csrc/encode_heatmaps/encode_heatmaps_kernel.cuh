@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "common/cuda/convert.cuh"
+#include "common/cuda/exponential.cuh"
 #include "common/cuda/launch.cuh"
 #include "common/cuda/pack.cuh"
 #include "common/cuda/warp_sum.cuh"
@@ -12,9 +13,6 @@
 #include "encode_heatmaps/encode_heatmaps_kernel.h"
 
 namespace fastcv::cuda {
-
-__device__ __forceinline__ float exponential(float x) { return expf(x); }
-__device__ __forceinline__ double exponential(double x) { return exp(x); }
 
 // Of NaN and infinity the difference is NaN.
 template <typename Acc>

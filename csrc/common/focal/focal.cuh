@@ -3,13 +3,11 @@
 
 #include <cmath>
 
+#include "common/cuda/exponential.cuh"
 #include "common/cuda/launch.cuh"
 #include "common/host/accumulate.h"
 
 namespace fastcv::cuda {
-
-__device__ __forceinline__ float exponential(float x) { return expf(x); }
-__device__ __forceinline__ double exponential(double x) { return exp(x); }
 
 __device__ __forceinline__ float logarithm(float x) { return logf(x); }
 __device__ __forceinline__ double logarithm(double x) { return log(x); }
