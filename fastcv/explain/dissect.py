@@ -265,7 +265,7 @@ def _run(
     if isinstance(source, Pictures):
         batch = source.batch(model, numbers.tolist())
     else:
-        like = next(model.parameters())
+        like = next(model.parameters(), source)
         batch = source[numbers.to(source.device)].to(like.device, like.dtype)
     with explaining(model), torch.no_grad(), recording(model, [layer]) as records:
         output = model(batch)

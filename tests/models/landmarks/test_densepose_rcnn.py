@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from small_models import make_small
 
-from fastcv import cli, export_onnx
+from fastcv import cli
 from fastcv.models import create_model, save_model
 from fastcv.models.landmarks.densepose_rcnn import ObjectsPredictor
 
@@ -172,11 +172,6 @@ def test_maps_that_are_nan_are_drawn_and_written(model, tmp_path):
 def test_no_charts():
     with pytest.raises(ValueError, match="charts must be at least 1, got 0"):
         create_model("densepose_rcnn_resnet18_fpn", charts=0, width=8)
-
-
-def test_no_onnx(model, tmp_path):
-    with pytest.raises(NotImplementedError, match="has no place for its surfaces"):
-        export_onnx(model, tmp_path / "a.onnx", image_size=(64, 64))
 
 
 def test_the_command_line(tmp_path, capsys):
