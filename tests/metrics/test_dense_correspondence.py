@@ -49,7 +49,9 @@ def scene(generator, objects=3, extra=2, points=6):
         chart = torch.randint(CHARTS + 1, shape, generator=generator)
         surface = torch.stack([chart.float(), *torch.rand(2, *shape, generator=generator)])
         if i < objects:  # right, or nearly, around most of its points
-            for (x, y, true), uv in zip(places_of(target, i), target["dense_uv"][i], strict=True):
+            for (x, y, true), uv in zip(
+                target["dense_keypoints"][i], target["dense_uv"][i], strict=True
+            ):
                 column, row = int(x) - left, int(y) - top
                 inside = 0 <= row < shape[0] and 0 <= column < shape[1]
                 if inside and torch.rand((), generator=generator) < 0.8:
@@ -69,12 +71,8 @@ def scene(generator, objects=3, extra=2, points=6):
     return target, result
 
 
-def places_of(target, i):
-    return target["dense_keypoints"][i]
-
-
 def gps_by_hand(target, i, found, j):
-    """The mean of exp(-d^2 / (2 * 0.255^2)) over the points of object i, said by find j."""
+    """The mean of exp(-d^2 / (2 * 0.255^2)) over the points of object i, as find j has them."""
     total, number = 0.0, 0
     left, top, right, bottom = window_of(found.boxes[j].tolist(), SIZE)
     for (x, y, chart), uv in zip(
@@ -85,8 +83,8 @@ def gps_by_hand(target, i, found, j):
         number += 1
         x, y = math.floor(x), math.floor(y)
         if left <= x < right and top <= y < bottom:
-            said, u, v = found.surfaces[j][:, y - top, x - left].tolist()
-            if said == chart:
+            predicted, u, v = found.surfaces[j][:, y - top, x - left].tolist()
+            if predicted == chart:
                 d = math.hypot(u - uv[0], v - uv[1])
                 total += math.exp(-d * d / (2 * 0.255**2))
     return total / number

@@ -385,9 +385,10 @@ def expected_losses(model, output, targets):
         prototypes = output.prototypes[i].double().numpy()
         for p in positive:
             matched = objects[matches[p]]
-            wanted = offsets(matched, priors[p])
+            target_deltas = offsets(matched, priors[p])
             box += sum(
-                smooth_l1(d - w) for d, w in zip(output.deltas[i, p].tolist(), wanted, strict=True)
+                smooth_l1(d - w)
+                for d, w in zip(output.deltas[i, p].tolist(), target_deltas, strict=True)
             )
             x1, y1, x2, y2 = (c / 4 for c in matched)  # 96 pixels, 24 samples
             weights = output.coefficients[i, p].double().numpy()

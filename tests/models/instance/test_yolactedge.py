@@ -288,14 +288,14 @@ def test_loss_by_hand():
     # Feature matching: two levels, before and after the 3x3 convolution of the level.
     with torch.no_grad():
         batch = model.transform([pair[1] for pair in images]).tensors
-        wanted = model.fpn_phase_1(model._maps(batch))[1:]
+        full_features = model.fpn_phase_1(model._maps(batch))[1:]
         key_batch = model.transform([pair[0] for pair in images]).tensors
         maps = model._maps(key_batch)
         key = model.key_frame(maps, model.fpn_phase_1(maps))
         sums, motions = model.moved(model.finest_map(batch), key)
         by_depth = model.fpn_phase_2.pred_layers  # P5, P4, P3
-        costs = [cosine_cost(a, b) for a, b in zip(sums[1:], wanted, strict=True)]
-        for layer, a, b in zip((by_depth[1], by_depth[0]), sums[1:], wanted, strict=True):
+        costs = [cosine_cost(a, b) for a, b in zip(sums[1:], full_features, strict=True)]
+        for layer, a, b in zip((by_depth[1], by_depth[0]), sums[1:], full_features, strict=True):
             costs.append(cosine_cost(layer(a).relu(), layer(b).relu()))
         torch.testing.assert_close(losses["feature_matching"], torch.stack(costs).mean())
         # Flow: the mean distance at each size, in the net's unit.

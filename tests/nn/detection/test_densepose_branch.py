@@ -236,8 +236,8 @@ def test_no_objects_and_crowds(model):
     }
     torch.manual_seed(0)
     output = model.eval()([torch.rand(3, 60, 80)])
-    for wanted in (none, target(iscrowd=torch.tensor([True, True]))):
-        losses = model.loss(output, [wanted])
+    for empty in (none, target(iscrowd=torch.tensor([True, True]))):
+        losses = model.loss(output, [empty])
         own = {name: float(value) for name, value in losses.items() if "densepose" in name}
         assert own == {f"loss_densepose_{term}": 0 for term in "UVIS"}
 
