@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from bench_correlation import SIZES as CORRELATED
+from bench_correlation import by_shifts
 from bench_fast_nms import torch_fast_nms
 from bench_flow_warp import by_grid_sample
 from bench_heatmaps import SIDE, SIGMA, points, torch_decode, torch_encode
+from bench_panoptic_counts import SIZES as COUNTED
+from bench_panoptic_counts import by_torch_unique, maps
 from bench_paste_masks import SIZE, masks_and_boxes, torchvisions
 from bench_proto_masks import SIZE as PROTO_SIZE
 from bench_proto_masks import instances, torch_chain
@@ -365,6 +369,65 @@ def test_flow_warp(race, dtype, fmt):
         by_grid_sample,
         peer_name="torch.grid_sample",
         target=2,
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_correlation(race, dtype):
+    channels, height, width, radius = CORRELATED[0]
+    a = torch.empty(4, channels, height, width, dtype=dtype, device="meta")
+    displacements = (2 * radius + 1) ** 2
+    race(
+        "correlation",
+        f"forward, 4 x {channels} x {height} x {width}, radius {radius}, {name_of(dtype)}",
+        lambda: (random(*a.shape, dtype=dtype), random(*a.shape, dtype=dtype)),
+        lambda a, b: ops.correlation(a, b, radius),
+        lambda a, b: by_shifts(a, b, radius),
+        peer_name="torch, shift by shift",
+        target=4,
+        moved=2 * a.nbytes + a.nbytes // channels * displacements,
+    )
+
+
+def test_correlation_backward(race):
+    channels, height, width, radius = CORRELATED[0]
+    shape = (4, channels, height, width)
+
+    def make():
+        return random(*shape), random(*shape), random(4, (2 * radius + 1) ** 2, height, width)
+
+    def gradients(correlated):
+        def run(a, b, grad):
+            leaves = [a.detach().requires_grad_(), b.detach().requires_grad_()]
+            return torch.autograd.grad(correlated(*leaves, radius), leaves, grad)
+
+        return run
+
+    race(
+        "correlation",
+        f"forward and backward, 4 x {channels} x {height} x {width}, radius {radius}, float32",
+        make,
+        gradients(ops.correlation),
+        gradients(by_shifts),
+        peer_name="torch, shift by shift",
+        target=4,
+    )
+
+
+@pytest.mark.parametrize("size", COUNTED, ids=str)
+def test_panoptic_counts(race, size):
+    height, width, segments = size
+    on_cpu = maps(*size)
+    race(
+        "panoptic_counts",
+        f"{height} x {width}, {segments} segments",
+        lambda: tuple(ids.cuda() for ids in on_cpu),
+        ops.panoptic_counts,
+        by_torch_unique,
+        peer_name="torch.unique",
+        target=3,
+        moved=2 * height * width * 4,
+        waits=True,
     )
 
 

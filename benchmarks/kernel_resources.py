@@ -35,6 +35,8 @@ SIZES = {"__half": 2, "__nv_bfloat16": 2, "float": 4, "double": 8}
 BLOCK = {
     "bins_kernel": 256,
     "box_iou_rotated_kernel": 256,
+    "correlated::forward_kernel": 256,
+    "correlated::gradient_kernel": 256,
     "greedy::chunk_mask_kernel": 256,
     "deform::columns_kernel": 256,
     "decode_heatmaps_kernel": 256,
@@ -64,6 +66,7 @@ BLOCK = {
     "deform::ordered_scatter_kernel": 1024,
     "greedy::resolve_kernel": 1024,
     "deform::samples_kernel": 256,
+    "panoptic::count_kernel": 256,
     "paste_masks_kernel": 256,
     "proto_masks_kernel": 256,
     "proto_samples_kernel": 256,
@@ -77,6 +80,10 @@ BLOCK = {
     "softmax_focal_loss_sum_kernel": 128,
     "sum_parts_kernel": 256,
     "greedy::suppress_kernel": 256,
+    "sgns::choose_kernel": 256,
+    "sgns::flags_kernel": 256,
+    "sgns::pairs_kernel": 256,
+    "sgns::round_kernel": 32,
     "warped::flow_gradient_kernel": 256,
     "warped::forward_kernel": 256,
     "warped::ordered_scatter_kernel": 512,
@@ -190,10 +197,15 @@ def read(extension: Path) -> list[Kernel]:
 
 
 def split(signature: str) -> tuple[str, list[str]]:
-    """Name and template arguments of ``void fastcv::cuda::name<arguments>(parameters)``."""
-    name = re.search(r"fastcv::cuda::([\w:]+?_kernel)<", signature).group(1)  # type: ignore[union-attr]
-    depth, arguments = 0, [""]
-    for letter in signature.split(f"{name}<", 1)[1]:
+    """Name and template arguments of ``void fastcv::cuda::name<arguments>(parameters)``; of a
+    kernel that is no template there are none.
+    """
+    found = re.search(r"fastcv::cuda::([\w:]+?_kernel)([<(])", signature)
+    assert found is not None, signature
+    name, depth, arguments = found[1], 0, [""]
+    if found[2] == "(":
+        return name, []
+    for letter in signature[found.end() :]:
         depth += (letter == "<") - (letter == ">")
         if depth < 0:
             return name, [a.strip() for a in arguments]

@@ -1,5 +1,5 @@
 // CPU launcher. Of many channels, 16 at a time are laid side by side, so that a corner is one
-// vector; of few, each is read where it lies.
+// vector; of few, each is read where it lies, float32 as many pixels at a time as fit a vector.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <type_traits>
 
 #include "common/cpu/buffer.h"
 #include "common/cpu/huge_pages.h"
@@ -51,17 +52,14 @@ void make_samples(const WarpShape& s, const Acc* flow, int64_t first, int64_t co
   }
 }
 
-// f(image, first pixel, how many, their samples) for all pieces of all outputs, on all threads.
-template <typename Acc, typename F>
-void for_each_piece(const WarpShape& s, const Acc* flow, F f) {
+// f(image, first pixel, how many) for all pieces of all outputs, on all threads.
+template <typename F>
+void for_each_piece(const WarpShape& s, F f) {
   const int64_t pieces = ceil_div(s.out_pixels(), piece);
   at::parallel_for(0, s.batch * pieces, 1, [&](int64_t begin, int64_t end) {
-    Sample<Acc> samples[piece];
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t image = i / pieces, first = i % pieces * piece;
-      const int64_t count = std::min(piece, s.out_pixels() - first);
-      make_samples(s, flow + image * 2 * s.out_pixels(), first, count, samples);
-      f(image, first, count, samples);
+      const int64_t first = i % pieces * piece;
+      f(i / pieces, first, std::min(piece, s.out_pixels() - first));
     }
   });
 }
@@ -100,9 +98,14 @@ at::Tensor flow_warp_cpu(const at::Tensor& input, const at::Tensor& flow, std::s
   check_flow_warp(input, flow, padding);
   const WarpShape s = warp_shape(input, flow, padding, align_corners);
   const auto format = input.suggest_memory_format();
+  if (s.channels <= few_channels && at::isReducedFloatingType(input.scalar_type())) {
+    const at::Tensor wide = input.to(at::kFloat);
+    return flow_warp_cpu(wide, flow, padding, align_corners).to(input.scalar_type());
+  }
   const bool few = s.channels <= few_channels || !fits_buffer(s, input.scalar_type());
+  const bool in_vectors = few && input.scalar_type() == at::kFloat && s.height >= 2 && s.width >= 2;
   // In channels_last a pixel whose channels fill no vector goes the other way.
-  const bool last = is_channels_last(input) && (few || s.channels % block == 0);
+  const bool last = is_channels_last(input) && !in_vectors && (few || s.channels % block == 0);
   const at::Tensor source =
       input.contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
   const at::Tensor output =
@@ -117,15 +120,27 @@ at::Tensor flow_warp_cpu(const at::Tensor& input, const at::Tensor& flow, std::s
     T* to = output.mutable_data_ptr<T>();
     const int64_t image_size = s.channels * s.pixels(), out_size = s.channels * s.out_pixels();
     if (last && s.channels % block == 0) {
-      for_each_piece(s, by, [&](int64_t image, int64_t first, int64_t n, const auto* samples) {
+      for_each_piece(s, [&](int64_t image, int64_t first, int64_t n) {
+        Sample<Acc> samples[piece];
+        make_samples(s, by + image * 2 * s.out_pixels(), first, n, samples);
         FASTCV_ISA_CALL(warp_pixels<Acc, T, T>)(samples, n, from + image * image_size, s.channels,
                                                 to + image * out_size + first * s.channels);
       });
     } else if (!few) {
       warp_by_blocks(s, from, by, to);
     } else {
+      if constexpr (std::is_same_v<T, float>) {
+        if (in_vectors) {
+          return for_each_piece(s, [&](int64_t image, int64_t first, int64_t n) {
+            FASTCV_ISA_CALL(warp_planes)(s, by + image * 2 * s.out_pixels(), first, n,
+                                         from + image * image_size, to + image * out_size);
+          });
+        }
+      }
       const int64_t stride = last ? s.channels : 1;
-      for_each_piece(s, by, [&](int64_t image, int64_t first, int64_t n, const auto* samples) {
+      for_each_piece(s, [&](int64_t image, int64_t first, int64_t n) {
+        Sample<Acc> samples[piece];
+        make_samples(s, by + image * 2 * s.out_pixels(), first, n, samples);
         for (int64_t c = 0; c < s.channels; ++c) {
           FASTCV_ISA_CALL(warp_plane<Acc, T>)(
               samples, n, from + image * image_size + (last ? c : c * s.pixels()), stride,
@@ -215,6 +230,19 @@ void unwarp(const WarpShape& s, const T* grad, const T* input, const Acc* flow, 
   });
 }
 
+void unwarp_flow_of_few(const WarpShape& s, const at::Tensor& grad, const at::Tensor& input,
+                        const at::Tensor& flow, const at::Tensor& grad_flow) {
+  const float *by_output = grad.const_data_ptr<float>(), *x = input.const_data_ptr<float>();
+  const float* by = flow.const_data_ptr<float>();
+  float* to = grad_flow.mutable_data_ptr<float>();
+  for_each_piece(s, [&](int64_t image, int64_t first, int64_t n) {
+    FASTCV_ISA_CALL(unwarp_flow)(s, by + image * 2 * s.out_pixels(), first, n,
+                                 by_output + image * s.channels * s.out_pixels(),
+                                 x + image * s.channels * s.pixels(),
+                                 to + image * 2 * s.out_pixels());
+  });
+}
+
 std::tuple<at::Tensor, at::Tensor> flow_warp_backward_cpu(
     const at::Tensor& grad, const at::Tensor& input, const at::Tensor& flow,
     std::string_view padding, bool align_corners, bool of_input, bool of_flow) {
@@ -231,6 +259,14 @@ std::tuple<at::Tensor, at::Tensor> flow_warp_backward_cpu(
       const at::Tensor dense = dense_flow<Acc>(flow);
       at::Tensor sums;
       if (of_flow) sums = at::empty_like(dense);
+      if constexpr (std::is_same_v<T, float>) {
+        if (of_flow && s.channels <= few_channels && s.height >= 2 && s.width >= 2) {
+          unwarp_flow_of_few(s, by_output, x, dense, sums);
+          by_flow = sums.to(flow.scalar_type());
+          of_flow = false;
+        }
+      }
+      if (!of_input && !of_flow) return;
       const auto run = s.channels > few_channels ? unwarp<block, T, Acc> : unwarp<1, T, Acc>;
       run(s, by_output.const_data_ptr<T>(), x.const_data_ptr<T>(), dense.const_data_ptr<Acc>(),
           of_input ? by_input.mutable_data_ptr<T>() : nullptr,

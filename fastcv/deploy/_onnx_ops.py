@@ -142,6 +142,18 @@ def flow_warp(input, flow, padding, align_corners):
     return op.GridSample(input, grid, mode="bilinear", padding_mode=padding, align_corners=0)
 
 
+def correlation(a, b, radius):
+    # ONNX has no cost volume: a product and a mean for each displacement.
+    height, width = a.shape[2:]
+    padded = op.Pad(b, [0, 0, radius, radius, 0, 0, radius, radius])
+    costs = []
+    for y in range(2 * radius + 1):
+        for x in range(2 * radius + 1):
+            moved = op.Slice(padded, [y, x], [y + height, x + width], [2, 3])
+            costs.append(op.ReduceMean(op.Mul(a, moved), [1]))
+    return op.Concat(*costs, axis=1)
+
+
 def corner_pool(input, direction):
     # ONNX has no running maximum: the maximum of 2 cells, then of 4, of 8, until it is of all.
     axis = 2 if direction in ("top", "bottom") else 3
@@ -169,6 +181,7 @@ TRANSLATIONS: dict[Any, Any] = {
         deform_conv2d,
         conv_transpose2d,
         flow_warp,
+        correlation,
         corner_pool,
     )
 }

@@ -28,6 +28,7 @@ from fastcv.ops.boxes import (  # noqa: E402
     remove_small_boxes,
 )
 from fastcv.ops.corner_pool import corner_pool  # noqa: E402
+from fastcv.ops.correlation import correlation  # noqa: E402
 from fastcv.ops.deform_conv import deform_conv2d  # noqa: E402
 from fastcv.ops.dense_crf import dense_crf, unary_from_labels  # noqa: E402
 from fastcv.ops.fast_nms import fast_nms  # noqa: E402
@@ -39,6 +40,7 @@ from fastcv.ops.hog import hog  # noqa: E402
 from fastcv.ops.identity import identity  # noqa: E402
 from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
+from fastcv.ops.panoptic_counts import panoptic_counts  # noqa: E402
 from fastcv.ops.paste_masks import paste_masks  # noqa: E402
 from fastcv.ops.proto_masks import proto_masks  # noqa: E402
 from fastcv.ops.ps_roi import PSRoIAlign, PSRoIPool, ps_roi_align, ps_roi_pool  # noqa: E402
@@ -57,6 +59,7 @@ from fastcv.ops.selective_search import (  # noqa: E402
     selective_search,
 )
 from fastcv.ops.separable_conv import atrous_separable_conv2d  # noqa: E402
+from fastcv.ops.sgns_step import sgns_step  # noqa: E402
 from fastcv.ops.transposed_conv import conv_transpose2d  # noqa: E402
 
 if TYPE_CHECKING:
@@ -106,6 +109,7 @@ __all__ = [
     "complete_box_iou_loss",
     "conv_transpose2d",
     "corner_pool",
+    "correlation",
     "decode_heatmaps",
     "deform_conv2d",
     "dense_crf",
@@ -126,6 +130,7 @@ __all__ = [
     "masks_to_boxes",
     "nms",
     "nms_rotated",
+    "panoptic_counts",
     "paste_masks",
     "proto_masks",
     "ps_roi_align",
@@ -135,6 +140,7 @@ __all__ = [
     "roi_align_rotated",
     "roi_pool",
     "selective_search",
+    "sgns_step",
     "sigmoid_focal_loss",
     "soft_nms",
     "softmax_focal_loss",

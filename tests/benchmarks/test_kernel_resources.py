@@ -46,6 +46,8 @@ def test_the_name_and_the_arguments_of_a_template():
     name, arguments = kernel_resources.split(signature)
     assert name == "gather::gather_kernel"
     assert arguments == ["true", "fastcv::cuda::A<float, 4>", "float"]
+    plain = "fastcv::cuda::sgns::flags_kernel(fastcv::SgnsText, long*)"
+    assert kernel_resources.split(plain) == ("sgns::flags_kernel", [])
 
 
 def test_shared_memory_that_a_launch_asks_for():

@@ -108,6 +108,26 @@ def test_gradients_are_those_of_grid_sample(device, channels, padding, align_cor
         torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("size", [(2, 2), (2, 40), (19, 21), (1, 9), (9, 1)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_few_channels_in_float32_are_as_in_float64(device, channels, size, padding):
+    """Vectors of a row, whole and in part; flows in eighths, so that float32 misses no kink."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2, channels, *size, generator=g)
+    flow = torch.randn(2, 2, *size, generator=g).mul(24).round().div(8)
+    flow[:, :, :, ::3] = flow[:, :, :, ::3].round()
+    flow[0, 0, 0, 0], flow[1, 1, -1, -1] = float("nan"), float("inf")
+    weights = torch.randn(x.shape, generator=g)
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        inputs = [t.to(device, dtype).requires_grad_() for t in (x, flow)]
+        output = flow_warp(*inputs, padding)
+        found.append((output, *torch.autograd.grad(output, inputs, weights.to(output))))
+    for narrow, wide in zip(*found, strict=True):
+        torch.testing.assert_close(narrow.double(), wide, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("memory_format", FORMATS)
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("align_corners", [True, False])

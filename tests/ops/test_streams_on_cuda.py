@@ -47,6 +47,8 @@ def small_arguments():
         "gram_matrix": (x,),
         "corner_pool": (x, "top"),
         "flow_warp": (x, x[:, :2]),
+        "correlation": (x, x.flip(3), 2),
+        "panoptic_counts": ((x[:, 0] > 0).int(), (x[:, 1] > 0).int()),
         "paste_masks": (x[:, 0].sigmoid(), boxes[:2], (30, 40)),
         "proto_masks": (x[0], x[:, :, 0, 0], boxes[:2], (30, 40)),
         "hog": (torch.rand(1, 3, 32, 32, generator=g),),
