@@ -27,3 +27,8 @@ def plain(value: Any) -> Any:
 def to_json(value: Any) -> str:
     """The text of a JSON file of lists, dicts, strings and numbers."""
     return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"
+
+
+def to_json_line(value: Any) -> str:
+    """The same in one line, for files that hold one value a line."""
+    return json.dumps(plain(value), allow_nan=False) + "\n"

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fastcv._cut_videos import missing_bytes, promised_end
 from fastcv._extras import need
 from fastcv.images import BrokenImageError, ImageInput, find_images, read_image
 
 ClipInput = str | os.PathLike[str] | Tensor | Sequence[ImageInput]
 
+LEEWAY = 1.5  # frames by which a header may promise more than there is: some count one too many
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 
 
@@ -125,6 +127,8 @@ def _frames_of_files(folder: Path, files: list[Path]) -> Iterator[Tensor]:
 def _from_video(path: Path) -> Clip:
     av = need("av", extra="video")
     with _opened(av, path) as container:
+        if not container.streams:
+            raise _unreadable(path)
         if not container.streams.video:
             raise BrokenClipError(f"{path} has no video stream, only sound or data")
         stream = container.streams.video[0]
@@ -138,24 +142,53 @@ def _from_video(path: Path) -> Clip:
 
 
 def _frames_of_video(av: Any, path: Path) -> Iterator[Tensor]:
+    missing = missing_bytes(path)
+    cut = f"{path} is cut short: at least {missing} of its bytes are missing" if missing else None
+    number, end = 0, 0.0
     with _opened(av, path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        number = 0
         try:
-            for frame in container.decode(stream):
-                pixels = frame.to_ndarray(format="rgb24")
-                turned = np.rot90(pixels, frame.rotation // 90) if frame.rotation else pixels
-                yield torch.from_numpy(turned.transpose(2, 0, 1).copy())
-                number += 1
+            for packet in container.demux(stream):
+                end = max(end, _end_of_packet(packet))
+                for frame in packet.decode():
+                    if frame.is_corrupt:
+                        raise BrokenClipError(cut or f"{path}: frame {number} is damaged")
+                    yield _pixels(frame)
+                    number += 1
         except av.FFmpegError as error:
             raise BrokenClipError(
-                f"{path} cannot be read after frame {number}: {error.strerror}"
+                cut or f"{path} cannot be read after frame {number}: {error.strerror}"
             ) from error
+        promised = promised_end(container, stream)
+        leeway = LEEWAY / float(stream.average_rate or 25)
+        if cut is None and promised is not None and promised - end > leeway:
+            cut = f"{path} is cut short: it ends at {end:.2f} of {promised:.2f} seconds"
+    if cut is not None:
+        raise BrokenClipError(cut)
+
+
+def _end_of_packet(packet: Any) -> float:
+    """In seconds; 0 where it is not known."""
+    time = packet.dts if packet.pts is None else packet.pts
+    return 0.0 if time is None else float((time + (packet.duration or 0)) * packet.time_base)
+
+
+def _pixels(frame: Any) -> Tensor:
+    """``[3, H, W]`` uint8, upright."""
+    pixels = frame.to_ndarray(format="rgb24")
+    turned = np.rot90(pixels, frame.rotation // 90) if frame.rotation else pixels
+    return torch.from_numpy(turned.transpose(2, 0, 1).copy())
 
 
 def _opened(av: Any, path: Path) -> Any:
     try:
         return av.open(str(path))
     except av.FFmpegError as error:
-        raise BrokenClipError(f"{path} is not a video that can be read") from error
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> BrokenClipError:
+    missing = missing_bytes(path)
+    why = f": at least {missing} of its bytes are missing" if missing else ""
+    return BrokenClipError(f"{path} is not a video that can be read{why}")

@@ -136,6 +136,31 @@ def read_labels(path: str | os.PathLike[str]) -> Tensor:
     return torch.from_numpy(_open(Path(path), _to_labels))
 
 
+def read_ids(path: str | os.PathLike[str]) -> Tensor:
+    """A map of segments' ids out of a PNG of 24 bits, as COCO's panoptic annotations are.
+
+    Args:
+        path: an RGB PNG, whose ids are R + 256 G + 65536 B.
+
+    Returns:
+        ``[H, W]`` int32.
+
+    Raises:
+        FileNotFoundError: no such file.
+        BrokenImageError: no picture, a damaged one, or one that is not RGB. A ValueError.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> from fastcv.images import read_ids
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "ids.png")
+        >>> Image.new("RGB", (2, 1), (5, 1, 0)).save(path)
+        >>> read_ids(path)
+        tensor([[261, 261]], dtype=torch.int32)
+    """
+    return torch.from_numpy(_open(Path(path), _to_ids))
+
+
 def find_images(inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
     """The image files that paths, folders and patterns mean.
 
@@ -308,6 +333,13 @@ def _to_labels(image: Image.Image) -> npt.NDArray[np.int64]:
             "it must have a palette, or be grey"
         )
     return np.asarray(image).astype(np.int64)
+
+
+def _to_ids(image: Image.Image) -> npt.NDArray[np.int32]:
+    if image.mode != "RGB":
+        raise ValueError(f"its pixels are {image.mode}, and ids of segments are RGB")
+    red, green, blue = np.moveaxis(np.asarray(image).astype(np.int32), 2, 0)
+    return red + 256 * green + 65536 * blue
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:

@@ -102,6 +102,26 @@ def test_a_damaged_video(video):
         list(read_clip(video))
 
 
+def test_a_damaged_frame_that_the_decoder_gives_all_the_same(tmp_path):
+    path = tmp_path / "damaged.avi"
+    pixels = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for t in range(20):
+            frame = np.ascontiguousarray(np.roll(pixels, t, axis=1))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    content = bytearray(path.read_bytes())
+    half = len(content) // 2
+    content[half : half + 1000] = bytes(1000)
+    path.write_bytes(content)
+    frames = iter(read_clip(path))
+    with pytest.raises(BrokenClipError, match=r"damaged\.avi: frame \d+ is damaged"):
+        for number in range(20):
+            assert next(frames).shape == (3, 120, 160), number
+
+
 def test_sound_is_no_clip(tmp_path):
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:

@@ -19,6 +19,7 @@ __all__ = [
     "FACE_LANDMARKS",
     "IGNORE",
     "MPII_KEYPOINTS",
+    "UNUSED",
     "KeypointSchema",
     "class_names",
     "default_classes",
@@ -28,11 +29,15 @@ __all__ = [
 IGNORE = 255
 """In a label map, the label of pixels that do not count, as in PASCAL VOC."""
 
+UNUSED = "(unused)"
+"""The name of a label that stands for no class, as COCO's ids leave gaps."""
+
 
 def class_names(dataset: str) -> tuple[str, ...]:
-    """The names by label: ``"imagenet"`` (1000), ``"coco"`` (91) or ``"voc"`` (21).
+    """The names by label: ``"imagenet"``, ``"coco"``, ``"coco_panoptic"`` or ``"voc"``.
 
-    COCO's labels leave gaps, named ``(unused)``; label 0 of COCO and VOC is the background.
+    ImageNet has 1000. COCO's 91 labels leave gaps, named ``(unused)``; label 0 of COCO and of VOC,
+    which has 21, is the background. The panoptic 133 are 53 of stuff, then 80 of things.
 
     Raises:
         ValueError: no such data set.

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastcv._extras import need
+from fastcv.classes import UNUSED
 from fastcv.data._coco_masks import checked, draw
-from fastcv.data._frame import AnnotatedPictures
+from fastcv.data._frame import AnnotatedPictures, Frame
 
 MAX_ID = 999_999  # of a category: a detector has scores for each number up to it
-UNUSED = "(unused)"  # a label that stands for no class, as in fastcv.classes
 
 
 class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
@@ -127,6 +127,11 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         path = self._path(entry["file_name"])
         image, frame = self.pictures.read(path, entry["size"])
         self.pictures.check_size(path, frame, entry["size"])
+        return image, self._target(entry, instances, frame)
+
+    def _target(
+        self, entry: dict[str, Any], instances: list[dict[str, Any]], frame: Frame
+    ) -> dict[str, Any]:
         boxes = torch.tensor([i["box"] for i in instances], dtype=torch.float32).reshape(-1, 4)
         target: dict[str, Any] = {
             "boxes": frame.boxes(boxes),
@@ -143,7 +148,7 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
             places, seen = frame.points(keypoints[..., :2]), keypoints[..., 2:]
             # Those that are not labelled stay at 0.
             target["keypoints"] = torch.cat([places.where(seen > 0, keypoints[..., :2]), seen], 2)
-        return image, target
+        return target
 
     def _path(self, name: str) -> Path:
         path = self.folder / name
@@ -228,13 +233,13 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
                 f"{self.path}: annotation {number} has category_id {label}, which must be in "
                 '"categories" and above 0 (0 is the background)'
             )
-        if len(box) != 4 or not all(_is_number(value) for value in box):
+        if len(box) != 4 or not all(is_number(value) for value in box):
             raise ValueError(
                 f"{self.path}: the bbox of annotation {number} must be four numbers, got {box}"
             )
         x, y, width, height = (float(value) for value in box)
         area = annotation.get("area")
-        if area is not None and not _is_number(area):
+        if area is not None and not is_number(area):
             raise ValueError(
                 f"{self.path}: the area of annotation {number} must be a number, got {area!r}"
             )
@@ -258,7 +263,7 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
     def _keypoints(self, number: int, annotation: dict[str, Any]) -> list[float]:
         count = 3 * len(self.keypoint_names)
         keypoints = annotation.get("keypoints") or [0] * count
-        if not isinstance(keypoints, list) or not all(map(_is_number, keypoints)):
+        if not isinstance(keypoints, list) or not all(map(is_number, keypoints)):
             raise ValueError(
                 f"{self.path}: the keypoints of annotation {number} must be numbers, got "
                 f"{keypoints!r}"
@@ -310,7 +315,8 @@ class CocoDetection(Dataset[tuple[Tensor, dict[str, Any]]]):
         )
 
 
-def _is_number(value: Any) -> TypeGuard[int | float]:
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether it is a number that a float has room for."""
     # Python's whole numbers may be larger than any float.
     return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
@@ -318,6 +324,6 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:
     """Height and width of an image's entry, where it has them."""
     height, width = image.get("height"), image.get("width")
-    if not (_is_number(height) and _is_number(width) and min(height, width) >= 1):
+    if not (is_number(height) and is_number(width) and min(height, width) >= 1):
         return None
     return int(height), int(width)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastcv.data._drawn_figure import PARTS, Array, Strip, posed, skin, surface_distance
+from fastcv.data._drawn_scene import background, check_scene, pick
 from fastcv.data._drawn_sources import PHOTOGRAPHS, photographs
-from fastcv.data.drawn_digits import _background, _pick
 from fastcv.ops import masks_to_boxes
 
 LENGTHS = {"train": 2000, "val": 200, "test": 200}
@@ -92,25 +91,21 @@ class DrawnBodies(Dataset[tuple[Tensor, dict[str, Any]]]):
         min_visible: float = 0.6,
         points_per_chart: int = 14,
     ) -> None:
-        if split not in PHOTOGRAPHS:
-            raise ValueError(f"split must be one of {', '.join(PHOTOGRAPHS)}, got {split!r}")
-        if not (isinstance(size, Sequence) and len(size) == 2):
-            raise TypeError(f"size must be (height, width) in pixels, got {size!r}")
+        check_scene(
+            split,
+            size,
+            length,
+            seed,
+            max_bodies=(max_bodies, 1, 255),
+            max_tilt=(max_tilt, 0, 180),
+            min_visible=(min_visible, 0, 1),
+            points_per_chart=(points_per_chart, 1, 2**31),
+        )
         if not 0 < body_size[0] <= body_size[1] <= min(size):
             raise ValueError(
                 "body_size must be (min, max) in pixels, the max at most the image's shorter side, "
                 f"got {body_size} in an image of {size}"
             )
-        for name, value, minimum, maximum in (
-            ("length", length or 0, 0, 2**63),
-            ("seed", seed, 0, 2**63),
-            ("max_bodies", max_bodies, 1, 255),
-            ("max_tilt", max_tilt, 0, 180),
-            ("min_visible", min_visible, 0, 1),
-            ("points_per_chart", points_per_chart, 1, 2**31),
-        ):
-            if not minimum <= value <= maximum:
-                raise ValueError(f"{name} must be {minimum} to {maximum}, got {value}")
         self.split = split
         self.size = size
         self.length = LENGTHS[split] if length is None else length
@@ -127,7 +122,7 @@ class DrawnBodies(Dataset[tuple[Tensor, dict[str, Any]]]):
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Any]]:
         index = range(self.length)[index]
         rng = np.random.default_rng((self.seed, list(PHOTOGRAPHS).index(self.split), index))
-        scene = _Scene(_background(rng, _pick(rng, photographs(self.split)), self.size))
+        scene = _Scene(background(rng, pick(rng, photographs(self.split)), self.size))
         for _ in range(rng.integers(1, self.max_bodies + 1)):
             height = math.exp(rng.uniform(*np.log(self.body_size)))
             scene.draw(rng, posed(rng, height, self.max_tilt), self.min_visible)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastcv.classes import DIGIT_KEYPOINTS
-from fastcv.data._drawn_page import Array, Page, turned
+from fastcv.data._drawn_page import Page, turned
+from fastcv.data._drawn_scene import background, check_digit_size, check_scene, pick
 from fastcv.data._drawn_sources import PHOTOGRAPHS, glyphs, photographs
 
 LENGTHS = {"train": 4000, "val": 500, "test": 500}
@@ -75,24 +74,16 @@ class DrawnDigits(Dataset[tuple[Tensor, dict[str, Any]]]):
         max_angle: float = 30.0,
         min_visible: float = 0.7,
     ) -> None:
-        if split not in PHOTOGRAPHS:
-            raise ValueError(f"split must be one of {', '.join(PHOTOGRAPHS)}, got {split!r}")
-        if not (isinstance(size, Sequence) and len(size) == 2):
-            raise TypeError(f"size must be (height, width) in pixels, got {size!r}")
-        if not 0 < digit_size[0] <= digit_size[1] <= min(size) / 1.5:
-            raise ValueError(
-                "digit_size must be (least, greatest) in pixels, the greatest at most two thirds "
-                f"of the image's shorter side, got {digit_size} in an image of {size}"
-            )
-        for name, value, minimum, maximum in (
-            ("length", length or 0, 0, 2**63),
-            ("seed", seed, 0, 2**63),
-            ("max_digits", max_digits, 1, 255),
-            ("max_angle", max_angle, 0, 180),
-            ("min_visible", min_visible, 0, 1),
-        ):
-            if not minimum <= value <= maximum:
-                raise ValueError(f"{name} must be {minimum} to {maximum}, got {value}")
+        check_scene(
+            split,
+            size,
+            length,
+            seed,
+            max_digits=(max_digits, 1, 255),
+            max_angle=(max_angle, 0, 180),
+            min_visible=(min_visible, 0, 1),
+        )
+        check_digit_size(digit_size, size)
         self.split = split
         self.size = size
         self.length = LENGTHS[split] if length is None else length
@@ -108,34 +99,12 @@ class DrawnDigits(Dataset[tuple[Tensor, dict[str, Any]]]):
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Any]]:
         index = range(self.length)[index]
         rng = np.random.default_rng((self.seed, list(PHOTOGRAPHS).index(self.split), index))
-        photograph = _pick(rng, photographs(self.split))
-        page = Page(_background(rng, photograph, self.size), self.min_visible)
+        photograph = pick(rng, photographs(self.split))
+        page = Page(background(rng, photograph, self.size), self.min_visible)
         for _ in range(rng.integers(1, self.max_digits + 1)):
             digit = int(rng.integers(10))
-            glyph = _pick(rng, glyphs(self.split)[digit])
+            glyph = pick(rng, glyphs(self.split)[digit])
             height = math.exp(rng.uniform(*np.log(self.digit_size)))
             angle = math.radians(rng.uniform(-self.max_angle, self.max_angle))
             page.draw(rng, digit + 1, *turned(rng, glyph.ink, height, angle))
         return torch.from_numpy(page.image), page.target(index)
-
-
-def _pick(rng: np.random.Generator, items: tuple[Any, ...]) -> Any:
-    return items[rng.integers(len(items))]
-
-
-def _background(rng: np.random.Generator, photograph: Image.Image, size: tuple[int, int]) -> Array:
-    """A crop of the photograph in the shape of ``size``, maybe mirrored, in another light."""
-    largest = min(photograph.height / size[0], photograph.width / size[1])
-    scale = largest * rng.uniform(0.4, 1.0)
-    height, width = scale * size[0], scale * size[1]
-    x = rng.uniform(0, photograph.width - width)
-    y = rng.uniform(0, photograph.height - height)
-    crop = photograph.resize(
-        (size[1], size[0]),
-        Image.Resampling.BILINEAR,
-        box=(x, y, x + width, y + height),
-        reducing_gap=1.0,
-    )
-    pixels = np.asarray(crop)[:, :: 1 - 2 * rng.integers(2)].transpose(2, 0, 1)
-    light = rng.uniform(0.6, 1.1, (3, 1, 1)).astype(np.float32) / 255
-    return np.minimum(np.ascontiguousarray(pixels, np.float32) * light, 1)

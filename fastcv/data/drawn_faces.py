@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from torch.utils.data import Dataset
 
 from fastcv.classes import FACE_LANDMARKS
 from fastcv.data._drawn_face import Patch, parametric_face, real_face, real_faces
+from fastcv.data._drawn_scene import background, check_scene, pick
 from fastcv.data._drawn_sources import PHOTOGRAPHS, photographs
-from fastcv.data.drawn_digits import _background, _pick
 
 LENGTHS = {"train": 2000, "val": 100, "test": 300}
 WITH_FACES = ("astronaut", "camera")  # photographs with people: no box would tell of them
@@ -77,24 +76,20 @@ class DrawnFaces(Dataset[tuple[Tensor, dict[str, Any]]]):
         max_angle: float = 25.0,
         real: float = 0.5,
     ) -> None:
-        if split not in PHOTOGRAPHS:
-            raise ValueError(f"split must be one of {', '.join(PHOTOGRAPHS)}, got {split!r}")
-        if not (isinstance(size, Sequence) and len(size) == 2):
-            raise TypeError(f"size must be (height, width) in pixels, got {size!r}")
+        check_scene(
+            split,
+            size,
+            length,
+            seed,
+            max_faces=(max_faces, 1, 255),
+            max_angle=(max_angle, 0, 180),
+            real=(real, 0, 1),
+        )
         if not 8 <= face_size[0] <= face_size[1] <= min(size) / 2:
             raise ValueError(
                 "face_size must be (minimum, maximum) in pixels, 8 or more, the maximum at most "
                 f"half of the image's shorter side, got {face_size} in an image of {size}"
             )
-        for name, value, minimum, maximum in (
-            ("length", length or 0, 0, 2**63),
-            ("seed", seed, 0, 2**63),
-            ("max_faces", max_faces, 1, 255),
-            ("max_angle", max_angle, 0, 180),
-            ("real", real, 0, 1),
-        ):
-            if not minimum <= value <= maximum:
-                raise ValueError(f"{name} must be {minimum} to {maximum}, got {value}")
         self.split = split
         self.size = size
         self.length = LENGTHS[split] if length is None else length
@@ -112,7 +107,7 @@ class DrawnFaces(Dataset[tuple[Tensor, dict[str, Any]]]):
         rng = np.random.default_rng((self.seed, list(PHOTOGRAPHS).index(self.split), index))
         scenes = zip(PHOTOGRAPHS[self.split], photographs(self.split), strict=True)
         without = tuple(photograph for name, photograph in scenes if name not in WITH_FACES)
-        image = _background(rng, _pick(rng, without), self.size)
+        image = background(rng, pick(rng, without), self.size)
         boxes = np.zeros((0, 4), np.float32)
         keypoints = np.zeros((0, 5, 3), np.float32)
         for _ in range(rng.integers(1, self.max_faces + 1)):
@@ -144,7 +139,7 @@ class DrawnFaces(Dataset[tuple[Tensor, dict[str, Any]]]):
         angle = math.radians(rng.uniform(-self.max_angle, self.max_angle))
         if rng.random() >= self.real:
             return parametric_face(rng, height, angle)
-        return real_face(rng, _pick(rng, real_faces(self.split)), height, angle)
+        return real_face(rng, pick(rng, real_faces(self.split)), height, angle)
 
 
 def _moved(patch: Patch, corner: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.float32]]:

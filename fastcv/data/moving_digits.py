@@ -6,14 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fastcv.data._drawn_page import turned
+from fastcv.data._drawn_page import Array, turned
+from fastcv.data._drawn_scene import background, check_digit_size, check_scene, pick
 from fastcv.data._drawn_sources import PHOTOGRAPHS, glyphs, photographs
 from fastcv.data._moving_page import MovingPage
-from fastcv.data.drawn_digits import _background, _pick
 
 LENGTHS = {"train": 1000, "val": 50, "test": 100}
 FRAMES = 12
@@ -64,6 +65,7 @@ class MovingDigits(Dataset[tuple[Tensor, list[dict[str, Any]]]]):
     """
 
     classes = ("background", *"0123456789")
+    first_digit = 1  # the label of 0
 
     def __init__(
         self,
@@ -79,24 +81,18 @@ class MovingDigits(Dataset[tuple[Tensor, list[dict[str, Any]]]]):
         max_pan: float = 2.0,
         min_visible: float = 0.6,
     ) -> None:
-        if split not in PHOTOGRAPHS:
-            raise ValueError(f"split must be one of {', '.join(PHOTOGRAPHS)}, got {split!r}")
-        if not 0 < digit_size[0] <= digit_size[1] <= min(size) / 1.5:
-            raise ValueError(
-                "digit_size must be (least, greatest) in pixels, the greatest at most two thirds "
-                f"of the image's shorter side, got {digit_size} in an image of {size}"
-            )
-        for name, value, minimum, maximum in (
-            ("frames", frames, 1, 1000),
-            ("length", length or 0, 0, 2**63),
-            ("seed", seed, 0, 2**63),
-            ("max_digits", max_digits, 1, 255),
-            ("max_speed", max_speed, 0, 1000),
-            ("max_pan", max_pan, 0, 1000),
-            ("min_visible", min_visible, 0, 1),
-        ):
-            if not minimum <= value <= maximum:
-                raise ValueError(f"{name} must be {minimum} to {maximum}, got {value}")
+        check_scene(
+            split,
+            size,
+            length,
+            seed,
+            frames=(frames, 1, 1000),
+            max_digits=(max_digits, 1, 255),
+            max_speed=(max_speed, 0, 1000),
+            max_pan=(max_pan, 0, 1000),
+            min_visible=(min_visible, 0, 1),
+        )
+        check_digit_size(digit_size, size)
         self.split, self.size, self.frames, self.seed = split, size, frames, seed
         self.length = LENGTHS[split] if length is None else length
         self.max_digits, self.digit_size = max_digits, digit_size
@@ -114,17 +110,32 @@ class MovingDigits(Dataset[tuple[Tensor, list[dict[str, Any]]]]):
         cameras -= cameras.min(axis=0)  # within the background
         more = cameras.max(axis=0)
         large = (self.size[0] + int(more[1]), self.size[1] + int(more[0]))
-        background = _background(rng, _pick(rng, photographs(self.split)), large)
-        page = MovingPage(background, cameras, self.size, self.min_visible)
+        scene, ground = self._ground(rng, large)
+        page = MovingPage(scene, cameras, self.size, self.min_visible)
         for _ in range(rng.integers(1, self.max_digits + 1)):
             digit = int(rng.integers(10))
-            glyph = _pick(rng, glyphs(self.split)[digit])
+            glyph = pick(rng, glyphs(self.split)[digit])
             height = math.exp(rng.uniform(*np.log(self.digit_size)))
             angle = math.radians(rng.uniform(-MAX_ANGLE, MAX_ANGLE))
             alpha, _ = turned(rng, glyph.ink, height, angle)
-            page.draw(rng, digit + 1, alpha, self.max_speed)
+            page.draw(rng, self.first_digit + digit, alpha, self.max_speed)
         targets = [page.target(t, index * self.frames + t) for t in range(self.frames)]
+        if ground is not None:
+            for target in targets:
+                self._add_segments(target, ground)
         return torch.stack([page.frame(t) for t in range(self.frames)]), targets
+
+    def _ground(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[Array, Any]:
+        """What the digits move on, ``[3, *size]``, and the label of each pixel where it has one."""
+        return background(rng, pick(rng, photographs(self.split)), size), None
+
+    def _add_segments(self, target: dict[str, Any], ground: npt.NDArray[np.int64]) -> None:
+        """Adds to a frame's target the classes and ids of all pixels.
+
+        Args:
+            ground: ``[h, w]``, the labels of what all frames see parts of.
+        """
+        raise NotImplementedError
 
 
 def flow_between(later: dict[str, Any], earlier: dict[str, Any]) -> Tensor:

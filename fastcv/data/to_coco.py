@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastcv._extras import need
-from fastcv.data.coco import UNUSED
+from fastcv.classes import UNUSED
 from fastcv.data.protocols import DatasetWithClasses
 
 

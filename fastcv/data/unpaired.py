@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 
@@ -46,3 +48,33 @@ class Unpaired(Dataset[tuple[Any, Any]]):
         if not 0 <= index < len(self):
             raise IndexError(f"index must be in [0, {len(self)}), got {index}")
         return self.a[index % len(self.a)], self.b[int(torch.randint(len(self.b), ()))]
+
+
+def pair_of_batches(items: Sequence[tuple[Tensor, Tensor]]) -> tuple[tuple[Tensor, Tensor], None]:
+    """``fit``'s ``collate_fn`` for systems that take both pictures as input, such as CycleGAN.
+
+    Args:
+        items: pictures ``(a, b)``; all a of one size, all b of one size.
+
+    Returns:
+        ``((a, b), None)`` with batches ``[B, C, H, W]``: images, and no targets.
+
+    Raises:
+        ValueError: pictures of several sizes.
+
+    Example:
+        >>> import torch
+        >>> from fastcv.data import pair_of_batches
+        >>> (a, b), targets = pair_of_batches([(torch.rand(3, 8, 8), torch.rand(3, 4, 4))] * 2)
+        >>> a.shape, b.shape, targets
+        (torch.Size([2, 3, 8, 8]), torch.Size([2, 3, 4, 4]), None)
+    """
+    a, b = zip(*items, strict=True)
+    for name, pictures in (("a", a), ("b", b)):
+        if sizes := {tuple(p.shape) for p in pictures} - {tuple(pictures[0].shape)}:
+            raise ValueError(
+                f"pictures {name} of a batch must have one size, got "
+                f"{list(pictures[0].shape)} and {list(sizes.pop())}: a transform such as "
+                "fastcv.data.Jitter makes them so"
+            )
+    return (torch.stack(a), torch.stack(b)), None

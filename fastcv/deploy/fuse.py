@@ -6,7 +6,7 @@ import inspect
 import operator
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from fastcv.deploy._tracer import Tracer
 from fastcv.deploy.fused_conv import FusedConv2d, is_hooked, is_separable, separable_conv2d
+from fastcv.deploy.instance_norm import InstanceNorm2d
 
 ACTIVATION_OF: dict[Any, str] = {
     nn.ReLU: "relu",
@@ -70,7 +71,7 @@ def _may_be_rewritten(module: nn.Module) -> bool:
 class _Tracer(Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         inlined = type(m) is nn.Sequential or type(m).__module__.startswith("fastcv.")
-        return isinstance(m, FusedConv2d) or not inlined or is_hooked(m)
+        return isinstance(m, (FusedConv2d, InstanceNorm2d)) or not inlined or is_hooked(m)
 
 
 def _trace(module: nn.Module) -> fx.Graph | None:
@@ -215,7 +216,9 @@ def _set_forward(module: nn.Module, graph: fx.Graph) -> None:
 def _getitem(module: nn.Sequential, index: int | slice) -> Any:
     """A slice of a Sequential is a plain one: the forward that was made here calls all layers."""
     if isinstance(index, slice):
-        return nn.Sequential(OrderedDict(list(module.named_children())[index]))
+        # named_children would leave out a layer that occurs a second time.
+        layers = cast("list[tuple[str, nn.Module]]", list(module._modules.items()))
+        return nn.Sequential(OrderedDict(layers[index]))
     return nn.Sequential.__getitem__(module, index)
 
 

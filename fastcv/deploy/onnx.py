@@ -12,14 +12,17 @@ from fastcv._files import replacing
 from fastcv.deploy._tracer import ONE_TRACE
 from fastcv.models._image_model import ImageModel
 from fastcv.models._mode import alone, evaluating
+from fastcv.models.generative._generator import Generator
 
 OPSET = 19
 
 
 def export_onnx(
-    model: nn.Module, path: str | os.PathLike[str], image_size: tuple[int, int]
+    model: nn.Module,
+    path: str | os.PathLike[str],
+    image_size: tuple[int, int] | None = None,
 ) -> None:
-    """Write a model of pictures as ONNX, from an image to what it finds.
+    """Write a model of pictures as ONNX, from an image to what it finds; or a generator.
 
     The file has one input, ``image`` ``[3, H, W]`` float32 in [0, 1]. What ``prepare`` does to a
     picture is in it. Its outputs have the names of the results' fields, and are what ``predict``
@@ -33,11 +36,18 @@ def export_onnx(
       your own what its ``onnx_outputs`` says;
     - of YOLACT, with exact NMS, also ``coefficients`` ``[N, K]`` and ``prototypes``
       ``[K, h, w]``, for ``ops.proto_masks``;
+    - of UPSNet, of the boxes that are sure, also ``masks`` ``[N, 28, 28]`` and of all classes
+      ``semantic`` ``[C, h, w]``, both logits, for ``fastcv.nn.panoptic``;
     - of a face detector a detector's, and ``landmarks`` ``[N, 5, 2]``;
     - of a segmenter ``labels`` ``[H, W]`` int64, the likeliest class of each pixel, and ``scores``
       ``[C, H, W]``, the classes' probabilities;
+    - of an image translator ``picture`` ``[3, H, W]`` in [0, 1];
     - of a stacked hourglass ``heatmaps`` ``[K, h, w]`` of the last stack, of the square about the
       image; ``fastcv.nn.landmarks.decode(heatmaps, "quarter")`` reads them.
+
+    A generator's file has the input ``latents`` ``[B, Z]`` float32, and of a conditional one
+    ``labels`` ``[B]`` int64; the output ``pictures`` ``[B, 3, H, W]`` in [0, 1] is that of
+    ``sample``, for any B.
 
     RoIAlign, NMS and deformable convolutions become those of ONNX, so any runtime reads it that has
     all of opset 19. (ONNX Runtime has DeformConv on the CPU since 1.25.)
@@ -46,34 +56,43 @@ def export_onnx(
     Args:
         model: such as ``create_model("fasterrcnn_resnet50_fpn")``.
         path: where to write; the file appears when it is complete.
-        image_size: height and width of the images, which the file fixes.
+        image_size: height and width of the images, which the file fixes; not of a generator.
 
     Raises:
         ImportError: onnx or onnxscript is missing.
-        TypeError: the model is no model of pictures.
+        TypeError: the model is no model of pictures and no generator, or there is an image size
+            where there must be none, or none where there must be one.
         NotImplementedError: something that the model does has no form in ONNX, or its class has no
             ``onnx_outputs``.
     """
     name = type(model).__name__
-    if not isinstance(model, ImageModel):
+    view: _Exported | _ExportedGenerator
+    if isinstance(model, Generator):
+        if image_size is not None:
+            raise TypeError(f"image_size must be left out: {name} takes no images")
+        view = _ExportedGenerator(model)
+    elif isinstance(model, ImageModel):
+        if model.no_onnx:
+            raise NotImplementedError(f"{name} cannot be written as ONNX: {model.no_onnx}")
+        if image_size is None:
+            raise TypeError(f"image_size must be given: {name} takes images")
+        view = _Exported(model, image_size)
+    else:
         raise TypeError(f"model must be a classifier, a detector or a segmenter, got {name}")
-    if model.no_onnx:
-        raise NotImplementedError(f"{name} cannot be written as ONNX: {model.no_onnx}")
     need("onnx", extra="export")
     need("onnxscript", extra="export")
     from fastcv.deploy._onnx_ops import TRANSLATIONS  # which imports onnxscript
 
-    view = _Exported(model)
-    image = torch.rand(3, *image_size, generator=torch.Generator().manual_seed(0))
     # The exporter changes what a call of a module is, and in the model its tensors.
     with ONE_TRACE, alone(None), evaluating(view), torch.no_grad():
-        names = list(model.onnx_outputs(image))  # what is wrong is the model's to report
+        names = view.output_names()  # what is wrong is the model's to report
         try:
             program = torch.onnx.export(
                 view,
-                (image,),
-                input_names=["image"],
+                tuple(view.inputs.values()),
+                input_names=list(view.inputs),
                 output_names=names,
+                dynamic_shapes=view.dynamic_shapes,
                 opset_version=OPSET,
                 dynamo=True,
                 custom_translation_table=TRANSLATIONS,
@@ -90,9 +109,35 @@ def export_onnx(
 class _Exported(nn.Module):
     """The module that is exported: from one image to the outputs, in order."""
 
-    def __init__(self, model: ImageModel) -> None:
+    dynamic_shapes = None
+
+    def __init__(self, model: ImageModel, image_size: tuple[int, int]) -> None:
         super().__init__()
         self.model = model
+        image = torch.rand(3, *image_size, generator=torch.Generator().manual_seed(0))
+        self.inputs = {"image": image}
+
+    def output_names(self) -> list[str]:
+        return list(self.model.onnx_outputs(self.inputs["image"]))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.model.onnx_outputs(image).values())
+
+
+class _ExportedGenerator(nn.Module):
+    """The module that is exported of a generator: from latents, and labels, to pictures."""
+
+    def __init__(self, model: Generator) -> None:
+        super().__init__()
+        self.model = model
+        self.inputs = {"latents": model.latents(2).cpu()}
+        if model.classes:
+            self.inputs["labels"] = torch.arange(2) % len(model.classes)
+        any_number = torch.export.Dim("B")
+        self.dynamic_shapes = (tuple({0: any_number} for _ in self.inputs),)  # of *inputs
+
+    def output_names(self) -> list[str]:
+        return ["pictures"]
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.model.to_pictures(self.model(*inputs))

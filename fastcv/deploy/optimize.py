@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from fastcv.deploy._tracer import Tracer
 from fastcv.deploy.fuse import fuse
 from fastcv.deploy.fused_conv import is_hooked
+from fastcv.deploy.instance_norm import InstanceNorm2d
 from fastcv.models._mode import alone
 from fastcv.nn.layers.deform_conv import DeformConv2d
 from fastcv.nn.layers.frozen_batch_norm import FrozenBatchNorm2d
@@ -33,10 +34,10 @@ def optimize(model: nn.Module) -> nn.Module:
 
     A batch norm whose only input is one convolution (or linear layer) becomes part of its weights.
     Weights in channels_last make every convolution read and write the layout that oneDNN and cuDNN
-    are fastest in. On the CPU in float32 a convolution then adds and activates what it makes in
-    the same pass, and keeps a copy of its weights in the order that oneDNN likes best; a depthwise
-    one with a large rate and the 1x1 one behind it become one call of
-    :func:`fastcv.ops.atrous_separable_conv2d`. On other devices, in other dtypes and where a
+    are fastest in, and an instance norm keeps to it. On the CPU in float32 a convolution then adds
+    and activates what it makes in the same pass, and keeps a copy of its weights in the order that
+    oneDNN likes best; a depthwise one with a large rate and the 1x1 one behind it become one call
+    of :func:`fastcv.ops.atrous_separable_conv2d`. On other devices, in other dtypes and where a
     gradient is asked for, the copy does without. Outputs stay equal up to rounding, about 1e-6 of
     their largest value in float32.
 
@@ -76,6 +77,9 @@ def optimize(model: nn.Module) -> nn.Module:
     for norm in [m for m in model.modules() if type(m) is nn.BatchNorm2d]:
         if norm.running_mean is not None and not is_hooked(norm):
             _replace(model, norm, _Scaling2d(norm))
+    for norm in [m for m in model.modules() if type(m) is nn.InstanceNorm2d]:
+        if InstanceNorm2d.can_be(norm):
+            _replace(model, norm, InstanceNorm2d(norm))
     model = model.to(memory_format=torch.channels_last)
     fuse(model)
     return model

@@ -6,6 +6,7 @@ from fastcv.draw.classification import draw_confusion, draw_reliability
 from fastcv.draw.contact_sheet import contact_sheet
 from fastcv.draw.flow import flow_picture
 from fastcv.draw.overlap import draw_overlap
+from fastcv.draw.word_plane import draw_word_plane
 
 __all__ = [
     "Canvas",
@@ -15,5 +16,6 @@ __all__ = [
     "draw_confusion",
     "draw_overlap",
     "draw_reliability",
+    "draw_word_plane",
     "flow_picture",
 ]

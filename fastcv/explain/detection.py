@@ -33,6 +33,19 @@ from fastcv.results import Detections
 MAX_CANDIDATES = 2000  # the surest; none of those left out could suppress one of them
 
 
+def check_figure_path(path: str | os.PathLike[str]) -> None:
+    """Before any work is done.
+
+    Raises:
+        ValueError: a suffix that matplotlib does not write.
+        ImportError: matplotlib is missing.
+    """
+    canvas = need("matplotlib.backend_bases", extra="viz").FigureCanvasBase
+    suffixes, path = sorted(canvas.get_supported_filetypes()), Path(path)
+    if path.suffix.lower().removeprefix(".") not in suffixes:
+        raise ValueError(f"path must end in one of .{' .'.join(suffixes)}, got {path.name!r}")
+
+
 @dataclass
 class DetectionSteps:
     """How one image's detections came about; all boxes are in its pixels.
@@ -87,11 +100,9 @@ class DetectionSteps:
             ValueError: a suffix that matplotlib does not write.
             ImportError: matplotlib is missing.
         """
-        path, figure = Path(path), self.figure()
-        suffixes = sorted(figure.canvas.get_supported_filetypes())
-        if path.suffix.lower().removeprefix(".") not in suffixes:
-            raise ValueError(f"path must end in one of .{' .'.join(suffixes)}, got {path.name!r}")
-        with replacing(path) as temporary:
+        check_figure_path(path)
+        figure = self.figure()
+        with replacing(Path(path)) as temporary:
             figure.savefig(temporary, dpi=100)
 
     def _draw_anchors(self, axes: Any) -> None:

@@ -1,5 +1,7 @@
 """How good predictions are: metrics by task, each with a function that predicts and measures."""
 
+from fastcv.metrics.analogies import evaluate_analogies, read_analogies
+from fastcv.metrics.captions import evaluate_captions
 from fastcv.metrics.classification import ClassificationMetrics, evaluate_classifier
 from fastcv.metrics.coco import (
     coco_metrics,
@@ -13,15 +15,27 @@ from fastcv.metrics.dense_correspondence import (
     geodesic_point_similarity,
 )
 from fastcv.metrics.faces import evaluate_faces
+from fastcv.metrics.generation import diversity, frechet_distance
+from fastcv.metrics.image_quality import evaluate_super_resolution, psnr, ssim
 from fastcv.metrics.landmarks import LandmarkMetrics, evaluate_landmarks
+from fastcv.metrics.panoptic import PanopticMetrics, evaluate_panoptic
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
+from fastcv.metrics.verification import best_threshold, verification_accuracy
+from fastcv.metrics.video_panoptic import VideoPanopticMetrics
+from fastcv.metrics.vqa import vqa_accuracy
 
 __all__ = [
     "ClassificationMetrics",
     "DenseCorrespondenceMetrics",
     "LandmarkMetrics",
+    "PanopticMetrics",
     "SegmentationMetrics",
+    "VideoPanopticMetrics",
+    "best_threshold",
     "coco_metrics",
+    "diversity",
+    "evaluate_analogies",
+    "evaluate_captions",
     "evaluate_classifier",
     "evaluate_dense_correspondence",
     "evaluate_detector",
@@ -29,6 +43,14 @@ __all__ = [
     "evaluate_instances",
     "evaluate_keypoints",
     "evaluate_landmarks",
+    "evaluate_panoptic",
     "evaluate_segmenter",
+    "evaluate_super_resolution",
+    "frechet_distance",
     "geodesic_point_similarity",
+    "psnr",
+    "read_analogies",
+    "ssim",
+    "verification_accuracy",
+    "vqa_accuracy",
 ]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from fastcv.metrics._batches import targets_and_results
 from fastcv.nn.detection.targets import single_objects
 from fastcv.ops import box_iou
 from fastcv.results import DenseCorrespondence
@@ -283,16 +283,13 @@ def evaluate_dense_correspondence(
         0.0
     """
     metrics = DenseCorrespondenceMetrics(getattr(dataset, "surface_distance", distance_in_chart))
-    size = len(dataset)
-    for start in tqdm(range(0, size, batch_size), unit=" batches", disable=not progress):
-        stop = min(start + batch_size, size)
-        images, targets = zip(*(dataset[i] for i in range(start, stop)), strict=True)
-        results = model.predict(list(images), batch_size=batch_size, **options)
-        for target, found in zip(targets, results, strict=True):
-            if not isinstance(found, DenseCorrespondence):
-                given = type(found).__name__
-                raise ValueError(
-                    f"model must be one of dense pose: {type(model).__name__} gives {given}"
-                )
-            metrics.add(target, found)
+    for target, found in targets_and_results(
+        model, dataset, batch_size=batch_size, progress=progress, options=options
+    ):
+        if not isinstance(found, DenseCorrespondence):
+            given = type(found).__name__
+            raise ValueError(
+                f"model must be one of dense pose: {type(model).__name__} gives {given}"
+            )
+        metrics.add(target, found)
     return metrics.compute()

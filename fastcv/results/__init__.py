@@ -12,6 +12,7 @@ from fastcv.results.gallery import Gallery
 from fastcv.results.generated import Generated
 from fastcv.results.instances import Instances
 from fastcv.results.keypoints import Keypoints
+from fastcv.results.panoptic import Panoptic, Segment
 from fastcv.results.segmentation import Segmentation
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "Generated",
     "Instances",
     "Keypoints",
+    "Panoptic",
     "Result",
+    "Segment",
     "Segmentation",
 ]

@@ -35,7 +35,8 @@ class Detections(Drawable):
         image_size: the picture's ``(height, width)``.
         source: the picture's path, if it came from a file.
         fields: what else is known of each box, by name: tensors of N rows, as the branches of a
-            detector's RoI heads give them.
+            detector's RoI heads give them. ``id`` ``[N]`` int64 says which object of a clip it is;
+            then drawings have a colour for each object, not for each class.
 
     Raises:
         ValueError: tensors that do not have a row for each box.
@@ -130,15 +131,25 @@ class Detections(Drawable):
         canvas = Canvas(self._own_picture(image), font)
         order = self.scores.argsort(descending=True).tolist()
         self._draw_under(canvas, order)
-        boxes, labels, scores = self.boxes.tolist(), self.labels.tolist(), self.scores.tolist()
+        boxes, colors = self.boxes.tolist(), self._color_numbers()
         placed = [i for i in order if not any(map(math.isnan, boxes[i]))]
         if len(placed) < len(order):
             _warn(f"{len(order) - len(placed)} of {len(order)} boxes are NaN and not drawn")
         for i in reversed(placed):  # the surest last, on top
-            canvas.box(boxes[i], labels[i])
+            canvas.box(boxes[i], colors[i])
         for i in placed:  # the surest first, at the best place
-            canvas.tag(boxes[i], labels[i], f"{self.name_of(labels[i])}  {scores[i]:.2f}")
+            canvas.tag(boxes[i], colors[i], self._plate(i))
         return canvas.finish()
+
+    def _color_numbers(self) -> list[int]:
+        """What each box's colour goes by: the object in a clip, else the class."""
+        numbers: list[int] = self.fields.get("id", self.labels).tolist()
+        return numbers
+
+    def _plate(self, i: int) -> str:
+        """A box's name and score, and in a clip the number of its object."""
+        number = f" #{int(self.fields['id'][i])}" if "id" in self.fields else ""
+        return f"{self.name_of(int(self.labels[i]))}{number}  {float(self.scores[i]):.2f}"
 
     def _own_picture(self, image: ImageInput | None) -> Image.Image:
         """The picture to draw on, which must be of the size that the boxes belong to."""

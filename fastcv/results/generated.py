@@ -14,7 +14,7 @@ from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
 
-GAP = 2  # white pixels between the pictures of a sheet
+GAP = 2  # white pixels between pictures
 
 
 @dataclass(repr=False, eq=False)
@@ -24,9 +24,11 @@ class Generated(Drawable):
     Args:
         pictures: ``[N, 3, H, W]`` in [0, 1].
         seed: of the random numbers that they were made of, where there was one.
+        classes: names by label, of a generator that can be asked for classes.
+        labels: ``[N]`` int64, what each was to be a picture of.
 
     Raises:
-        ValueError: pictures of another shape.
+        ValueError: pictures or labels of another shape.
 
     Example:
         >>> import torch
@@ -40,11 +42,14 @@ class Generated(Drawable):
     seed: int | None = None
     source: str | None = None
     classes: tuple[str, ...] = ()
+    labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape = list(self.pictures.shape)
         if len(shape) != 4 or shape[1] != 3 or 0 in shape:
             raise ValueError(f"pictures must be [N, 3, H, W], got {shape}")
+        if self.labels is not None and self.labels.shape != (shape[0],):
+            raise ValueError(f"labels must be [{shape[0]}], got {list(self.labels.shape)}")
 
     @property
     def image_size(self) -> tuple[int, int]:  # type: ignore[override]  # what is known is not set
@@ -68,23 +73,31 @@ class Generated(Drawable):
         """One picture as it is; several as a square sheet. Nothing is enlarged.
 
         Args:
-            image: None: they are pictures themselves.
+            image: what they were made of: it stands to their left. None: they stand alone.
             font: is not used, for nothing is written on them.
-
-        Raises:
-            ValueError: an image.
         """
-        if image is not None:
-            raise ValueError("image must be None: what a generator made are pictures themselves")
-        made = self.images()
-        columns = math.isqrt(len(made) - 1) + 1
-        return made[0] if len(made) == 1 else contact_sheet(made, columns, GAP)
+        pictures = self.images()
+        columns = math.isqrt(len(pictures) - 1) + 1
+        made = pictures[0] if len(pictures) == 1 else contact_sheet(pictures, columns, GAP)
+        if image is None:
+            return made
+        given = self._picture(image)
+        size = (given.width + GAP + made.width, max(given.height, made.height))
+        both = Image.new("RGB", size, "white")
+        both.paste(given, (0, 0))
+        both.paste(made, (given.width + GAP, 0))
+        return both
 
     def to_dict(self) -> dict[str, Any]:
-        """``file``, ``seed``, ``pictures`` (how many) and ``size`` (height and width)."""
-        return {
+        """``file``, ``seed``, ``pictures`` (how many) and ``size`` (height and width); where they
+        were asked for by class also ``labels`` and ``names``."""
+        told: dict[str, Any] = {
             "file": self.source,
             "seed": self.seed,
             "pictures": len(self),
             "size": list(self.image_size),
         }
+        if self.labels is not None:
+            labels = self.labels.tolist()
+            told |= {"labels": labels, "names": [self.name_of(label) for label in labels]}
+        return told

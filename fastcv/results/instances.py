@@ -49,11 +49,11 @@ class Instances(Detections):
         return {"masks": self.masks[index]}
 
     def _draw_under(self, canvas: Canvas, order: list[int]) -> None:
-        """Each mask in its class's colour, the surest on top."""
+        """Each mask in its class's or its object's colour, the surest on top."""
         regions = torch.zeros(self.image_size, dtype=torch.int64)
         for i in reversed(order):
             regions[self.masks[i].cpu()] = i + 1
-        colors = {i + 1: color_of(label) for i, label in enumerate(self.labels.tolist())}
+        colors = {i + 1: color_of(number) for i, number in enumerate(self._color_numbers())}
         canvas.regions(regions, colors)
 
     def to_dict(self) -> dict[str, Any]:

@@ -297,3 +297,12 @@ def test_a_slice_of_a_sequential_calls_its_own_layers():
     fast, x = fastcv.optimize(layers), torch.randn(1, 4, 5, 5)
     close(fast[:3](x), layers[:3](x))
     close(fast[0](x), layers[0](x))
+
+
+def test_a_slice_has_a_layer_as_often_as_it_occurs():
+    pool = nn.MaxPool2d(2)
+    layers = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), pool, nn.Conv2d(4, 4, 1), pool)
+    fast, x = fastcv.optimize(layers), torch.randn(1, 3, 8, 8)
+    for part in (slice(0, 5), slice(2, 5), slice(0, 3)):
+        y = x if part.start == 0 else layers[: part.start](x)
+        close(fast[part](y), layers[part](y))

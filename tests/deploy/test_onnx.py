@@ -17,7 +17,10 @@ from fastcv.deploy._onnx_ops import TRANSLATIONS
 from fastcv.models._image_model import ImageModel
 from fastcv.models._registry import find_model
 from fastcv.models.detection._detector import Detector
+from fastcv.nn import FoundBoxes
 from fastcv.nn.detection.keypoint_branch import heatmap_peaks
+from fastcv.nn.panoptic.instance_selection import without_covered
+from fastcv.nn.panoptic.panoptic_logits import panoptic_logits
 
 # What the file of each task's models gives, where it is a picture's map or row.
 OUTPUTS = {
@@ -166,7 +169,16 @@ BRANCHES = {
 }
 
 
+PANOPTIC = ["upsnet_resnet18_fpn", "vpsnet_resnet18_fpn"]
 PROTOTYPES = ["yolact_resnet18", "yolactedge_resnet18"]
+# tests/models/generative/test_translator.py compares them with eager.
+TRANSLATORS = [
+    "pix2pix_unet64",
+    "cyclegan_resnet9",
+    "srresnet_x4",
+    "style_transfer",
+    "perceptual_sr_x4",
+]
 
 
 def is_exported(model):
@@ -176,14 +188,18 @@ def is_exported(model):
 EXPORTED = [name for name in NAMES if is_exported(without_memory(name))]
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in EXPORTED])
+def is_generator(name):
+    return find_model(name).task == "generation"  # they take no images: test_onnx_generators.py
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in EXPORTED and not is_generator(n)])
 def test_a_sentence_says_why_a_model_is_not_exported(name, tmp_path):
     model = without_memory(name)
     with pytest.raises((TypeError, NotImplementedError)) as error:
         fastcv.export_onnx(model, tmp_path / "x.onnx", image_size=(64, 64))
     kind = type(model).__name__
     why = f"{kind} cannot be written as ONNX: " if isinstance(model, ImageModel) else "got " + kind
-    assert find_model(name).task in ("detection", "generation", "instance")
+    assert find_model(name).task in ("detection", "instance", "translation")
     assert why in str(error.value) and "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 
@@ -234,6 +250,45 @@ def test_prototypes_agree(name, tmp_path):
     assert (masks == found.masks[of]).float().mean() > 0.99 and masks.any()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(
+    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 25),
+    reason="ONNX Runtime has no DeformConv on the CPU before 1.25",
+)
+@pytest.mark.parametrize("name", PANOPTIC)
+def test_panoptic_parts_agree(name, tmp_path):
+    """The panoptic map that a runtime's outputs make is that of ``predict``."""
+    config = {"num_classes": 5, "num_stuff": 2, "min_stuff_area": 0}
+    model, size = make_small(name, **config).eval(), (64, 96)
+    image = torch.rand(3, *size)
+    with torch.no_grad():
+        model.roi_heads.box_predictor.cls_score.weight.mul_(30)  # until there is much to find
+        expected = model.onnx_outputs(image)
+    fastcv.export_onnx(model, tmp_path / "panoptic.onnx", image_size=size)
+    got = run(tmp_path / "panoptic.onnx", image)
+    assert list(got) == ["boxes", "scores", "labels", "masks", "semantic"] == list(expected)
+    assert len(got["boxes"]) > 2 and got["semantic"].shape == (5, 16, 24)
+    # The order of additions differs; boxes are up to 96, logits about 1.
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
+    boxes = FoundBoxes(got["boxes"], got["scores"], got["labels"])
+    kept = without_covered(boxes, got["masks"], size, max_overlap=0.3)
+    full = torch.nn.functional.interpolate(
+        got["semantic"][None], scale_factor=4, mode="bilinear", align_corners=False
+    )[0]
+    logits = panoptic_logits(
+        full,
+        got["boxes"][kept],
+        got["labels"][kept],
+        got["masks"][kept],
+        num_stuff=2,
+        unknown=model.unknown,
+    )
+    ids = logits.argmax(0) + 1
+    ids[ids > 2 + len(kept)] = 0  # unknown is void
+    (found,) = model.predict(image)
+    assert (ids == found.segment_map).float().mean() > 0.99
+
+
 AGREE = list(dict.fromkeys([*DEFORMABLE, *FEWEST.values()]))
 
 
@@ -256,7 +311,8 @@ def test_heatmaps_agree(name, tmp_path):
 
 
 def test_every_exported_model_is_like_one_that_is_tested():
-    tested = (*ABOVE, *ONE_OF_EACH_DETECTOR, *FEWEST.values(), *BRANCHES, *PROTOTYPES)
+    with_parts = (*BRANCHES, *PROTOTYPES, *PANOPTIC, *TRANSLATORS)
+    tested = (*ABOVE, *ONE_OF_EACH_DETECTOR, *FEWEST.values(), *with_parts)
     alike = {type(without_memory(name)) for name in tested}
     assert {type(without_memory(name)) for name in EXPORTED} == alike
 

@@ -115,6 +115,38 @@ def test_is_channels_last():
     assert out.is_contiguous(memory_format=torch.channels_last) and not out.is_contiguous()
 
 
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("shape", [(2, 6, 7, 5), (6, 7, 5), (1, 6, 1, 2)])
+def test_instance_norms_keep_the_layout(affine, shape):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(6, 6, 1), nn.InstanceNorm2d(6, eps=0.01, affine=affine))
+    for parameter in model.parameters():
+        nn.init.uniform_(parameter, 0.5, 2)
+    x = torch.randn(shape) * 3 + 10  # a mean that is not small beside the deviation
+    made, expected = fastcv.optimize(model)(x), model.double()(x.double())
+    torch.testing.assert_close(made.double(), expected, rtol=1e-4, atol=1e-4)
+    if len(shape) == 4 and shape[2] > 1:
+        assert made.is_contiguous(memory_format=torch.channels_last) and not made.is_contiguous()
+
+
+def test_instance_norms_that_stay():
+    """With statistics of their own, hooked, or of a class of somebody's own."""
+
+    class Own(nn.InstanceNorm2d):
+        def forward(self, input):
+            return super().forward(input) * 2
+
+    hooked = nn.InstanceNorm2d(6)
+    hooked.register_forward_hook(lambda m, i, o: o + 1)
+    counting = nn.InstanceNorm2d(6, track_running_stats=True)
+    counting.running_mean.fill_(0.5)
+    for norm in (Own(6), hooked, counting):
+        model, x = nn.Sequential(nn.Conv2d(6, 6, 1), norm).eval(), torch.randn(2, 6, 8, 8)
+        fast = fastcv.optimize(model)
+        assert type(fast[1]) is type(norm)
+        torch.testing.assert_close(fast(x), model(x), rtol=1e-5, atol=1e-5)
+
+
 def test_refuses_what_is_no_module():
     with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module, got str"):
         fastcv.optimize("resnet50")

@@ -37,6 +37,33 @@ def test_several_are_a_square_sheet(n, columns, rows):
     assert sheet.crop((x, y, x + 7, y + 5)).tobytes() == made.images()[last].tobytes()
 
 
+@pytest.mark.parametrize("form", ["tensor", "floats", "array", "PIL", "file"])
+@pytest.mark.parametrize(("size", "n"), [((2, 3), 1), ((5, 7), 1), ((40, 3), 1), ((8, 8), 4)])
+def test_an_image_stands_to_the_left(tmp_path, form, size, n):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "given.png")
+    given = {
+        "tensor": torch.from_numpy(pixels).permute(2, 0, 1),
+        "floats": torch.from_numpy(pixels).permute(2, 0, 1) / 255,
+        "array": pixels,
+        "PIL": Image.fromarray(pixels),
+        "file": tmp_path / "given.png",
+    }[form]
+    made = Generated(pictures(n))
+    alone, both = made.draw(), made.draw(given)
+    height, width = size
+    assert both.size == (width + 2 + alone.width, max(height, alone.height))
+    assert np.array_equal(np.asarray(both)[:height, :width], pixels)
+    beside = both.crop((width + 2, 0, both.width, alone.height))
+    assert beside.tobytes() == alone.tobytes()
+    below = np.asarray(both)[:, : width + 2].copy()
+    below[:height, :width] = 255
+    assert (below == 255).all()  # white between them, and under the lower one
+    made.save(tmp_path / "both.png", given)
+    with Image.open(tmp_path / "both.png") as saved:
+        assert saved.tobytes() == both.tobytes()
+
+
 def test_odd_values_and_in_half():
     values = torch.tensor([-1.0, float("nan"), 0.5, 1.0, float("inf")])
     values = values.view(1, 1, 1, 5).expand(1, 3, 2, 5)
@@ -60,7 +87,5 @@ def test_bad_input(tmp_path):
         with pytest.raises(ValueError, match=r"pictures must be \[N, 3, H, W\], got"):
             Generated(torch.zeros(shape))
     made = Generated(pictures(1))
-    with pytest.raises(ValueError, match="image must be None: what a generator made"):
-        made.draw(torch.zeros(3, 5, 7))
     with pytest.raises(ValueError, match=r"path must end in \.json or an image's suffix"):
         made.save(tmp_path / "a.txt")

@@ -54,3 +54,30 @@ def test_masks_that_do_not_fit(found):
             Instances(
                 found.boxes, found.scores, found.labels, found.classes, (400, 500), masks=masks
             )
+
+
+def test_in_a_clip_an_object_has_its_own_color():
+    """Two of one class: each in the colour of its id, wherever it comes in the result."""
+    masks = torch.zeros(2, 330, 330, dtype=torch.bool)
+    masks[0, 100:150, 100:150] = masks[1, 200:250, 200:250] = True
+    boxes = torch.tensor([[100.0, 100, 150, 150], [200, 200, 250, 250]])
+    picture = torch.zeros(3, 330, 330, dtype=torch.uint8)
+
+    def drawn(ids, order):
+        found = Instances(
+            boxes[order],
+            torch.ones(2),
+            torch.ones(2, dtype=torch.int64),
+            ("background", "cat"),
+            (330, 330),
+            masks=masks[order],
+            fields={} if ids is None else {"id": torch.tensor(ids)[order]},
+        )
+        pixels = found.draw(picture)
+        return pixels.getpixel((125, 125)), pixels.getpixel((225, 225)), found
+
+    first, second, found = drawn([5, 9], [0, 1])
+    assert first == tuple(value // 2 for value in color_of(5)) != second
+    assert drawn([5, 9], [1, 0])[:2] == (first, second)
+    assert drawn(None, [0, 1])[0] == drawn(None, [0, 1])[1]  # of the class
+    assert [row["id"] for row in found.to_dict()["detections"]] == [5, 9]

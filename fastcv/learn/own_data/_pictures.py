@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from fastcv.data.coco import UNUSED
+from fastcv.classes import UNUSED
 from fastcv.images import upright_size
 
 SHOWN_CLASSES = 30

@@ -1,0 +1,1 @@
+"""What panoptic systems share: a semantic head, panoptic logits, and which instances they keep."""

@@ -1,0 +1,110 @@
+"""BLEU and CIDEr-D against worked examples, and against sacrebleu where it is installed."""
+
+import math
+import random
+
+import pytest
+
+from fastcv.metrics import evaluate_captions
+from fastcv.metrics.captions import bleu, caption_words, cider_d
+
+CAT = "the cat is on the mat"
+
+
+def test_the_papers_example_of_clipping():
+    """Papineni et al., section 2.1: seven times "the", of which two count."""
+    found = evaluate_captions(["the the the the the the the"], [[CAT, "there is a cat on the mat"]])
+    assert found["BLEU-1"] == pytest.approx(2 / 7) and found["BLEU-2"] == 0
+
+
+def test_bleu_by_hand():
+    """5 of 6 words, 3 of 5, 2 of 4, 1 of 3; as long as the reference."""
+    found = evaluate_captions(["the cat was on the mat"], [["the cat is on the mat"]])
+    precisions = [5 / 6, 3 / 5, 1 / 4, 0]
+    assert found["BLEU-3"] == pytest.approx(math.prod(precisions[:3]) ** (1 / 3))
+    assert found["BLEU-4"] == 0
+    longer = bleu(["a b c d e f"], [["a b c d e g"]])
+    assert longer == pytest.approx((5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "nearest"), [((3, 9), 3), ((4, 6), 4), ((6, 4), 4), ((5, 9), 5), ((9, 7), 7)]
+)
+def test_brevity_takes_the_nearest_length(lengths, nearest):
+    """Of a caption of five words; of two as near, the shorter."""
+    references = [["a b c d e f g h i"[: 2 * n - 1] for n in lengths]]
+    penalty = 1 if nearest <= 5 else math.exp(1 - nearest / 5)
+    found = evaluate_captions(["a b c d e"], references)["BLEU-1"]
+    assert found == pytest.approx(penalty * min(max(lengths), 5) / 5)
+
+
+def test_sums_are_over_the_corpus():
+    """Not the mean of sentences: 4 + 1 of 4 + 4 words."""
+    found = evaluate_captions(["a b c d", "e x y z"], [["a b c d"], ["e f g h"]])
+    assert found["BLEU-1"] == pytest.approx(5 / 8)
+
+
+def test_cider_d_by_hand():
+    """Two pictures: what one alone has weighs log 2, what both have nothing."""
+    references = [["a red cat"], ["a blue dog"]]
+    same, less = cider_d(["a red cat", "a blue"], references)
+    # n = 1: (red, cat) both; n = 2, 3 whole; no 4-gram. So 3 of 4 are 1.
+    assert same == pytest.approx(10 * 3 / 4)
+    # n = 1: blue of (blue, dog); n = 2: "a blue" of ("a blue", "blue dog"); a word less.
+    length = math.exp(-1 / 72)
+    assert less == pytest.approx(10 / 4 * length * 2 / math.sqrt(2))
+    # Said three times, "red" counts as once: min(3, 1) * 1 by 3 * sqrt(2), two words more: n = 1.
+    again = cider_d(["red red red", "x"], [["red cat"], ["a blue dog"]])[0]
+    assert again == pytest.approx(10 / 4 * math.exp(-1 / 72) / (3 * math.sqrt(2)))
+
+
+def test_cider_d_of_several_references():
+    references = [["a red cat", "one green bird"], ["a blue dog"]]
+    assert cider_d(["a red cat", "a blue dog"], references)[0] == pytest.approx(10 * 3 / 4 / 2)
+
+
+def test_signs_and_case_do_not_count():
+    assert caption_words("A man's dog, 2.5 m -- HIGH!") == ["a", "man's", "dog", "2.5", "m", "high"]
+    assert evaluate_captions(["고양이가 있다"], [["고양이가 있다."]])["BLEU-2"] == 1
+    plain, signed = (evaluate_captions([t], [[CAT]]) for t in (CAT, "The cat, is on the mat!"))
+    assert plain == signed
+
+
+def test_empty_captions_get_nothing():
+    found = evaluate_captions(["", "a dog"], [["a cat"], ["a dog"]])
+    assert found["BLEU-1"] == pytest.approx(math.exp(1 - 4 / 2)) and found["CIDEr-D"] > 0
+    assert set(evaluate_captions([""], [["a cat"]]).values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references", "message"),
+    [
+        ([], [], "one or more: got 0"),
+        (["a"], [["a"], ["b"]], "got 1, and references of 2"),
+        (["a", "b"], [["a"], []], "those of 1 are not"),
+        (["a"], ["a cat"], "those of 0 are not"),
+    ],
+)
+def test_bad_arguments(predictions, references, message):
+    for metric in (evaluate_captions, bleu, cider_d):
+        with pytest.raises(ValueError, match=message):
+            metric(predictions, references)
+
+
+def random_captions(seed, count=40):
+    draw = random.Random(seed)
+
+    def caption():
+        return " ".join(draw.choices(["a", "the", "cat", "sits"], k=draw.randint(4, 12)))
+
+    return [caption() for _ in range(count)], [[caption() for _ in range(5)] for _ in range(count)]
+
+
+def test_against_sacrebleu():
+    sacrebleu = pytest.importorskip("sacrebleu", reason="sacrebleu is not installed")
+    for seed in range(5):
+        predictions, references = random_captions(seed)
+        peer = sacrebleu.metrics.BLEU(tokenize="none", smooth_method="none")
+        theirs = peer.corpus_score(predictions, list(map(list, zip(*references, strict=True))))
+        assert bleu(predictions, references) == pytest.approx(theirs.score / 100, abs=1e-6)
+        assert 0 < theirs.score < 100
