@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import fastcv.models
 from fastcv.models._model import Model
-from fastcv.models._other_classes import load_for_classes
+from fastcv.models._other_counts import COUNTED, load_for_counts
 from fastcv.models._weights import Weights, fetch, load_weights, read_metadata
 
 Builder = TypeVar("Builder", bound=Callable[..., Model])
@@ -154,10 +154,10 @@ def create_model(
     _check_classes(classes, config)
     # Before the model is built: a typo or a failed download shows at once.
     source = None if weights is None else fetch(str(weights), entry.weights, entry.name)
-    takes_number = "num_classes" in (_keywords(entry.build) or ())
-    if classes is not None and takes_number:
+    takes = _keywords(entry.build) or ()
+    if classes is not None and "num_classes" in takes:
         config["num_classes"] = len(classes)
-    may_differ = takes_number and "num_classes" in config
+    may_differ = [name for name in COUNTED if name in takes and name in config]
     if source is not None:
         _check_config(entry, source.config)
         config = {**source.config, **config}
@@ -168,7 +168,7 @@ def create_model(
             f"classes must be {len(model.classes)} names, as {entry.name} has, got {len(classes)}"
         )
     if source is not None and may_differ:
-        load_for_classes(model, source, entry.build, classes)
+        load_for_counts(model, source, entry.build, classes, may_differ)
     elif source is not None:
         load_weights(model, source)
     if classes is not None:

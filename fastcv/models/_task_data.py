@@ -46,10 +46,23 @@ def coco_masks(classes: Sequence[str], images: str, annotations: str) -> Any:
     return _of_classes(classes, CocoDetection(images, annotations, masks=True))
 
 
+def coco_panoptic(classes: Sequence[str], images: str, masks: str, annotations: str) -> Any:
+    """Labels are the model's, by the classes' names."""
+    from fastcv.data import CocoPanoptic, StuffFirst
+
+    return StuffFirst(CocoPanoptic(images, masks, annotations), classes)
+
+
 def coco_keypoints(classes: Sequence[str], images: str, annotations: str) -> Any:
     from fastcv.data import CocoDetection
 
     return _of_classes(classes, CocoDetection(images, annotations, keypoints=True))
+
+
+def coco_surfaces(classes: Sequence[str], images: str, annotations: str) -> Any:
+    from fastcv.data import CocoDensePose
+
+    return _of_classes(classes, CocoDensePose(images, annotations))
 
 
 def voc_boxes(classes: Sequence[str], root: str, image_set: str) -> Any:
@@ -124,6 +137,12 @@ def evaluate_instances(model: Model, data: Any, options: dict[str, Any]) -> dict
     return metrics.evaluate_instances(model, data, **options)
 
 
+def evaluate_panoptic(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_panoptic(model, data, **{"progress": True, **options})
+
+
 def evaluate_keypoints(model: Any, data: Any, options: dict[str, Any]) -> dict[str, Any]:
     from fastcv import metrics
 
@@ -134,6 +153,12 @@ def evaluate_faces(model: Any, data: Any, options: dict[str, Any]) -> dict[str, 
     from fastcv import metrics
 
     return metrics.evaluate_faces(model, data, **options)
+
+
+def evaluate_surfaces(model: Any, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_dense_correspondence(model, data, **options)
 
 
 def evaluate_segmenter(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +203,22 @@ def row_of_surfaces(result: Any) -> dict[str, Any]:
     return {**row_of_objects(result), "iuv": result.iuv_png()}
 
 
+def row_of_segments(result: Any) -> dict[str, Any]:
+    """The ids of all pixels are a PNG, as COCO has it; a segment without a score has 1."""
+    from fastcv.results._panoptic_files import id_image
+
+    segments = result.to_dict()["segments"]
+    file = io.BytesIO()
+    id_image(result.segment_map).save(file, "PNG")
+    return {
+        "scores": [1.0 if row["score"] is None else row["score"] for row in segments],
+        "labels": [row["label"] for row in segments],
+        "names": [row["name"] for row in segments],
+        "ids": [row["id"] for row in segments],
+        "segment_map": file.getvalue(),
+    }
+
+
 def row_of_label_map(result: Any) -> dict[str, Any]:
     """The scores are the classes' shares of the pixels."""
     classes = result.to_dict()["classes"]
@@ -189,3 +230,10 @@ def row_of_label_map(result: Any) -> dict[str, Any]:
         "names": [row["name"] for row in classes],
         "label_map": file.getvalue(),
     }
+
+
+def row_of_picture(result: Any) -> dict[str, Any]:
+    """The picture that was made is a PNG."""
+    file = io.BytesIO()
+    result.draw().save(file, "PNG")
+    return {"picture": file.getvalue()}

@@ -213,6 +213,9 @@ def numbers(text: str) -> list[float]:
         ) from None
 
 
+CLIPS = "video"
+"""What ``--task`` says of clips. It is no task: any model of pictures takes clips as well."""
+CLIP_MODEL = "maskrcnn_resnet50_fpn"  # of --task video where no model is named
 SCORE_THRESHOLD = 0.5  # for people who look; evaluation keeps lower scores
 
 THRESHOLD = Option(
@@ -239,6 +242,18 @@ VIEWS = (
         {"action": "store_true", "default": None},
     ),
 )
+MODE = Option(
+    "--mode",
+    "eval, or paper: dropout and each picture's own statistics, as pix2pix tests",
+    {"choices": ("eval", "paper")},
+)
+SEED = Option("--seed", "of dropout in --mode paper", {"type": int, "metavar": "N"})
+PASSWORD = Option(
+    "--password",
+    "of face_identity_transformer: its bits, as 0110100110010110; swap 0 and 1 to recover",
+    {"metavar": "BITS"},
+    missing="takes no password",
+)
 FOLDER = Option(
     "--folder", "for a classifier: a folder of images for each class", {"metavar": "ROOT"}
 )
@@ -252,6 +267,11 @@ MASKS = Option(
     "--masks",
     "for a segmenter: a folder of images, and one of label maps (.png) of the same names",
     {"nargs": 2, "metavar": ("IMAGES", "MASKS")},
+)
+COCO_PANOPTIC = Option(
+    "--coco-panoptic",
+    "COCO's panoptic format: a folder of images, one of PNGs of ids, and the JSON",
+    {"nargs": 3, "metavar": ("IMAGES", "MASKS", "JSON")},
 )
 OBJECTS = {
     "boxes": "list<list<float>[4]>",
@@ -343,6 +363,28 @@ TASKS = (
         row=annotated.row_of_masks,
     ),
     Task(
+        name="panoptic",
+        title="Panoptic segmentation",
+        models="panoptic segmenters",
+        base="fastcv.models.panoptic._panoptic_segmenter.PanopticSegmenter",
+        result="fastcv.results.Panoptic",
+        files=(
+            Files(
+                Option(
+                    "--panoptic", "segments as PNGs of ids with JSON, COCO's", {"metavar": "PATH"}
+                ),
+                ".png",
+                "save_segments",
+                "the segments",
+                missing="is no panoptic segmenter, it has no segments",
+            ),
+        ),
+        data=(Data(COCO_PANOPTIC, annotated.coco_panoptic),),
+        evaluate=annotated.evaluate_panoptic,
+        columns={**CLASSES, "ids": "list<int64>", "segment_map": "binary"},
+        row=annotated.row_of_segments,
+    ),
+    Task(
         name="keypoints",
         title="Keypoints",
         models="keypoint detectors",
@@ -394,8 +436,22 @@ TASKS = (
                 missing="knows no surfaces, it has no I, U and V",
             ),
         ),
+        data=(Data(COCO, annotated.coco_surfaces),),
+        evaluate=annotated.evaluate_surfaces,
         columns={**OBJECTS, "iuv": "binary"},
         row=annotated.row_of_surfaces,
+    ),
+    Task(
+        # Before generation, whose results are the same: of the two, only these models predict.
+        name="translation",
+        title="Image translation",
+        models="translators",
+        base="fastcv.models.generative._translator.ImageTranslator",
+        result="fastcv.results.Generated",
+        predict_options=(*VIEWS[:2], MODE, SEED, PASSWORD),
+        columns={"picture": "binary"},
+        row=annotated.row_of_picture,
+        verbs=("fastcv.cli.translate", "fastcv.cli.superres", "fastcv.cli.style"),
     ),
     Task(
         name="generation",
@@ -403,6 +459,6 @@ TASKS = (
         models="generators",
         base="fastcv.models.generative._generator.Generator",
         result="fastcv.results.Generated",
-        verbs=("fastcv.cli.sample",),
+        verbs=("fastcv.cli.generate",),
     ),
 )

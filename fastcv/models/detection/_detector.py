@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from fastcv.models._image_model import ImageModel
 from fastcv.nn.detection.boxes import FoundBoxes
+from fastcv.nn.detection.tracks import Tracks, follow
 from fastcv.results import Detections
 
 
@@ -57,9 +59,35 @@ class Detector(ImageModel):
             )
         ]
 
+    def predict_frame(
+        self, frame: Tensor, state: Tracks | None, **options: Any
+    ) -> tuple[Any, Tracks]:
+        """The result for a clip's next frame; its field ``id`` says which boxes are one object.
+
+        A box has the id of the object of its class that was last seen where it is; one that is new
+        has a new id.
+
+        Args:
+            frame: ``[3, H, W]``, uint8 or in [0, 1].
+            state: None at the first frame, then what the last call returned.
+        """
+        found, _ = super().predict_frame(frame, None, **options)
+        return with_ids(found, state)
+
     def onnx_outputs(self, image: Tensor) -> dict[str, Tensor]:
         (found,) = self.detect(self([image]))
         return found._asdict()
 
     def _option_takers(self) -> Sequence[Callable[..., Any]]:
         return (*super()._option_takers(), self.detect)
+
+
+def with_ids(found: Any, tracks: Tracks | None) -> tuple[Any, Tracks]:
+    """A frame's ``Detections``, or a kind of them, with the field ``id``, and the tracks after it.
+
+    Args:
+        found: the frame's.
+        tracks: before it; None at the first frame.
+    """
+    ids, tracks = follow(tracks, FoundBoxes(found.boxes, found.scores, found.labels))
+    return replace(found, fields={**found.fields, "id": ids}), tracks

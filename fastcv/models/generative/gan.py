@@ -8,22 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from fastcv.models._model import Model
-from fastcv.models.generative._generator import Generator
-
-PENALTY = 10.0  # of the gradient's norm
-DRIFT = 1e-3  # of the scores' size
+from fastcv.models.generative._generator import Generator, check_labels
+from fastcv.nn.losses.adversarial import AdversarialLoss, Wasserstein, gradient_penalty
 
 
 class GAN(Model):
     """Two players for ``fastcv.learn.fit``: the discriminator scores pictures, the generator wants
     high scores.
 
-    The loss is that of a Wasserstein GAN with a gradient penalty, and a drift term that keeps the
-    scores near zero. The generator's random numbers are torch's.
+    By default the loss is that of a Wasserstein GAN with a gradient penalty, and a drift term that
+    keeps the scores near zero. The generator's random numbers are torch's.
 
     Args:
-        generator: from latents ``[B, Z]`` to pictures ``[B, 3, H, W]`` in [-1, 1].
-        discriminator: from such pictures to scores ``[B]``.
+        generator: from latents ``[B, Z]`` to pictures ``[B, 3, H, W]`` in [-1, 1]. One with
+            ``classes`` also gets labels ``[B]``, those of the real pictures.
+        discriminator: from such pictures, and the same labels, to scores ``[B]``.
+        adversarial: what the players want of the scores.
+        penalty: the weight of ``gradient_penalty``; 0: without.
+        drift: the weight of the square of real pictures' scores; 0: without.
 
     Source: Gulrajani et al., "Improved Training of Wasserstein GANs" (2017), equation 3; the drift
         term: Karras et al., "Progressive Growing of GANs" (2018), appendix A.1.
@@ -39,9 +41,19 @@ class GAN(Model):
         ['score']
     """
 
-    def __init__(self, generator: Generator, discriminator: nn.Module) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: nn.Module,
+        adversarial: AdversarialLoss | None = None,
+        *,
+        penalty: float = 10.0,
+        drift: float = 1e-3,
+    ) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
+        self.adversarial = adversarial or Wasserstein()
+        self.penalty, self.drift = penalty, drift
 
     @property
     def players(self) -> dict[str, nn.Module]:
@@ -57,30 +69,34 @@ class GAN(Model):
 
         Args:
             output: of ``forward``.
-            targets: are not used: nobody says what is in the pictures.
+            targets: the labels ``[B]`` where the generator takes some; else they are not used.
             player: ``"discriminator"`` or ``"generator"``.
 
         Raises:
-            ValueError: another player.
+            ValueError: another player, or targets that are no labels.
+            TypeError: targets that are no tensor, where labels are needed.
         """
         if player not in self.players:
             raise ValueError(f"player must be one of {', '.join(self.players)}, got {player!r}")
+        # A conditional generator is asked for what is in the real pictures.
+        condition: tuple[Tensor, ...] = ()
+        if self.generator.classes:
+            check_labels(targets, len(output), len(self.generator.classes), "targets")
+            condition = (targets,)
         latents = torch.randn(len(output), self.generator.latent_size).to(output)
         if player == "generator":
-            return {"score": -self.discriminator(self.generator(latents)).mean()}
+            scores = self.discriminator(self.generator(latents, *condition), *condition)
+            return {"score": self.adversarial.generator(scores)}
         with torch.no_grad():
-            fake = self.generator(latents)
-        scores = self.discriminator(output)
-        return {
-            "distance": self.discriminator(fake).mean() - scores.mean(),
-            "gradient_penalty": PENALTY * self._excess(output, fake).square().mean(),
-            "drift": DRIFT * scores.square().mean(),
-        }
+            fake = self.generator(latents, *condition)
 
-    def _excess(self, real: Tensor, fake: Tensor) -> Tensor:
-        """``[B]``: how far the norm of the score's gradient is from 1, between two pictures."""
-        share = torch.rand(len(real), 1, 1, 1).to(real)
-        between = torch.lerp(fake, real, share).requires_grad_()
-        score = self.discriminator(between).sum()
-        (gradient,) = torch.autograd.grad(score, between, create_graph=True)
-        return gradient.flatten(1).norm(dim=1) - 1
+        def score(pictures: Tensor) -> Tensor:
+            return self.discriminator(pictures, *condition)
+
+        scores = score(output)
+        terms = self.adversarial.discriminator(scores, score(fake))
+        if self.penalty:
+            terms["gradient_penalty"] = self.penalty * gradient_penalty(score, output, fake)
+        if self.drift:
+            terms["drift"] = self.drift * scores.square().mean()
+        return terms

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from fastcv.classes import default_classes
 from fastcv.clips import ClipInput
 from fastcv.models._registry import register
+from fastcv.models.detection._detector import with_ids
 from fastcv.models.instance.yolact import (
     COCO,
     MEAN,
@@ -26,6 +27,7 @@ from fastcv.nn.backbones.mobilenet_v2 import MobileNetV2Trunk
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.nn.backbones.yolact_fpn import enlarged, refined, top_down
 from fastcv.nn.detection.level_priors import LevelPriors
+from fastcv.nn.detection.tracks import Tracks
 from fastcv.nn.detection.transform import DetectionTransform, ImageBatch
 from fastcv.nn.layers.flow_net import (
     FeatureRefinement,
@@ -59,6 +61,8 @@ class VideoState(NamedTuple):
     key: KeyFrame
     since: int
     """Frames since the key frame."""
+    tracks: Tracks | None
+    """The objects so far."""
     size: tuple[int, int]
     """Height and width of the frames."""
 
@@ -357,7 +361,7 @@ class YolactEdge(YOLACT):
         options["keyframe_interval"] = keyframe_interval
         return self._predict_frames(clip, progress, options)
 
-    def predict_frame(
+    def predict_frame(  # type: ignore[override]  # it carries more
         self,
         frame: Tensor,
         state: VideoState | None,
@@ -366,6 +370,8 @@ class YolactEdge(YOLACT):
         **options: Any,
     ) -> tuple[Instances, VideoState]:
         """The result for a clip's next frame, and what the frame after it is told.
+
+        The result has ids as those of all detectors have them.
 
         Args:
             frame: ``[3, H, W]``, uint8 or in [0, 1].
@@ -386,14 +392,15 @@ class YolactEdge(YOLACT):
             maps = self._maps(batch.tensors)
             sums = self.fpn_phase_1(maps)
             key = self.key_frame(maps, sums) if self.video else KeyFrame(maps[0], [])
-            state = VideoState(key, 0, size)
+            state = VideoState(key, 0, state.tracks if state else None, size)
         else:
             sums, _ = self.moved(self.finest_map(batch.tensors), state.key)
             state = state._replace(since=state.since + 1)
         input_size = (batch.tensors.shape[2], batch.tensors.shape[3])
         output = YOLACTOutput(batch, *self.heads(self.fpn_phase_2(sums), input_size))
         (found,) = self.postprocess(output, **options)
-        return found, state
+        named, tracks = with_ids(found, state.tracks)
+        return named, state._replace(tracks=tracks)
 
 
 def _one_less_cosine(a: Tensor, b: Tensor) -> Tensor:

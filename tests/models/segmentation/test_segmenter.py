@@ -5,8 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from fastcv.models._tiles import spans
 from fastcv.models.segmentation._segmenter import Segmenter, SegmenterOutput
-from fastcv.models.segmentation._tiles import label_tiles, spans
+from fastcv.models.segmentation._tiles import label_tiles
 from fastcv.nn.losses.segmentation_losses import dice_loss, pixel_cross_entropy, pixel_focal_loss
 
 

@@ -1,4 +1,4 @@
-"""Weights of other classes: all of them but what depends on the classes, of every model."""
+"""Weights of other classes or keypoints: all but what depends on them, of every model."""
 
 import warnings
 
@@ -33,7 +33,13 @@ def test_which_models_have_classes():
     # One kind of object, or pictures of nothing by name.
     faces = {"retinaface_mobilenet025", "retinaface_resnet50"}
     of_one_object = {f"stacked_hourglass_{stacks}" for stacks in (2, 4, 8)}
-    without = {"hog_svm", "progan_256", *faces, *of_one_object}
+    of_nothing = {
+        name
+        for name in list_models()
+        if find_model(name).task in ("generation", "translation") and name != "cgan"
+    }
+    assert {"progan_256", "dcgan_64", "pix2pix_unet256", "srgan_x4"} <= of_nothing
+    without = {"hog_svm", *of_nothing, *faces, *of_one_object}
     assert set(list_models()) - set(WITH_CLASSES) == without
 
 
@@ -339,3 +345,54 @@ def test_what_is_no_model_cannot_be_saved(tmp_path):
     for other in (nn.Linear(1, 2), Pair(create_model("lenet5")), nn.DataParallel(nn.Linear(1, 2))):
         with pytest.raises(ValueError, match="model must come from create_model"):
             fastcv.save_model(tmp_path / "a.safetensors", other)
+
+
+# Keypoint R-CNN has both; the hourglass has keypoints alone, and feeds them to its next stack.
+POINTS = {
+    "keypointrcnn_resnet18_fpn": [
+        f"roi_heads.keypoint_predictor.kps_score_lowres.{kind}" for kind in ("weight", "bias")
+    ],
+    "stacked_hourglass_2": [
+        *(f"outs.{i}.conv.{kind}" for i in range(2) for kind in ("weight", "bias")),
+        "merge_preds.0.conv.conv.weight",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", POINTS)
+@pytest.mark.parametrize("of_file", [5, ("a", "b", "c")])
+def test_other_keypoints(name, of_file, tmp_path):
+    """From a file with a name of its model, and from its tensors alone."""
+    config = {k: v for k, v in SMALL[name].config.items() if k != "keypoints"}
+    torch.manual_seed(1)
+    trained = create_model(name, **config, keypoints=of_file)
+    fastcv.save_model(tmp_path / "ours.safetensors", trained)
+    save_file(trained.state_dict(), tmp_path / "others.safetensors")
+    own = ["left", "right", "top"]
+    for path in tmp_path.iterdir():
+        same_number = of_file == ("a", "b", "c")
+        model, left_out = told(name, path, **config, keypoints=own)
+        kept = same_number and path.stem == "others"  # nobody says that they are others
+        assert left_out == ([] if kept else POINTS[name])
+        before = trained.state_dict()
+        for key, value in model.state_dict().items():
+            assert key in left_out or torch.equal(value, before[key]), key
+        assert model.schema.names == ("left", "right", "top")
+
+
+def test_other_classes_and_other_keypoints(tmp_path):
+    name = "keypointrcnn_resnet18_fpn"
+    config = {**SMALL[name].config, "num_classes": 5, "keypoints": 7}
+    trained = create_model(name, **config)
+    save_file(trained.state_dict(), tmp_path / "a.safetensors")
+    path = tmp_path / "a.safetensors"
+    for options in ({"num_classes": 3, "keypoints": 2}, {"classes": NAMES, "keypoints": ["a"]}):
+        _, left_out = told(name, path, **{**config, "num_classes": 3, **options})
+        assert left_out == HEADS["fasterrcnn_resnet18_fpn"] + POINTS[name]
+    _, left_out = told(name, path, **{**config, "num_classes": 3})
+    assert left_out == HEADS["fasterrcnn_resnet18_fpn"]
+    with pytest.warns(UserWarning, match="is of other classes and keypoints: these tensors"):
+        create_model(name, weights=str(path), **{**config, "num_classes": 3, "keypoints": 2})
+    with pytest.raises(ValueError, match="kps_score_lowres"):  # nobody asked for others
+        sizes = {k: v for k, v in config.items() if k not in ("num_classes", "keypoints")}
+        create_model(name, weights=str(path), **sizes, num_classes=5)

@@ -1,0 +1,21 @@
+"""Words as numbers: vocabularies, and vectors of words."""
+
+from fastcv.language.negative_sampling import read_sentences, word2vec
+from fastcv.language.sampling import keep_probabilities, noise_table
+from fastcv.language.tokenizer import tokenize
+from fastcv.language.vector_files import read_word2vec, write_word2vec
+from fastcv.language.vocabulary import Vocabulary, pad_texts
+from fastcv.language.word_vectors import WordVectors
+
+__all__ = [
+    "Vocabulary",
+    "WordVectors",
+    "keep_probabilities",
+    "noise_table",
+    "pad_texts",
+    "read_sentences",
+    "read_word2vec",
+    "tokenize",
+    "word2vec",
+    "write_word2vec",
+]
