@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fastcv.deploy.onnx import export_onnx
     from fastcv.deploy.optimize import optimize
     from fastcv.models import create_model, list_models, load_model, save_model
+    from fastcv.models.generative.gatys import stylize
 
 try:
     __version__ = version("fastcv")
@@ -59,6 +60,7 @@ __all__ = [
     "recipes",
     "results",
     "save_model",
+    "stylize",
 ]
 
 _HOME_OF = {
@@ -68,6 +70,7 @@ _HOME_OF = {
     "save_model": "models",
     "export_onnx": "deploy",
     "optimize": "deploy",
+    "stylize": "models.generative.gatys",
 }
 
 _old_names.install()

@@ -39,7 +39,10 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
 def add_task_argument(parser: argparse.ArgumentParser) -> None:
     choices = ", ".join(f"{task} ({model})" for task, model in default_models().items())
     parser.add_argument(
-        "--task", metavar="T", help=f"a task's model where none is named: {choices}"
+        "--task",
+        metavar="T",
+        help=f"a task's model where none is named: {choices}; or {_tasks.CLIPS} "
+        f"({_tasks.CLIP_MODEL}, or any other): the inputs are clips, a folder one of frames",
     )
 
 
@@ -50,14 +53,15 @@ def load(model: str | None, weights: str | None, device: str, task: str | None =
         UserError: neither a model nor weights nor a task, a model of another task, or a device
             that is not there.
     """
-    defaults = default_models()
+    defaults = {**default_models(), _tasks.CLIPS: _tasks.CLIP_MODEL}
     named = model is not None or weights is not None
-    if task is not None and task not in ({t.name for t in _tasks.TASKS} if named else defaults):
+    known = {*(t.name for t in _tasks.TASKS), _tasks.CLIPS} if named else set(defaults)
+    if task is not None and task not in known:
         raise UserError(f"--task must be one of {', '.join(defaults)}, got {task!r}")
     if task is not None and not named:
         model = defaults[task]
     loaded = _load(model, weights, device)
-    if task is not None:
+    if task is not None and task != _tasks.CLIPS:
         from fastcv.models._registry import find_model
 
         entry = find_model(loaded.model_name)

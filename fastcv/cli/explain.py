@@ -196,8 +196,10 @@ def _write(picture: Image.Image, out: Path) -> None:
 
 def run_detection(args: argparse.Namespace) -> int:
     from fastcv.explain import detection_steps
+    from fastcv.explain.detection import check_figure_path
     from fastcv.models.detection._detector import Detector
 
+    check_figure_path(args.out)
     model = load(args.model, args.weights, args.device)
     if not isinstance(model, Detector):
         raise UserError(f"{model.model_name} is no detector: `fastcv models --task detection`")

@@ -1,4 +1,4 @@
-"""``fastcv predict``: pictures in; a line each, drawings and JSON out."""
+"""``fastcv predict``: pictures in; a line each, drawings and JSON out. Clips: see ``_clips``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fastcv.cli._options import add_task_options, load_to_predict
 from fastcv.models import _tasks
 from fastcv.models._tasks import positive
 
-HELP = "what a model finds in pictures"
+HELP = "what a model finds in pictures and clips"
 CHAPTER = "Models"
 
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "What a model finds in pictures: a line for each, drawings with --out, numbers "
         "with --json. A picture that cannot be read is reported, the others are done, and the "
-        "exit status is 1."
+        "exit status is 1. Of a clip, a drawn video and a line of JSON for each frame."
     )
     add_inputs_argument(parser)
     add_task_argument(parser)
@@ -57,8 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from fastcv.cli import _clips
     from fastcv.images import find_images
 
+    if clips := _clips.find_clips(args.inputs, are_clips=args.task == _tasks.CLIPS):
+        return _clips.run(args, clips)
     pictures = find_images(args.inputs)
     if args.font is not None and (args.out is None or args.engine == "ray"):
         raise UserError("--font is of drawings: name a place for them with --out, without ray")

@@ -145,3 +145,10 @@ def test_a_target_that_activations_do_not_use(capsys):
 def test_a_target_below_0(photo, weights, capsys):
     assert run(photo, "--weights", weights, "--target=-1") == 2
     assert "target must be a class 0 to 2, got -1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["steps.xyz", "steps", "steps.json"])
+def test_a_figure_of_detection_that_cannot_be_written(out, capsys):
+    """Before the model is read: it is not there."""
+    assert run("detection", "none.png", "--weights", "none.pth", "--out", out) == 2
+    assert "path must end in one of .avif .eps" in capsys.readouterr().err

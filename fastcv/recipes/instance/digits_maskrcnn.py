@@ -10,6 +10,7 @@ from functools import partial
 from fastcv.metrics import evaluate_instances
 from fastcv.recipes._recipe import Recipe
 from fastcv.recipes.detection.digits_detector._branches import (
+    EPOCHS,
     SCENES,
     reached,
     schedule,
@@ -21,7 +22,7 @@ RECIPE = Recipe(
     summary="Mask R-CNN: the detector that ships, and a mask branch that learns",
     data=SCENES,
     build=partial(with_branch, "maskrcnn_resnet18_fpn", mask_channels=32),
-    epochs=6,
+    epochs=EPOCHS,
     schedule=schedule,
     metrics=evaluate_instances,
     level=reached(AP=0.442, AP50=0.920, box_AP=0.758),

@@ -1,4 +1,4 @@
-"""A small YOLACT that says which pixels are a digit's: six minutes on one core.
+"""A small YOLACT that says which pixels are a digit's: a quarter of an hour on one core.
 
 Its trunk starts as that of the detector that ships, which knows digits but no masks. The pyramid
 begins a level finer than the paper's, for strokes are thin: prototypes have 96 x 96 pixels.
@@ -56,9 +56,9 @@ RECIPE = Recipe(
         "test": partial(DrawnDigits, "test", length=200),
     },
     build=build,
-    epochs=1,
+    epochs=3,
     schedule=schedule,
     metrics=evaluate_instances,
-    level=reached(AP=0.112, AP50=0.263, box_AP=0.174),
+    level=reached(AP=0.311, AP50=0.601, box_AP=0.415),
 )
 train, evaluate = RECIPE.train, RECIPE.evaluate

@@ -1,7 +1,8 @@
 """Two stacked hourglasses that find five points of a digit in its crop: minutes on two cores.
 
 They learn from the digits of 900 scenes, each in a crop that is a little off, of 64 x 64
-pixels. The test tells them the digits' boxes.
+pixels. The test tells them the digits' boxes. Digits stand almost upright: the points turn with a
+digit, and handwriting does not show how far it was turned.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from fastcv.models.landmarks.stacked_hourglass import STRIDE
 from fastcv.recipes._recipe import Level, Recipe
 
 CROP = 64  # pixels
+MAX_ANGLE = 5.0  # degrees
 SHOWN, ENLARGED = 4, 3
 
 
 def training_crops() -> KeypointCrops:
     """The digits of the training scenes."""
-    return KeypointCrops(DrawnDigits("train", length=900), CROP, jitter=0.08)
+    return KeypointCrops(DrawnDigits("train", length=900, max_angle=MAX_ANGLE), CROP, jitter=0.08)
 
 
 def metrics(model: Any, data: Any) -> dict[str, Any]:
@@ -51,10 +53,17 @@ def schedule(model: Any, device: str) -> dict[str, Any]:
 
 
 def show(model: Any, out: Path) -> None:
-    """Write ``hourglasses.png``: crops that it never saw, with the heatmaps of each stack."""
-    crops = KeypointCrops(DrawnDigits("test", length=4), CROP)
+    """Write ``hourglasses.png``: the picture of ``stacks``."""
+    with replacing(out / "hourglasses.png") as temporary:
+        stacks(model).save(temporary)
+
+
+def stacks(model: Any) -> Image.Image:
+    """Crops that it never saw: a row each, with its key, then the heatmaps of each stack."""
+    crops = KeypointCrops(DrawnDigits("test", length=6, max_angle=MAX_ANGLE), CROP)
+    whole = [i for i in range(len(crops)) if (crops[i][1][1][:, 2] > 0).all()]
     rows = []
-    for crop, (_, keypoints) in (crops[i] for i in range(min(SHOWN, len(crops)))):
+    for crop, (_, keypoints) in (crops[i] for i in whole[:SHOWN]):
         with evaluating(model), torch.inference_mode():
             output = model(crop[None])
         rows.append(_panel(crop, keypoints))
@@ -63,8 +72,7 @@ def show(model: Any, out: Path) -> None:
             warm = heatmaps.amax(0).clamp(0, 1).repeat_interleave(STRIDE, 0)
             over = crop * 0.4 + 0.6 * warm.repeat_interleave(STRIDE, 1)
             rows.append(_panel(over, (points[0] + 0.5) * STRIDE))
-    with replacing(out / "hourglasses.png") as temporary:
-        contact_sheet(rows, 1 + output.shape[1]).save(temporary)
+    return contact_sheet(rows, 1 + output.shape[1])
 
 
 def _panel(picture: Tensor, points: Tensor) -> Image.Image:
@@ -79,7 +87,10 @@ def _panel(picture: Tensor, points: Tensor) -> Image.Image:
 RECIPE = Recipe(
     name="digits_hourglass",
     summary="two stacked hourglasses of 24 channels on crops of digits",
-    data={"train": training_crops, "test": partial(DrawnDigits, "test", length=150)},
+    data={
+        "train": training_crops,
+        "test": partial(DrawnDigits, "test", length=150, max_angle=MAX_ANGLE),
+    },
     build=partial(
         create_model,
         "stacked_hourglass_2",
@@ -87,11 +98,11 @@ RECIPE = Recipe(
         channels=24,
         crop_size=CROP,
     ),
-    epochs=6,
+    epochs=20,
     schedule=schedule,
     metrics=metrics,
     level=Level(
-        {"nme": 0.117, "pck": 0.483, "nme_of_stack_1": 0.160},
+        {"nme": 0.051, "pck": 0.919, "nme_of_stack_1": 0.052},
         on="the digits of 150 scenes, none of which it saw, in boxes that it is told",
         runs="seed 0, one run",
         date="2026-11-30",

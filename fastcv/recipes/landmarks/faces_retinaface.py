@@ -1,6 +1,7 @@
-"""A small RetinaFace that finds faces and their landmarks on photographs: five minutes on one core.
+"""A small RetinaFace that finds faces and their landmarks on photographs: a quarter of an hour
+on one core.
 
-Boxes are learned by then. The loss of the landmarks still falls: they need more epochs.
+The loss of the landmarks still falls then: they gain from more epochs.
 
 2000 pictures of 128 x 128 pixels train, half of their faces real and without landmarks, half drawn.
 None of their photographs and of their real faces is in the 300 that test.
@@ -40,11 +41,11 @@ RECIPE = Recipe(
         "test": partial(DrawnFaces, "test"),
     },
     build=partial(create_model, "retinaface_mobilenet025", prior_sizes=PRIOR_SIZES),
-    epochs=4,
+    epochs=12,
     schedule=schedule,
     metrics=partial(evaluate_faces, batch_size=10),
     level=Level(
-        {"AP50": 0.826, "NME": 0.320},
+        {"AP50": 0.961, "NME": 0.210},
         on="300 pictures whose real faces and photographs it never saw",
         runs="seed 0, one run",
         date="2026-11-30",

@@ -17,7 +17,7 @@ SCENES = {
     "train": partial(DrawnDigits, "train", length=1200),
     "test": partial(DrawnDigits, "test", length=200),
 }
-EPOCHS = 1
+EPOCHS = 6
 FROZEN = ("backbone", "rpn", "roi_heads.box_head", "roi_heads.box_predictor")
 
 

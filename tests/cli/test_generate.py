@@ -1,4 +1,4 @@
-"""``fastcv sample``, and that the other commands refuse a generator in a sentence."""
+"""``fastcv generate``, and that the other commands refuse a generator in a sentence."""
 
 import json
 
@@ -19,11 +19,11 @@ def weights(tmp_path_factory):
 
 def test_a_sheet(weights, tmp_path, capsys):
     out = tmp_path / "sheet.png"
-    assert cli.main(["sample", "--weights", str(weights), "--n", "6", "--out", str(out)]) == 0
+    assert cli.main(["generate", "--weights", str(weights), "--n", "6", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"Generated(6 pictures of 16x16, seed 0): {out}\n"
     with Image.open(out) as sheet:
         assert sheet.size == (3 * 18 + 2, 2 * 18 + 2)
-    one = ["sample", "--model", "progan_256", "--weights", str(weights), "--n", "1", "--seed"]
+    one = ["generate", "--model", "progan_256", "--weights", str(weights), "--n", "1", "--seed"]
     for seed in ("1", "1", "2"):
         assert cli.main([*one, seed, "--out", str(tmp_path / f"{seed}.png")]) == 0
     with Image.open(tmp_path / "1.png") as first, Image.open(tmp_path / "2.png") as second:
@@ -33,16 +33,33 @@ def test_a_sheet(weights, tmp_path, capsys):
     assert told == {"file": None, "seed": 7, "pictures": 1, "size": [16, 16]}
 
 
+def test_a_class_that_is_asked_for(tmp_path, capsys):
+    path = tmp_path / "cgan.safetensors"
+    save_model(path, create_model("cgan", size=8, width=4, num_classes=3))
+    asked = ["generate", "--weights", str(path), "--n", "4"]
+    for more, labels in (([], [0, 1, 2, 0]), (["--label", "2"], [2, 2, 2, 2])):
+        assert cli.main([*asked, *more, "--out", str(tmp_path / "a.json")]) == 0
+        told = json.loads((tmp_path / "a.json").read_text())
+        assert told["labels"] == labels and told["names"] == list(map(str, labels))
+    capsys.readouterr()
+    assert cli.main([*asked, "--label", "7", "--out", str(tmp_path / "a.png")]) == 2
+    assert "--label must be one of 0, 1, 2, got '7'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["sample"], "which model? pass --model NAME"),
-        (["sample", "--model", "lenet5", "--weights", "LENET"], "lenet5 is no generator: "),
-        (["sample", "--weights", "FILE", "--seed", "-1"], "--seed must be 0 or more, got -1"),
-        (["sample", "--weights", "FILE", "--out", "a.xyz"], "path must end in .json or an image"),
+        (["generate"], "which model? pass --model NAME"),
+        (["generate", "--model", "lenet5", "--weights", "LENET"], "lenet5 is no generator: "),
+        (
+            ["generate", "--weights", "FILE", "--label", "3"],
+            "progan_256 cannot be asked for classes",
+        ),
+        (["generate", "--weights", "FILE", "--seed", "-1"], "--seed must be 0 or more, got -1"),
+        (["generate", "--weights", "FILE", "--out", "a.xyz"], "path must end in .json or an image"),
         (
             ["predict", "PICTURE", "--weights", "FILE"],
-            "progan_256 does not take pictures: `fastcv sample` runs it",
+            "progan_256 does not take pictures: `fastcv generate` runs it",
         ),
         (["explain", "PICTURE", "--weights", "FILE"], "progan_256 does not take pictures"),
     ],
