@@ -1,0 +1,16 @@
+"""The page's programs print what it says."""
+
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "panoptic.md"
+
+
+def test_the_programs_print_what_the_page_says(capsys):
+    programs = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    names = {}
+    for program in programs[:4]:
+        exec(program, names)
+    said = re.findall(r"^(?:print\(.*\)  |)# ([^\n]*)$", "".join(programs[:4]), re.MULTILINE)
+    assert capsys.readouterr().out.splitlines() == said
+    assert len(said) == 7
