@@ -12,6 +12,7 @@ from fastcv.data.drawn_bodies import DrawnBodies
 from fastcv.data.drawn_digits import DrawnDigits
 from fastcv.data.drawn_faces import DrawnFaces
 from fastcv.data.drawn_identities import DrawnIdentities
+from fastcv.data.drawn_recipes import DrawnRecipe, DrawnRecipes, MismatchedPairs
 from fastcv.data.drawn_scenes import DrawnScenes
 from fastcv.data.drawn_streets import DrawnStreets
 from fastcv.data.folder import ImageFolder
@@ -37,6 +38,8 @@ __all__ = [
     "DrawnDigits",
     "DrawnFaces",
     "DrawnIdentities",
+    "DrawnRecipe",
+    "DrawnRecipes",
     "DrawnScenes",
     "DrawnStreets",
     "ImageFolder",
@@ -44,6 +47,7 @@ __all__ = [
     "KeypointCrops",
     "LabelMaps",
     "MaskFolder",
+    "MismatchedPairs",
     "MovingDigits",
     "MovingStreets",
     "PairedFolder",

@@ -1,0 +1,1 @@
+"""Vision and text: models that know pictures and words."""
