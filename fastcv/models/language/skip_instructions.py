@@ -22,49 +22,93 @@ NEIGHBOURS = ("previous", "next")
 MAX_WORDS = 1000  # of an instruction
 
 
-class SkipInstructions(Model):
-    """An LSTM that encodes an instruction, and two that write its neighbours from the code.
-
-    The code is the encoder's last state. Each decoder gets it at every step beside the word before,
-    and is asked for the next word. Before the first instruction of a recipe stands one that is
-    ``<start>`` alone, behind the last one that is ``<end>`` alone.
+class InstructionEncoder(nn.Module):
+    """Words to vectors, and an LSTM whose last state is the code of an instruction.
 
     Args:
         words: of the vocabulary, without the four special ones.
         vector_size: numbers of a code.
         word_size: numbers of a word's vector.
 
+    Example:
+        >>> import torch
+        >>> from fastcv.models.language.skip_instructions import InstructionEncoder
+        >>> encoder = InstructionEncoder(("boil", "water", "add", "salt"), vector_size=8)
+        >>> encoder.encode(["boil water", "add salt"]).shape
+        torch.Size([2, 8])
+    """
+
+    def __init__(
+        self, words: Sequence[str], *, vector_size: int = 1024, word_size: int = 300
+    ) -> None:
+        super().__init__()
+        self.vocabulary = Vocabulary(words)
+        pad = self.vocabulary.id_of(PAD)
+        self.embedding = nn.Embedding(len(self.vocabulary), word_size, padding_idx=pad)
+        self.lstm = nn.LSTM(word_size, vector_size, batch_first=True)
+
+    def forward(self, texts: Texts) -> Tensor:
+        """Codes ``[B, D]`` of instructions ``(ids [B, T], lengths [B])``."""
+        return last_states(self.lstm, self.embedding(texts[0]), texts[1])
+
+    def encode(self, instructions: Sequence[str], batch_size: int = 256) -> Tensor:
+        """Codes ``[N, D]`` of instructions, in eval mode and without gradients.
+
+        Args:
+            instructions: one or more; a word that is not known is ``<unk>``.
+            batch_size: how many at a time.
+
+        Raises:
+            TypeError: one text in place of several.
+            ValueError: there is none, one is empty, or no word of all is known.
+        """
+        ids = instruction_ids(self.vocabulary, instructions)
+        device = self.embedding.weight.device
+        with evaluating(self), torch.no_grad():
+            parts = [pad_texts(ids[i : i + batch_size]) for i in range(0, len(ids), batch_size)]
+            return torch.cat([self((texts.to(device), lengths)) for texts, lengths in parts])
+
+
+class SkipInstructions(Model):
+    """An LSTM that encodes an instruction, and two that write its neighbours from the code.
+
+    Each decoder gets the code at every step beside the word before, and is asked for the next word.
+    Before the first instruction of a recipe stands one that is ``<start>`` alone, behind the last
+    one that is ``<end>`` alone. Once it is trained, its ``encoder`` is what is of use.
+
+    Args:
+        words, vector_size, word_size: as of ``InstructionEncoder``.
+
     Source: Salvador et al., "Learning Cross-modal Embeddings for Cooking Recipes and Food Images"
         (2017), section 3.1; Kiros et al., "Skip-Thought Vectors" (2015), whose GRU it replaces.
 
     Example:
-        >>> import torch
-        >>> from fastcv.models.language.skip_instructions import SkipInstructions
+        >>> from fastcv.models.language.skip_instructions import (
+        ...     InstructionNeighbours, SkipInstructions)
         >>> model = SkipInstructions(words=("boil", "water", "add", "salt"), vector_size=8)
-        >>> model.encode(["boil water", "add salt"]).shape
-        torch.Size([2, 8])
+        >>> data = InstructionNeighbours(model.vocabulary, [["boil water", "add salt"]])
+        >>> texts, neighbours = data.collate([data[0], data[1]])
+        >>> list(model.loss(model(texts), neighbours))
+        ['previous', 'next']
     """
 
     def __init__(
         self, *, words: Sequence[str] = (), vector_size: int = 1024, word_size: int = 300
     ) -> None:
         super().__init__()
-        self.vocabulary = Vocabulary(words)
-        self.vector_size = vector_size
-        size = len(self.vocabulary)
-        self.embedding = nn.Embedding(size, word_size, self.vocabulary.id_of(PAD))
-        self.encoder = nn.LSTM(word_size, vector_size, batch_first=True)
+        self.encoder = InstructionEncoder(words, vector_size=vector_size, word_size=word_size)
+        self.vocabulary = self.encoder.vocabulary
         self.decoders = nn.ModuleDict(
             {
                 name: nn.LSTM(word_size + vector_size, vector_size, batch_first=True)
                 for name in NEIGHBOURS
             }
         )
-        self.word = nn.Linear(vector_size, size)
+        self.word = nn.Linear(vector_size, len(self.vocabulary))
 
     def forward(self, texts: Texts) -> Tensor:
         """Codes ``[B, D]`` of instructions ``(ids [B, T], lengths [B])``."""
-        return last_states(self.encoder, self.embedding(texts[0]), texts[1])
+        return self.encoder(texts)
 
     def loss(self, output: Tensor, targets: dict[str, Texts]) -> dict[str, Tensor]:
         """The mean cross-entropy of a word of each neighbour, ``previous`` and ``next``.
@@ -85,27 +129,11 @@ class SkipInstructions(Model):
         for name, (ids, _) in targets.items():
             before, after = ids[:, :-1], ids[:, 1:]
             told = output[:, None].expand(-1, before.shape[1], -1)
-            states, _ = self.decoders[name](torch.cat([self.embedding(before), told], dim=2))
+            words = self.encoder.embedding(before)
+            states, _ = self.decoders[name](torch.cat([words, told], dim=2))
             logits = self.word(states)
             terms[name] = F.cross_entropy(logits.flatten(0, 1), after.flatten(), ignore_index=pad)
         return terms
-
-    def encode(self, instructions: Sequence[str], batch_size: int = 256) -> Tensor:
-        """Codes ``[N, D]`` of instructions, in eval mode and without gradients.
-
-        Args:
-            instructions: one or more; a word that is not known is ``<unk>``.
-            batch_size: how many at a time.
-
-        Raises:
-            TypeError: one text in place of several.
-            ValueError: there is none, one is empty, or no word of all is known.
-        """
-        ids = instruction_ids(self.vocabulary, instructions)
-        device = self.embedding.weight.device
-        with evaluating(self), torch.no_grad():
-            parts = [pad_texts(ids[i : i + batch_size]) for i in range(0, len(ids), batch_size)]
-            return torch.cat([self((texts.to(device), lengths)) for texts, lengths in parts])
 
 
 def instruction_ids(vocabulary: Vocabulary, instructions: Sequence[str]) -> list[Tensor]:
