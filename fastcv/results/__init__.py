@@ -13,6 +13,7 @@ from fastcv.results.generated import Generated
 from fastcv.results.instances import Instances
 from fastcv.results.keypoints import Keypoints
 from fastcv.results.panoptic import Panoptic, Segment
+from fastcv.results.ranking import Ranking
 from fastcv.results.segmentation import Segmentation
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Instances",
     "Keypoints",
     "Panoptic",
+    "Ranking",
     "Result",
     "Segment",
     "Segmentation",

@@ -1,1 +1,1 @@
-"""Vision and text: models that know pictures and words."""
+"""Systems of pictures and words."""
