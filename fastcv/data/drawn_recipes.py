@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,21 +80,33 @@ class PairTargets(NamedTuple):
     """Of pairs of a picture and a recipe.
 
     Args:
+        recipes: B of them.
         match: ``[B]`` bool, whether the recipe is the picture's own.
         image_labels: ``[B]`` int64, the kinds of the pictures; 0 where there is none.
         recipe_labels: ``[B]`` int64, those of the recipes.
     """
 
+    recipes: list[WrittenRecipe]
     match: Tensor
     image_labels: Tensor
     recipe_labels: Tensor
 
 
-class MismatchedPairs(Dataset[tuple[tuple[Tensor, WrittenRecipe], PairTargets]]):
+class Pair(NamedTuple):
+    """A picture ``[3, H, W]``, a recipe, whether that is its own, and the labels of both."""
+
+    image: Tensor
+    recipe: WrittenRecipe
+    match: bool
+    image_label: int
+    recipe_label: int
+
+
+class MismatchedPairs(Dataset[Pair]):
     """Recipes with their own pictures, and more often with others.
 
-    An item is ``((image, recipe), PairTargets)`` of scalars. Which picture a recipe comes with is
-    drawn anew each time, by torch's generator: ``fit`` seeds it by epoch and item.
+    Which picture a recipe comes with is drawn anew each time, by torch's generator: ``fit`` seeds
+    it by epoch and item.
 
     Args:
         data: items ``(image, target)``; a target has ``recipe`` and ``label``, as a
@@ -105,15 +117,15 @@ class MismatchedPairs(Dataset[tuple[tuple[Tensor, WrittenRecipe], PairTargets]])
         ValueError: ``mismatched`` is out of its range, or there is no other picture to draw.
 
     Source: Salvador et al., "Learning Cross-modal Embeddings for Cooking Recipes and Food Images"
-        (2017), section 4.3: 80 % of the pairs.
+        (2017), section 4; the published program mismatches 80 % of the pairs.
 
     Example:
         >>> import torch
         >>> from fastcv.data import DrawnRecipes, DrawnScenes, MismatchedPairs
         >>> pairs = MismatchedPairs(DrawnRecipes(DrawnScenes("val", length=5)))
         >>> generator = torch.manual_seed(0)
-        >>> [bool(pairs[0][1].match) for _ in range(5)]
-        [False, True, False, False, False]
+        >>> [pairs[0].match for _ in range(5)]
+        [False, False, True, False, False]
     """
 
     def __init__(self, data: SizedDataset, mismatched: float = 0.8) -> None:
@@ -131,25 +143,20 @@ class MismatchedPairs(Dataset[tuple[tuple[Tensor, WrittenRecipe], PairTargets]])
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, index: int) -> tuple[tuple[Tensor, WrittenRecipe], PairTargets]:
+    def __getitem__(self, index: int) -> Pair:
         index = range(len(self))[index]
         image, target = self.data[index]
-        image_label = target.label
-        match = not bool(torch.rand(()) < self.mismatched)
-        if not match:
-            # One less than there are: behind the recipe's own place all move by one.
-            other = int(torch.randint(len(self) - 1, ()))
-            image, of_image = self.data[other + (other >= index)]
-            image_label = of_image.label
-        labels = torch.tensor(image_label), torch.tensor(target.label)
-        return (image, target.recipe), PairTargets(torch.tensor(match), *labels)
+        if torch.rand(()) >= self.mismatched:
+            return Pair(image, target.recipe, True, target.label, target.label)
+        # One less than there are: behind the recipe's own place all move by one.
+        other = int(torch.randint(len(self) - 1, ()))
+        image, of_image = self.data[other + (other >= index)]
+        return Pair(image, target.recipe, False, of_image.label, target.label)
 
-
-def collate_pairs(
-    batch: Sequence[tuple[tuple[Tensor, WrittenRecipe], Any]],
-) -> tuple[tuple[list[Tensor], list[WrittenRecipe]], PairTargets]:
-    """Items of ``MismatchedPairs`` as lists of pictures and recipes, and targets ``[B]`` each."""
-    inputs, targets = zip(*batch, strict=True)
-    images, recipes = zip(*inputs, strict=True)
-    stacked = (torch.stack(values) for values in zip(*targets, strict=True))
-    return (list(images), list(recipes)), PairTargets(*stacked)
+    @staticmethod
+    def collate(batch: Sequence[Pair]) -> tuple[list[Tensor], PairTargets]:
+        """The pictures, and what ``Im2Recipe.loss`` takes."""
+        images, recipes, match, *labels = zip(*batch, strict=True)
+        return list(images), PairTargets(
+            list(recipes), torch.tensor(match), *map(torch.tensor, labels)
+        )

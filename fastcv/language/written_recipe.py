@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 
@@ -59,6 +60,10 @@ class WrittenRecipe:
                 f"vectors must be one for each instruction: {len(self.instructions)} "
                 f"instructions, and {len(vectors)} vectors"
             )
+
+    def to(self, device: torch.device | str) -> WrittenRecipe:
+        """The same with its vectors on a device; ``fit`` calls it."""
+        return self if self.vectors is None else replace(self, vectors=self.vectors.to(device))
 
     def __len__(self) -> int:
         """How many instructions it has."""

@@ -1,0 +1,372 @@
+"""im2recipe: photographs and recipes in one space, with the kinds of dishes beside it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from fastcv.data.drawn_recipes import MismatchedPairs, Pair, PairTargets
+from fastcv.language.tokenizer import tokenize
+from fastcv.language.vocabulary import END, PAD, SPECIAL, Vocabulary, pad_texts
+from fastcv.language.word_vectors import WordVectors
+from fastcv.language.written_recipe import WrittenRecipe
+from fastcv.models._registry import register
+from fastcv.models.classification._classifier import Classifier
+from fastcv.models.language._im2recipe_keys import own_table, renamed
+from fastcv.models.language._joint_embedding import JointEmbedding
+from fastcv.models.language.skip_instructions import InstructionEncoder, last_states
+from fastcv.nn.backbones.resnet import ResNetTrunk
+from fastcv.nn.losses._tensors import check_tensor
+
+MARGIN = 0.1  # of the cosine of what does not match
+COSINE_WEIGHT, CLASS_WEIGHT = 0.98, 0.01
+MAX_LENGTH = 20  # of ingredients with the end of the list, and of instructions
+
+
+class RecipeBatch(NamedTuple):
+    """Recipes as the encoders take them.
+
+    Args:
+        vectors: of instructions, ``[B, N, D]``, zeros behind the end of each.
+        instructions: ``[B]`` int64 on the CPU, how many there are.
+        ingredients: ids ``[B, T]``, padded.
+        ingredient_counts: ``[B]`` int64 on the CPU, with the end of each list.
+    """
+
+    vectors: Tensor
+    instructions: Tensor
+    ingredients: Tensor
+    ingredient_counts: Tensor
+
+
+class InstructionReader(nn.Module):
+    """An LSTM over the vectors of a recipe's instructions."""
+
+    def __init__(self, vector_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(vector_size, hidden_size, batch_first=True)
+
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """``[B, H]`` of ``[B, N, D]``: the state after the last instruction."""
+        return last_states(self.lstm, vectors, lengths)
+
+
+class IngredientReader(nn.Module):
+    """A word's vector for each ingredient, and an LSTM over them from both ends."""
+
+    def __init__(self, vocabulary: Vocabulary, size: int) -> None:
+        super().__init__()
+        self.irnn = nn.LSTM(size, size, batch_first=True, bidirectional=True)
+        self.embs = nn.Embedding(len(vocabulary), size, padding_idx=vocabulary.id_of(PAD))
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """``[B, 2 D]`` of ids ``[B, T]``: the last state of each direction."""
+        return last_states(self.irnn, self.embs(ids), lengths)
+
+
+class Im2Recipe(JointEmbedding):
+    """A ResNet for photographs, two LSTMs for recipes, and one layer that both are classified by.
+
+    A recipe's instructions come as vectors. Those may be handed in (``WrittenRecipe.vectors``, the
+    published way), or be made by the model's own ``sentences``, an ``InstructionEncoder`` that
+    ``SkipInstructions`` has trained. That one is never trained here.
+
+    An ingredient that is no word of the vocabulary as a whole, such as ``"olive oil"`` or
+    ``"olive_oil"``, is read word by word. What is not known even so is left out.
+
+    Args:
+        words: of ingredients, without the four special ones; spaces within one as ``_``.
+        instruction_words: of ``sentences``; empty: it has none, and takes vectors alone.
+        num_classes: kinds of dishes, with label 0 for those of no kind.
+        semantic: whether there is a layer for the kinds, and its terms in the loss.
+        depth, width: of the ResNet.
+        embedding_size: numbers of the joint space's vectors.
+        vector_size: numbers of an instruction's vector.
+        hidden_size: numbers of the state that reads them.
+        ingredient_size: numbers of an ingredient's vector, and of each state that reads them.
+        word_size: numbers of a word's vector in ``sentences``.
+
+    Source: Salvador et al., "Learning Cross-modal Embeddings for Cooking Recipes and Food Images"
+        (2017), sections 3 and 4; keys, sizes and weights of the loss as in
+        torralba-lab/im2recipe-Pytorch.
+
+    Example:
+        >>> import fastcv, torch
+        >>> from fastcv.language import WrittenRecipe
+        >>> model = fastcv.create_model("im2recipe_resnet18", width=8, vector_size=16,
+        ...                             words=("flour", "olive_oil"), instruction_words=("mix",))
+        >>> dough = WrittenRecipe(["flour", "olive oil"], ["Mix both.", "Mix again."])
+        >>> bread = WrittenRecipe(["flour"], vectors=torch.rand(3, 16))
+        >>> model.predict(torch.rand(3, 64, 64), texts=[dough, bread])[0].scores.shape
+        torch.Size([2])
+    """
+
+    preprocessing: Mapping[str, Any] = {**Classifier.preprocessing}
+    prepare = Classifier.prepare
+    _resize_and_crop = Classifier._resize_and_crop
+
+    def __init__(
+        self,
+        depth: int = 50,
+        *,
+        words: Sequence[str] = (),
+        instruction_words: Sequence[str] = (),
+        num_classes: int = 1048,
+        semantic: bool = True,
+        width: int = 64,
+        embedding_size: int = 1024,
+        vector_size: int = 1024,
+        hidden_size: int = 1024,
+        ingredient_size: int = 300,
+        word_size: int = 300,
+    ) -> None:
+        super().__init__()
+        self.vocabulary = Vocabulary(words)
+        self.vector_size = vector_size
+        self.visionMLP = ResNetTrunk(depth, width=width)
+        features = self.visionMLP.out_channels[-1]
+        self.visual_embedding = nn.Sequential(nn.Linear(features, embedding_size), nn.Tanh())
+        self.stRNN_ = InstructionReader(vector_size, hidden_size)
+        self.ingRNN_ = IngredientReader(self.vocabulary, ingredient_size)
+        read = hidden_size + 2 * ingredient_size
+        self.recipe_embedding = nn.Sequential(nn.Linear(read, embedding_size), nn.Tanh())
+        self.classes = ("none", *(f"class {i}" for i in range(1, num_classes)))
+        self.semantic_branch = nn.Linear(embedding_size, num_classes) if semantic else None
+        self.sentences = None
+        if instruction_words:
+            self.sentences = InstructionEncoder(
+                instruction_words, vector_size=vector_size, word_size=word_size
+            ).requires_grad_(False)
+
+    # Vectors.
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Vectors ``[B, D]`` in -1 to 1 of normalised images ``[B, 3, H, W]``."""
+        return self.visual_embedding(self.visionMLP(images)[-1].mean(dim=(2, 3)))
+
+    def encode_texts(self, texts: RecipeBatch) -> Tensor:
+        """Vectors ``[B, D]`` in -1 to 1: first the instructions' state, then the ingredients'."""
+        done = self.stRNN_(texts.vectors, texts.instructions)
+        used = self.ingRNN_(texts.ingredients, texts.ingredient_counts)
+        return self.recipe_embedding(torch.cat([done, used], dim=1))
+
+    def prepare_texts(self, texts: Sequence[WrittenRecipe]) -> RecipeBatch:
+        """Recipes as tensors on the model's device.
+
+        Of more than 20 instructions or 19 ingredients the first are taken, with a warning.
+
+        Raises:
+            TypeError: what is no ``WrittenRecipe``.
+            ValueError: no ingredient or no word of the instructions is known, vectors of another
+                size, or instructions without vectors where the model has no ``sentences``.
+        """
+        for text in texts:
+            if not isinstance(text, WrittenRecipe):
+                raise TypeError(f"a recipe must be a WrittenRecipe, got {type(text).__name__}")
+        device = self._device()
+        ingredients, counts = pad_texts([self.ingredient_ids(text) for text in texts])
+        vectors = [self.instruction_vectors(text).to(device) for text in texts]
+        lengths = torch.tensor([len(rows) for rows in vectors])
+        padded = pad_sequence(vectors, batch_first=True)
+        return RecipeBatch(padded, lengths, ingredients.to(device), counts)
+
+    def ingredient_ids(self, recipe: WrittenRecipe) -> Tensor:
+        """Ids ``[T]`` of a recipe's ingredients, each once, with ``<end>`` behind.
+
+        Raises:
+            ValueError: none is known.
+        """
+        ids: dict[int, None] = {}
+        for ingredient in recipe.ingredients:
+            parts = tokenize(ingredient)
+            whole = "_".join(part for part in parts if part != "_")
+            ids |= dict.fromkeys(
+                self.vocabulary.id_of(word)
+                for word in ([whole] if whole in self.vocabulary else parts)
+                if word in self.vocabulary
+            )
+        if not ids:
+            raise ValueError(
+                f"ingredients must have one that is known, and none of {_shown(recipe)} is among "
+                f"the {len(self.vocabulary)} words of the vocabulary"
+            )
+        known = _cut(list(ids), MAX_LENGTH - 1, "ingredients")
+        return torch.tensor([*known, self.vocabulary.id_of(END)])
+
+    def instruction_vectors(self, recipe: WrittenRecipe) -> Tensor:
+        """Vectors ``[N, D]`` of a recipe's instructions: its own, or made by ``sentences``.
+
+        Raises:
+            ValueError: there are neither, or they have another size than the model's.
+        """
+        if recipe.vectors is None:
+            if self.sentences is None:
+                raise ValueError(
+                    f"vectors must be given, [N, {self.vector_size}] for each recipe: this model "
+                    "was built without instruction_words and cannot read instructions"
+                )
+            return self.sentences.encode(
+                _cut(list(recipe.instructions), MAX_LENGTH, "instructions")
+            )
+        if recipe.vectors.shape[1] != self.vector_size:
+            raise ValueError(
+                f"vectors must be [N, {self.vector_size}], as the model was built for, got "
+                f"{list(recipe.vectors.shape)}"
+            )
+        return _cut(recipe.vectors, MAX_LENGTH, "instructions").to(self.recipe_embedding[0].weight)
+
+    def with_vectors(self, recipe: WrittenRecipe) -> WrittenRecipe:
+        """A recipe with the vectors of its instructions, so that they are computed once."""
+        vectors = self.instruction_vectors(recipe)
+        instructions = recipe.instructions[: len(vectors)]
+        return WrittenRecipe(recipe.ingredients, instructions, vectors)
+
+    @staticmethod
+    def title(text: WrittenRecipe) -> str:
+        """The ingredients, and what is done."""
+        return ": ".join(filter(None, (", ".join(text.ingredients), ", ".join(text.instructions))))
+
+    # Training.
+
+    def take_word_vectors(self, vectors: WordVectors) -> list[str]:
+        """Starts the ingredients' table from word vectors, as the paper does from word2vec's.
+
+        Args:
+            vectors: of as many numbers as the table has.
+
+        Returns:
+            The words of the vocabulary that have no vector and keep their random start.
+
+        Raises:
+            ValueError: vectors of another size.
+        """
+        table = self.ingRNN_.embs.weight
+        if vectors.vectors.shape[1] != table.shape[1]:
+            raise ValueError(
+                f"vectors must have {table.shape[1]} numbers each, got {vectors.vectors.shape[1]}"
+            )
+        words = self.vocabulary.words[len(SPECIAL) :]
+        known = [word for word in words if word in vectors]
+        with torch.no_grad():
+            for word in known:
+                table[self.vocabulary.id_of(word)] = vectors[word].to(table)
+        return [word for word in words if word not in vectors]
+
+    def halves(self) -> list[dict[str, list[nn.Parameter]]]:
+        """Groups for an optimiser: all but the ResNet, then the ResNet.
+
+        The paper trains one of them at a time, the first one first: see
+        ``fastcv.learn.alternate.AlternateOnPlateau``.
+        """
+        trunk = list(self.visionMLP.parameters())
+        taken = set(trunk)
+        rest = [p for p in self.parameters() if p.requires_grad and p not in taken]
+        return [{"params": rest}, {"params": trunk}]
+
+    def collate(self, batch: Sequence[Pair]) -> tuple[Tensor, PairTargets]:
+        """``fit``'s ``collate_fn``: items of ``MismatchedPairs`` as ``forward`` and ``loss`` take
+        them."""
+        images, targets = MismatchedPairs.collate(batch)
+        return self.prepare(images), targets
+
+    def loss(self, output: Tensor, targets: PairTargets) -> dict[str, Tensor]:
+        """The distance of what matches, the nearness of what does not, and the kinds of both.
+
+        Args:
+            output: vectors ``[B, D]`` of pictures, of length 1.
+            targets: of the recipes beside them.
+
+        Returns:
+            ``cosine``: 0.98 times the mean of 1 - cos where they match and of max(0, cos - 0.1)
+            where not. ``image_class`` and ``recipe_class``: 0.01 times the mean cross-entropy of
+            those with a kind. Without ``semantic`` the cosine's term alone, with weight 1.
+
+        Raises:
+            TypeError: targets that are no ``PairTargets``.
+            ValueError: not one of each for each picture, or a label that no kind has.
+        """
+        check_tensor("output", output)
+        self._check_targets(output, targets)
+        recipes = self.text_vectors(targets.recipes)
+        cosine = (output * recipes).sum(dim=1)
+        apart = (cosine - MARGIN).clamp(min=0)
+        term = torch.where(targets.match, 1 - cosine, apart).mean()
+        if self.semantic_branch is None:
+            return {"cosine": term}
+        return {
+            "cosine": COSINE_WEIGHT * term,
+            "image_class": self._class_term(output, targets.image_labels),
+            "recipe_class": self._class_term(recipes, targets.recipe_labels),
+        }
+
+    def _class_term(self, vectors: Tensor, labels: Tensor) -> Tensor:
+        assert self.semantic_branch is not None
+        logits = self.semantic_branch(vectors)
+        total = F.cross_entropy(logits, labels, ignore_index=0, reduction="sum")
+        # Where no label is of a kind, torch's own mean is 0 / 0.
+        return CLASS_WEIGHT * total / (labels > 0).sum().clamp(min=1)
+
+    def _check_targets(self, output: Tensor, targets: PairTargets) -> None:
+        if not isinstance(targets, tuple) or len(targets) != len(PairTargets._fields):
+            raise TypeError(f"targets must be PairTargets, got {type(targets).__name__}")
+        count = len(output)
+        recipes, match, *labels = targets
+        if not isinstance(recipes, (list, tuple)) or len(recipes) != count:
+            raise ValueError(f"targets must have {count} recipes, one for each picture")
+        check_tensor("match of targets", match)
+        if match.shape != (count,) or match.dtype != torch.bool:
+            raise ValueError(
+                f"match of targets must be bool [{count}], got {match.dtype} {list(match.shape)}"
+            )
+        for given in labels:
+            check_tensor("labels of targets", given)
+            if given.shape != (count,) or given.dtype != torch.int64:
+                raise ValueError(
+                    f"labels of targets must be int64 [{count}], got {given.dtype} "
+                    f"{list(given.shape)}"
+                )
+            if bool(((given < 0) | (given >= len(self.classes))).any()):
+                raise ValueError(f"labels of targets must be 0 to {len(self.classes) - 1}")
+
+    # Published weights.
+
+    def rename_key(self, key: str) -> str:
+        """torralba-lab's names of the ResNet's layers are numbers."""
+        return renamed(key)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        own_table(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _cut(items: Any, length: int, name: str) -> Any:
+    if len(items) > length:
+        warnings.warn(
+            f"a recipe of {len(items)} {name} was cut to its first {length}", stacklevel=4
+        )
+    return items[:length]
+
+
+def _shown(recipe: WrittenRecipe) -> str:
+    text = ", ".join(recipe.ingredients)
+    return repr(text if len(text) <= 40 else text[:39] + "…")
+
+
+@register("im2recipe_resnet50", task="retrieval")
+def im2recipe_resnet50(**config: Any) -> Im2Recipe:
+    """im2recipe as published, on a ResNet-50; ``config``: what ``Im2Recipe`` takes."""
+    return Im2Recipe(50, **config)
+
+
+@register("im2recipe_resnet18", task="retrieval")
+def im2recipe_resnet18(**config: Any) -> Im2Recipe:
+    """im2recipe on a ResNet-18, for small data; ``config``: what ``Im2Recipe`` takes."""
+    return Im2Recipe(18, **config)
