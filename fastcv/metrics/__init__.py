@@ -19,6 +19,7 @@ from fastcv.metrics.generation import diversity, frechet_distance
 from fastcv.metrics.image_quality import evaluate_super_resolution, psnr, ssim
 from fastcv.metrics.landmarks import LandmarkMetrics, evaluate_landmarks
 from fastcv.metrics.panoptic import PanopticMetrics, evaluate_panoptic
+from fastcv.metrics.retrieval import evaluate_retrieval, retrieval_ranks
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
 from fastcv.metrics.verification import best_threshold, verification_accuracy
 from fastcv.metrics.video_panoptic import VideoPanopticMetrics
@@ -44,12 +45,14 @@ __all__ = [
     "evaluate_keypoints",
     "evaluate_landmarks",
     "evaluate_panoptic",
+    "evaluate_retrieval",
     "evaluate_segmenter",
     "evaluate_super_resolution",
     "frechet_distance",
     "geodesic_point_similarity",
     "psnr",
     "read_analogies",
+    "retrieval_ranks",
     "ssim",
     "verification_accuracy",
     "vqa_accuracy",

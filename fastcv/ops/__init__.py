@@ -29,6 +29,7 @@ from fastcv.ops.boxes import (  # noqa: E402
 )
 from fastcv.ops.corner_pool import corner_pool  # noqa: E402
 from fastcv.ops.correlation import correlation  # noqa: E402
+from fastcv.ops.cosine_topk import cosine_topk  # noqa: E402
 from fastcv.ops.deform_conv import deform_conv2d  # noqa: E402
 from fastcv.ops.dense_crf import dense_crf, unary_from_labels  # noqa: E402
 from fastcv.ops.fast_nms import fast_nms  # noqa: E402
@@ -110,6 +111,7 @@ __all__ = [
     "conv_transpose2d",
     "corner_pool",
     "correlation",
+    "cosine_topk",
     "decode_heatmaps",
     "deform_conv2d",
     "dense_crf",
