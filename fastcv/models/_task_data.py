@@ -237,3 +237,18 @@ def row_of_picture(result: Any) -> dict[str, Any]:
     file = io.BytesIO()
     result.draw().save(file, "PNG")
     return {"picture": file.getvalue()}
+
+
+def row_of_texts(result: Any) -> dict[str, Any]:
+    """What was ranked: texts, or the names of files."""
+    return {
+        "texts": [result.name(i) for i in range(len(result))],
+        "scores": result.scores.tolist(),
+    }
+
+
+def read_texts(path: str) -> list[str]:
+    """The texts of a file, a line each; see ``fastcv.language.read_texts``."""
+    from fastcv.language import read_texts as read
+
+    return read(path)

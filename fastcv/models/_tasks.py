@@ -213,6 +213,14 @@ def numbers(text: str) -> list[float]:
         ) from None
 
 
+def lines(path: str) -> list[str]:
+    """argparse's type of a file of texts, a line each."""
+    try:
+        return annotated.read_texts(path)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 CLIPS = "video"
 """What ``--task`` says of clips. It is no task: any model of pictures takes clips as well."""
 CLIP_MODEL = "maskrcnn_resnet50_fpn"  # of --task video where no model is named
@@ -279,6 +287,12 @@ OBJECTS = {
     "labels": "list<int64>",
     "names": "list<string>",
 }
+TEXTS = Option(
+    "--texts",
+    "of a joint embedding: a file of texts, a line each, to be ranked for each picture",
+    {"type": lines, "metavar": "FILE"},
+    missing="matches no texts",
+)
 CLASSES = {name: OBJECTS[name] for name in ("scores", "labels", "names")}
 
 TASKS = (
@@ -460,5 +474,16 @@ TASKS = (
         base="fastcv.models.generative._generator.Generator",
         result="fastcv.results.Generated",
         verbs=("fastcv.cli.generate",),
+    ),
+    Task(
+        name="matching",
+        title="Pictures and texts",
+        models="joint embeddings",
+        base="fastcv.models.language._joint_embedding.JointEmbedding",
+        result="fastcv.results.Ranking",
+        predict_options=(TEXTS,),
+        columns={"texts": "list<string>", "scores": "list<float>"},
+        row=annotated.row_of_texts,
+        verbs=("fastcv.cli.search",),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -267,6 +267,9 @@ class JointEmbedding(ImageModel):
         if options.get("texts") is not None:
             options["texts"] = self.index_texts(options["texts"])
         return super().predict_iter(inputs, **options)
+
+    def _option_takers(self) -> Sequence[Callable[..., Any]]:
+        return (self.predict_batch,)
 
     def predict_batch(
         self,
