@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from fastcv.language.word_vectors import WordVectors
 from fastcv.language.written_recipe import WrittenRecipe
 from fastcv.models._registry import register
 from fastcv.models.classification._classifier import Classifier
-from fastcv.models.language._im2recipe_keys import own_table, renamed
+from fastcv.models.language._im2recipe_keys import own_table, renamed, words_of
 from fastcv.models.language._joint_embedding import JointEmbedding
 from fastcv.models.language.skip_instructions import InstructionEncoder, last_states
 from fastcv.nn.backbones.resnet import ResNetTrunk
@@ -293,7 +294,10 @@ class Im2Recipe(JointEmbedding):
         """
         check_tensor("output", output)
         self._check_targets(output, targets)
-        recipes = self.text_vectors(targets.recipes)
+        try:
+            recipes = self.text_vectors(targets.recipes)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"targets: {error}") from None
         cosine = (output * recipes).sum(dim=1)
         apart = (cosine - MARGIN).clamp(min=0)
         term = torch.where(targets.match, 1 - cosine, apart).mean()
@@ -340,6 +344,21 @@ class Im2Recipe(JointEmbedding):
         """torralba-lab's names of the ResNet's layers are numbers."""
         return renamed(key)
 
+    def read_checkpoint(self, path: Path) -> dict[str, Tensor]:
+        """The state dict in a file.
+
+        Raises:
+            ValueError: its ingredients are not as many as the model's.
+        """
+        state = super().read_checkpoint(path)
+        theirs, own = words_of(state), len(self.vocabulary) - len(SPECIAL)
+        if theirs is not None and theirs != own:
+            raise ValueError(
+                f"{path} has vectors of {theirs} ingredients, and the model has {own} words: pass "
+                "the file's as words="
+            )
+        return state
+
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
@@ -360,13 +379,13 @@ def _shown(recipe: WrittenRecipe) -> str:
     return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
-@register("im2recipe_resnet50", task="retrieval")
+@register("im2recipe_resnet50", task="matching")
 def im2recipe_resnet50(**config: Any) -> Im2Recipe:
     """im2recipe as published, on a ResNet-50; ``config``: what ``Im2Recipe`` takes."""
     return Im2Recipe(50, **config)
 
 
-@register("im2recipe_resnet18", task="retrieval")
+@register("im2recipe_resnet18", task="matching")
 def im2recipe_resnet18(**config: Any) -> Im2Recipe:
     """im2recipe on a ResNet-18, for small data; ``config``: what ``Im2Recipe`` takes."""
     return Im2Recipe(18, **config)

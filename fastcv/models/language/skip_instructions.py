@@ -145,6 +145,8 @@ def instruction_ids(vocabulary: Vocabulary, instructions: Sequence[str]) -> list
     """
     if isinstance(instructions, str):
         raise TypeError(f"instructions must be several texts, got one: {instructions[:40]!r}")
+    if not instructions:
+        raise ValueError("instructions must be one or more, got none")
     found = []
     known = False
     for number, text in enumerate(instructions):
