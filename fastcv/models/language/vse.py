@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from fastcv.language import Vocabulary
 from fastcv.models._registry import register
-from fastcv.models._weights import read_state_dict
 from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification.resnet import ResNet
 from fastcv.models.classification.vgg import VGG
@@ -187,7 +186,7 @@ class VSE(JointEmbedding):
         if words is not None and len(words) != len(self.vocabulary):
             raise ValueError(
                 f"{path} has vectors of {len(words)} words, and the vocabulary has "
-                f"{len(self.vocabulary)}, the four special ones among them: pass its words as words="
+                f"{len(self.vocabulary)}, with the four special ones: pass words= of the weights"
             )
         return state
 
