@@ -110,6 +110,7 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/explain_axis.py": "explain_axis.png",
     "examples/unet_bridges.py": "unet.png",
     "examples/word_plane.py": "word_plane.png",
+    "examples/drawn_recipes.py": "drawn_recipes.png",
     "examples/corner_pooling.py": "corner_pooling.png",
     "examples/keypoint_triplets.py": "keypoint_triplets.png",
     "examples/centernet_peaks.py": "centernet_peaks.png",

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fastcv.language import WrittenRecipe
 from fastcv.models import Model, create_model
 from fastcv.models._registry import find_model
 
@@ -280,6 +281,26 @@ SMALL: dict[str, Small] = {
     "face_identity_transformer": Small(
         {"blocks": 1, "width": 4}, options={"password": "01" * 8}, trained_by="gan"
     ),
+    # Pictures and recipes.
+    "im2recipe_resnet18": Small(
+        {
+            **NARROW,
+            "words": ("flour", "salt"),
+            "instruction_words": ("mix", "bake"),
+            "embedding_size": 12,
+            "vector_size": 6,
+            "hidden_size": 7,
+            "ingredient_size": 5,
+            "word_size": 4,
+        },
+        options={
+            "texts": [
+                WrittenRecipe(("flour",), ("mix", "bake")),
+                WrittenRecipe(("salt",), ("bake", "mix")),
+            ]
+        },
+    ),
+    "im2recipe_resnet50": Small(NARROW, like="im2recipe_resnet18"),
     # Generation.
     "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
     "dcgan_64": Small({"size": 16, "width": 4, "latent_size": 6}, None, trained_by="gan"),

@@ -17,6 +17,7 @@ from PIL import Image
 from small_models import SMALL, make_small
 
 import fastcv
+from fastcv.data.drawn_recipes import PairTargets
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
 from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
@@ -31,7 +32,9 @@ ONCE = {find_model(name).build: name for name in NAMES if name in SMALL}.values(
 RUN = [name for name in ONCE if not SMALL[name].like]
 LIGHT = [name for name in RUN if not SMALL[name].heavy]
 LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
-LABELLED = [name for name in LEARN if find_model(name).task != "translation"]  # with labels
+LABELLED = [  # with labels
+    name for name in LEARN if find_model(name).task not in ("translation", "matching")
+]
 PICTURES = [name for name in RUN if find_model(name).task != "generation"]  # what they take
 MAKERS = [name for name in RUN if name not in PICTURES]
 SYSTEMS = [  # translators that learn against a discriminator
@@ -206,6 +209,12 @@ def translation(model, shape):
     return torch.rand(2, model.in_channels, height, width), made
 
 
+def matching(model, shape):
+    recipes = SMALL[model.model_name].options["texts"] * 2
+    match, labels = torch.tensor([True, False, True, False]), torch.tensor([0, 1, 2, 1])
+    return torch.rand(4, *shape), PairTargets(recipes, match, labels, labels)
+
+
 TRAINED_ON = {
     f.__name__: f
     for f in (
@@ -218,6 +227,7 @@ TRAINED_ON = {
         faces,
         densepose,
         translation,
+        matching,
     )
 }
 
@@ -312,6 +322,10 @@ def as_lists(targets):
         return targets.tolist()
     if isinstance(targets, dict):
         return {key: as_lists(value) for key, value in targets.items()}
+    if not isinstance(targets, (list, tuple)):
+        return targets
+    if hasattr(targets, "_fields"):
+        return type(targets)(*map(as_lists, targets))
     return type(targets)(as_lists(target) for target in targets)
 
 

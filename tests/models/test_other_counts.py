@@ -80,6 +80,7 @@ HEADS = {
         for head in ("classifier", "aux_classifier")
         for kind in ("weight", "bias")
     ],
+    "im2recipe_resnet18": ["semantic_branch.weight", "semantic_branch.bias"],
     "hypercolumns_vgg16": ["bias", *(f"classifiers.{n}.weight" for n in ("pool2", "conv4", "fc7"))],
 }
 # One of each module's models, of those that have a small form.

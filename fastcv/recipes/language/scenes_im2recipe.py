@@ -27,7 +27,7 @@ from fastcv.models.language.skip_instructions import InstructionNeighbours, Skip
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe, Run
 
 SIDE = 64  # pixels of a scene, along a side
-VECTOR, WORD, JOINT = 128, 32, 128  # numbers of an instruction's, a word's, a joint vector
+VECTOR, WORD, JOINT = 32, 16, 64  # numbers of an instruction's, a word's, a joint vector
 SKIP_EPOCHS = 1
 GRAMMAR = (
     "begin",
@@ -54,7 +54,7 @@ def build(semantic: bool = True) -> Model:
         semantic=semantic,
         words=TAGS,
         instruction_words=(*TAGS, *GRAMMAR),
-        width=16,
+        width=7,
         embedding_size=JOINT,
         vector_size=VECTOR,
         hidden_size=JOINT,
