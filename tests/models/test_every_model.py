@@ -31,7 +31,9 @@ ONCE = {find_model(name).build: name for name in NAMES if name in SMALL}.values(
 RUN = [name for name in ONCE if not SMALL[name].like]
 LIGHT = [name for name in RUN if not SMALL[name].heavy]
 LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
-LABELLED = [name for name in LEARN if find_model(name).task != "translation"]  # with labels
+LABELLED = [  # with labels
+    name for name in LEARN if find_model(name).task not in ("translation", "matching")
+]
 PICTURES = [name for name in RUN if find_model(name).task != "generation"]  # what they take
 MAKERS = [name for name in RUN if name not in PICTURES]
 SYSTEMS = [  # translators that learn against a discriminator
@@ -206,6 +208,10 @@ def translation(model, shape):
     return torch.rand(2, model.in_channels, height, width), made
 
 
+def matching(model, shape):
+    return torch.rand(2, *shape), ["a red seven", "two"]
+
+
 TRAINED_ON = {
     f.__name__: f
     for f in (
@@ -218,6 +224,7 @@ TRAINED_ON = {
         faces,
         densepose,
         translation,
+        matching,
     )
 }
 
