@@ -66,6 +66,9 @@ DETR = {
     "num_queries": 5,
 }
 CROPS = {"keypoints": 4, "channels": 16, "crop_size": 64}
+WORDS = ("a", "red", "seven", "two")
+TEXTS = ("a red seven", "two")
+JOINT = {"width": 8, "embedding_size": 12, "word_size": 6, "words": WORDS, "finetune": True}
 SMALL: dict[str, Small] = {
     # Classification.
     "alexnet": Small(CLASSES, (3, 64, 80), heavy=True),
@@ -280,6 +283,11 @@ SMALL: dict[str, Small] = {
     "cyclegan_resnet9": Small({"blocks": 2, "width": 4}, trained_by="gan"),
     "face_identity_transformer": Small(
         {"blocks": 1, "width": 4}, options={"password": "01" * 8}, trained_by="gan"
+    ),
+    # Pictures and texts.
+    **family("vse_resnet18 vsepp_resnet18", Small(JOINT, options={"texts": TEXTS})),
+    **family(
+        "vse_vgg19 vsepp_vgg19 vsepp_resnet152", Small({"words": WORDS}, like="vsepp_resnet18")
     ),
     # Pictures and recipes.
     "im2recipe_resnet18": Small(

@@ -18,6 +18,7 @@ from small_models import SMALL, make_small
 
 import fastcv
 from fastcv.data.drawn_recipes import PairTargets
+from fastcv.language import WrittenRecipe
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
 from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
@@ -210,9 +211,11 @@ def translation(model, shape):
 
 
 def matching(model, shape):
-    recipes = SMALL[model.model_name].options["texts"] * 2
+    texts = SMALL[model.model_name].options["texts"][:2]
+    if not hasattr(model, "semantic_branch"):
+        return torch.rand(2, *shape), list(texts)
     match, labels = torch.tensor([True, False, True, False]), torch.tensor([0, 1, 2, 1])
-    return torch.rand(4, *shape), PairTargets(recipes, match, labels, labels)
+    return torch.rand(4, *shape), PairTargets(texts * 2, match, labels, labels)
 
 
 TRAINED_ON = {
@@ -322,7 +325,7 @@ def as_lists(targets):
         return targets.tolist()
     if isinstance(targets, dict):
         return {key: as_lists(value) for key, value in targets.items()}
-    if not isinstance(targets, (list, tuple)):
+    if isinstance(targets, WrittenRecipe):
         return targets
     if hasattr(targets, "_fields"):
         return type(targets)(*map(as_lists, targets))

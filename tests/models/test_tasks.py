@@ -24,6 +24,7 @@ from fastcv.results import (
     Instances,
     Keypoints,
     Panoptic,
+    Ranking,
     Result,
     Segmentation,
 )
@@ -59,6 +60,7 @@ SAMPLES = {
     ),
     "translation": Generated(torch.rand(1, 3, 6, 8)),
     "generation": Generated(torch.rand(2, 3, 6, 8)),
+    "matching": Ranking(torch.tensor([0.75]), torch.tensor([2]), texts=["a red seven"]),
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 

@@ -15,11 +15,12 @@ from fastcv.metrics import evaluate_classifier
 from fastcv.models import Model
 from fastcv.models.generative._generator import Generator
 from fastcv.models.generative._translator import ImageTranslator
+from fastcv.models.language._joint_embedding import JointEmbedding
 from fastcv.recipes._recipe import Level, Recipe
 from fastcv.recipes.learn._small import classifier_of_scans, scanned_digits, small_classifier
 
 EVERY = recipes.list_recipes()
-NO_SHARES = ("FD-digits", "PSNR dB", "MedR")  # distances, decibels and ranks
+NO_SHARES = ("FD-digits", "PSNR dB", "MedR")  # distances, decibels, ranks
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -35,7 +36,7 @@ def test_every_recipe_is_whole(name):
     assert level.on and level.runs and re.fullmatch(r"\d{4}-\d\d-\d\d", level.date)
     model = recipe.build()
     assert isinstance(model, Model) and (
-        model.classes or isinstance(model, (Generator, ImageTranslator))
+        model.classes or isinstance(model, (Generator, ImageTranslator, JointEmbedding))
     )
     # A misspelled option would be found after an hour, where the main stage is not the first.
     options = recipe.schedule(model, "cpu")
