@@ -325,6 +325,8 @@ def as_lists(targets):
         return targets.tolist()
     if isinstance(targets, dict):
         return {key: as_lists(value) for key, value in targets.items()}
+    if isinstance(targets, str):
+        return [targets]
     if isinstance(targets, WrittenRecipe):
         return targets
     if hasattr(targets, "_fields"):

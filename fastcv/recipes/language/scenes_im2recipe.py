@@ -132,7 +132,7 @@ RECIPE = Recipe(
     epochs=10,
     schedule=schedule,
     metrics=measure,
-    level=Level({"image to text MedR": 5.0}, "500 scenes", "seed 0, one run", "2026-12-01"),
+    level=Level({"kinds: image to text MedR": 5.0}, "500 scenes", "seed 0, one run", "2026-12-01"),
     stages=both,
     no_weights=NO_WEIGHTS.format("scenes_im2recipe.safetensors") + " as weights",
 )
