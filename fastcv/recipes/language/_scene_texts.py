@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastcv.data import DrawnScenes
-from fastcv.data.drawn_scenes import Scene
-from fastcv.data.scene_text import TAGS, captions, tags
+from fastcv.data.drawn_scenes import DIGITS, Scene
+from fastcv.data.scene_text import ARTICLES, SAID, TAGS, captions, tags
 from fastcv.language import Vocabulary
+from fastcv.language.vocabulary import SPECIAL
 from fastcv.models.language.vse import MatchedTexts
 
 SIDE = 64  # pixels of a scene, along a side
@@ -31,11 +32,10 @@ PREPROCESSING = {
 
 
 def words() -> list[str]:
-    """All that captions and tags say, in the order of how often."""
-    scenes = DrawnScenes("train", length=400)
-    said = [text for i in range(len(scenes)) for text in captions(scenes[i][1]["scene"], CAPTIONS)]
-    known = Vocabulary.from_texts([*said, *TAGS]).words
-    return list(known[len(Vocabulary([])) :])
+    """All that captions and tags say."""
+    phrases = [phrase for phrases in SAID.values() for phrase in phrases]
+    known = Vocabulary.from_texts([*TAGS, *ARTICLES, *phrases, "on", "with", "and"]).words
+    return list(known[len(SPECIAL) :])
 
 
 def facts(scene: Scene) -> frozenset[str]:
@@ -47,7 +47,7 @@ def facts(scene: Scene) -> frozenset[str]:
 class SceneTexts(Dataset[tuple[Tensor, Any]]):
     """Scenes of ``DrawnScenes`` with a text each: one of its captions, a tag, or a composition.
 
-    Where it trains, each time another text. An item is ``(image, (text, said, facts))``: the image
+    Each time it is another text, and the image is moved by some pixels. An item is ``(image, (text, said, facts))``: the image
     ``[3, 64, 64]`` uint8, what the text says and what is true of the scene. A batch is
     ``(images, MatchedTexts)``, the images normalised: a tag may be true of many scenes of a batch,
     and a text that is true is no wrong one.
@@ -112,8 +112,6 @@ def moved(image: Tensor, y: int, x: int) -> Tensor:
 
 def analogies(scenes: list[Scene], *, seed: int = 0) -> list[tuple[int, str, str]]:
     """Questions about scenes of one digit: ``(which, digit's word, another digit's word)``."""
-    from fastcv.data.drawn_scenes import DIGITS
-
     rng = np.random.default_rng(seed)
     asked = []
     for i, scene in enumerate(scenes):
