@@ -47,10 +47,10 @@ def facts(scene: Scene) -> frozenset[str]:
 class SceneTexts(Dataset[tuple[Tensor, Any]]):
     """Scenes of ``DrawnScenes`` with a text each: one of its captions, a tag, or a composition.
 
-    Each time it is another text, and the image is moved by some pixels. An item is ``(image, (text, said, facts))``: the image
-    ``[3, 64, 64]`` uint8, what the text says and what is true of the scene. A batch is
-    ``(images, MatchedTexts)``, the images normalised: a tag may be true of many scenes of a batch,
-    and a text that is true is no wrong one.
+    Each time it is another text, and the image is moved by some pixels. An item is ``(image, (text,
+    said, facts))``: the image ``[3, 64, 64]`` uint8, what the text says and what is true of the
+    scene. A batch is ``(images, MatchedTexts)``, the images normalised: a tag may be true of many
+    scenes of a batch, and a text that is true is no wrong one.
 
     Args:
         split: ``"train"``, ``"val"`` or ``"test"``; they share no handwriting and no photograph.

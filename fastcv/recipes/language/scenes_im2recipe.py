@@ -26,7 +26,7 @@ from fastcv.models import Model, create_model, save_model
 from fastcv.models.language.skip_instructions import InstructionNeighbours, SkipInstructions
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe, Run
 
-SIDE = 64  # pixels of a scene, along a side
+SIDE = 48  # pixels of a scene, along a side
 VECTOR, WORD, JOINT = 32, 16, 64  # numbers of an instruction's, a word's, a joint vector
 SKIP_EPOCHS = 1
 GRAMMAR = (
@@ -41,7 +41,7 @@ Item = tuple[Tensor, DrawnRecipe]
 
 
 def scenes(split: str, length: int) -> list[Item]:
-    """Pictures ``[3, 64, 64]`` in [0, 1] with their recipes, in memory."""
+    """Pictures ``[3, 48, 48]`` in [0, 1] with their recipes, in memory."""
     drawn = DrawnRecipes(DrawnScenes(split, size=(SIDE, SIDE), length=length))
     return [drawn[i] for i in range(length)]
 
@@ -127,9 +127,9 @@ def measure(model: Any, test: Sequence[Item]) -> dict[str, float]:
 RECIPE = Recipe(
     name="scenes_im2recipe",
     summary="im2recipe on drawn scenes, with the kinds of scenes in the loss and without",
-    data={"train": partial(scenes, "train", 2400), "test": partial(scenes, "test", 500)},
+    data={"train": partial(scenes, "train", 3000), "test": partial(scenes, "test", 500)},
     build=build,
-    epochs=10,
+    epochs=16,
     schedule=schedule,
     metrics=measure,
     level=Level({"kinds: image to text MedR": 5.0}, "500 scenes", "seed 0, one run", "2026-12-01"),

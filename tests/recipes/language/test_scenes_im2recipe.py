@@ -16,7 +16,7 @@ def test_it_knows_all_words_of_the_scenes():
     assert model.classes == KINDS and len(model.semantic_branch.bias) == len(KINDS)
     for split in ("train", "test"):
         for image, target in scenes(split, 20):
-            assert image.shape == (3, 64, 64)
+            assert image.shape == (3, 48, 48)
             ids = model.ingredient_ids(target.recipe)
             words = " ".join(target.recipe.ingredients).split()
             assert len(ids) == 1 + len(set(words))
@@ -34,7 +34,7 @@ def test_a_run_and_what_it_writes(tmp_path):
     with_kinds = load_model(tmp_path / "scenes_im2recipe.safetensors")
     without = load_model(tmp_path / "scenes_im2recipe_cosine.safetensors")
     assert with_kinds.semantic_branch is not None and without.semantic_branch is None
-    assert with_kinds.preprocessing["crop"] == 64
+    assert with_kinds.preprocessing["crop"] == 48
     # Both have the same encoder of instructions, which the training leaves alone.
     for key, value in with_kinds.sentences.state_dict().items():
         assert torch.equal(value, without.sentences.state_dict()[key])
