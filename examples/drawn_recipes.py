@@ -1,6 +1,6 @@
 """Which recipe draws this picture, and which pictures does this recipe draw.
 
-    python examples/drawn_recipes.py --out drawn_recipes.png            from weights beside this file
+    python examples/drawn_recipes.py --out drawn_recipes.png    from weights beside this file
     python examples/drawn_recipes.py --train --out drawn_recipes.png    trains the recipe before
 
 The recipe of the training is scenes_im2recipe.

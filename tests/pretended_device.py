@@ -129,6 +129,7 @@ LEFT_OUT = {
         ("scouter", "scouter_resnet18", "vse_resnet18", "vsepp_resnet18"),
         "a GRU is one kernel there, and is none here",
     ),
+    "im2recipe_resnet18": "so is an LSTM",
 }
 RUN = [
     name

@@ -2,73 +2,36 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from fastcv.data.drawn_recipes import MismatchedPairs, Pair, PairTargets
-from fastcv.language.tokenizer import tokenize
-from fastcv.language.vocabulary import END, PAD, SPECIAL, Vocabulary, pad_texts
+from fastcv.language.vocabulary import SPECIAL, Vocabulary, pad_texts
 from fastcv.language.word_vectors import WordVectors
 from fastcv.language.written_recipe import WrittenRecipe
 from fastcv.models._registry import register
-from fastcv.models.classification._classifier import Classifier
+from fastcv.models.classification._classifier import Classifier, normalised_crops
 from fastcv.models.language._im2recipe_keys import own_table, renamed, words_of
 from fastcv.models.language._joint_embedding import JointEmbedding
-from fastcv.models.language.skip_instructions import InstructionEncoder, last_states
+from fastcv.models.language._pair_loss import check_pairs, cosine_term, kind_term
+from fastcv.models.language._recipe_readers import (
+    MAX_LENGTH,
+    IngredientReader,
+    InstructionReader,
+    RecipeBatch,
+    cut,
+    ingredient_ids,
+)
+from fastcv.models.language.skip_instructions import InstructionEncoder
 from fastcv.nn.backbones.resnet import ResNetTrunk
-from fastcv.nn.losses._tensors import check_tensor
 
 MARGIN = 0.1  # of the cosine of what does not match
 COSINE_WEIGHT, CLASS_WEIGHT = 0.98, 0.01
-MAX_LENGTH = 20  # of ingredients with the end of the list, and of instructions
-
-
-class RecipeBatch(NamedTuple):
-    """Recipes as the encoders take them.
-
-    Args:
-        vectors: of instructions, ``[B, N, D]``, zeros behind the end of each.
-        instructions: ``[B]`` int64 on the CPU, how many there are.
-        ingredients: ids ``[B, T]``, padded.
-        ingredient_counts: ``[B]`` int64 on the CPU, with the end of each list.
-    """
-
-    vectors: Tensor
-    instructions: Tensor
-    ingredients: Tensor
-    ingredient_counts: Tensor
-
-
-class InstructionReader(nn.Module):
-    """An LSTM over the vectors of a recipe's instructions."""
-
-    def __init__(self, vector_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(vector_size, hidden_size, batch_first=True)
-
-    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """``[B, H]`` of ``[B, N, D]``: the state after the last instruction."""
-        return last_states(self.lstm, vectors, lengths)
-
-
-class IngredientReader(nn.Module):
-    """A word's vector for each ingredient, and an LSTM over them from both ends."""
-
-    def __init__(self, vocabulary: Vocabulary, size: int) -> None:
-        super().__init__()
-        self.irnn = nn.LSTM(size, size, batch_first=True, bidirectional=True)
-        self.embs = nn.Embedding(len(vocabulary), size, padding_idx=vocabulary.id_of(PAD))
-
-    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """``[B, 2 D]`` of ids ``[B, T]``: the last state of each direction."""
-        return last_states(self.irnn, self.embs(ids), lengths)
 
 
 class Im2Recipe(JointEmbedding):
@@ -108,9 +71,7 @@ class Im2Recipe(JointEmbedding):
         torch.Size([2])
     """
 
-    preprocessing: Mapping[str, Any] = {**Classifier.preprocessing}
-    prepare = Classifier.prepare
-    _resize_and_crop = Classifier._resize_and_crop
+    preprocessing: Mapping[str, Any] = Classifier.preprocessing
 
     def __init__(
         self,
@@ -146,6 +107,10 @@ class Im2Recipe(JointEmbedding):
             ).requires_grad_(False)
 
     # Vectors.
+
+    def prepare(self, images: list[Tensor]) -> Tensor:
+        """Images of any sizes to one batch: resized, cropped, normalised."""
+        return normalised_crops(images, self.preprocessing)
 
     def encode_images(self, images: Tensor) -> Tensor:
         """Vectors ``[B, D]`` in -1 to 1 of normalised images ``[B, 3, H, W]``."""
@@ -183,22 +148,7 @@ class Im2Recipe(JointEmbedding):
         Raises:
             ValueError: none is known.
         """
-        ids: dict[int, None] = {}
-        for ingredient in recipe.ingredients:
-            parts = tokenize(ingredient)
-            whole = "_".join(part for part in parts if part != "_")
-            ids |= dict.fromkeys(
-                self.vocabulary.id_of(word)
-                for word in ([whole] if whole in self.vocabulary else parts)
-                if word in self.vocabulary
-            )
-        if not ids:
-            raise ValueError(
-                f"ingredients must have one that is known, and none of {_shown(recipe)} is among "
-                f"the {len(self.vocabulary)} words of the vocabulary"
-            )
-        known = _cut(list(ids), MAX_LENGTH - 1, "ingredients")
-        return torch.tensor([*known, self.vocabulary.id_of(END)])
+        return ingredient_ids(self.vocabulary, recipe)
 
     def instruction_vectors(self, recipe: WrittenRecipe) -> Tensor:
         """Vectors ``[N, D]`` of a recipe's instructions: its own, or made by ``sentences``.
@@ -212,15 +162,13 @@ class Im2Recipe(JointEmbedding):
                     f"vectors must be given, [N, {self.vector_size}] for each recipe: this model "
                     "was built without instruction_words and cannot read instructions"
                 )
-            return self.sentences.encode(
-                _cut(list(recipe.instructions), MAX_LENGTH, "instructions")
-            )
+            return self.sentences.encode(cut(list(recipe.instructions), MAX_LENGTH, "instructions"))
         if recipe.vectors.shape[1] != self.vector_size:
             raise ValueError(
                 f"vectors must be [N, {self.vector_size}], as the model was built for, got "
                 f"{list(recipe.vectors.shape)}"
             )
-        return _cut(recipe.vectors, MAX_LENGTH, "instructions").to(self.recipe_embedding[0].weight)
+        return cut(recipe.vectors, MAX_LENGTH, "instructions").to(self.recipe_embedding[0].weight)
 
     def with_vectors(self, recipe: WrittenRecipe) -> WrittenRecipe:
         """A recipe with the vectors of its instructions, so that they are computed once."""
@@ -292,51 +240,21 @@ class Im2Recipe(JointEmbedding):
             TypeError: targets that are no ``PairTargets``.
             ValueError: not one of each for each picture, or a label that no kind has.
         """
-        check_tensor("output", output)
-        self._check_targets(output, targets)
+        check_pairs(output, targets, len(self.classes))
         try:
             recipes = self.text_vectors(targets.recipes)
         except (TypeError, ValueError) as error:
             raise type(error)(f"targets: {error}") from None
-        cosine = (output * recipes).sum(dim=1)
-        apart = (cosine - MARGIN).clamp(min=0)
-        term = torch.where(targets.match, 1 - cosine, apart).mean()
+        term = cosine_term(output, recipes, targets.match, MARGIN)
         if self.semantic_branch is None:
             return {"cosine": term}
-        return {
-            "cosine": COSINE_WEIGHT * term,
-            "image_class": self._class_term(output, targets.image_labels),
-            "recipe_class": self._class_term(recipes, targets.recipe_labels),
-        }
-
-    def _class_term(self, vectors: Tensor, labels: Tensor) -> Tensor:
-        assert self.semantic_branch is not None
-        logits = self.semantic_branch(vectors)
-        total = F.cross_entropy(logits, labels, ignore_index=0, reduction="sum")
-        # Where no label is of a kind, torch's own mean is 0 / 0.
-        return CLASS_WEIGHT * total / (labels > 0).sum().clamp(min=1)
-
-    def _check_targets(self, output: Tensor, targets: PairTargets) -> None:
-        if not isinstance(targets, tuple) or len(targets) != len(PairTargets._fields):
-            raise TypeError(f"targets must be PairTargets, got {type(targets).__name__}")
-        count = len(output)
-        recipes, match, *labels = targets
-        if not isinstance(recipes, (list, tuple)) or len(recipes) != count:
-            raise ValueError(f"targets must have {count} recipes, one for each picture")
-        check_tensor("match of targets", match)
-        if match.shape != (count,) or match.dtype != torch.bool:
-            raise ValueError(
-                f"match of targets must be bool [{count}], got {match.dtype} {list(match.shape)}"
-            )
-        for given in labels:
-            check_tensor("labels of targets", given)
-            if given.shape != (count,) or given.dtype != torch.int64:
-                raise ValueError(
-                    f"labels of targets must be int64 [{count}], got {given.dtype} "
-                    f"{list(given.shape)}"
-                )
-            if bool(((given < 0) | (given >= len(self.classes))).any()):
-                raise ValueError(f"labels of targets must be 0 to {len(self.classes) - 1}")
+        terms = {"cosine": COSINE_WEIGHT * term}
+        for name, vectors, labels in (
+            ("image_class", output, targets.image_labels),
+            ("recipe_class", recipes, targets.recipe_labels),
+        ):
+            terms[name] = CLASS_WEIGHT * kind_term(self.semantic_branch(vectors), labels)
+        return terms
 
     # Published weights.
 
@@ -364,19 +282,6 @@ class Im2Recipe(JointEmbedding):
     ) -> None:
         own_table(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def _cut(items: Any, length: int, name: str) -> Any:
-    if len(items) > length:
-        warnings.warn(
-            f"a recipe of {len(items)} {name} was cut to its first {length}", stacklevel=4
-        )
-    return items[:length]
-
-
-def _shown(recipe: WrittenRecipe) -> str:
-    text = ", ".join(recipe.ingredients)
-    return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
 @register("im2recipe_resnet50", task="matching")
