@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--weights",
             metavar="FILE",
             required=True,
-            help=".safetensors that `fastcv words train` wrote, or text of word2vec or GloVe",
+            help=".safetensors that `fastcv words train` wrote, text of word2vec or GloVe, or .npy "
+            "with its words in a .txt or .parquet beside it",
         )
         verb.add_argument("-k", type=positive, default=10, metavar="N", help="default 10")
         add_json_argument(verb, "also write words and scores as JSON")
@@ -99,10 +100,12 @@ def load(path: str) -> WordVectors:
         FileNotFoundError: there is no such file.
         ValueError: it is none.
     """
-    from fastcv.language import WordVectors, read_word2vec
+    from fastcv.language import WordVectors, read_numpy_vectors, read_word2vec
 
     if Path(path).suffix == ".safetensors":
         return WordVectors.load(path)
+    if Path(path).suffix == ".npy":
+        return read_numpy_vectors(path)
     return read_word2vec(path)
 
 

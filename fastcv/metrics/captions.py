@@ -1,4 +1,4 @@
-"""How near captions come to those that people wrote: BLEU and CIDEr-D."""
+"""How near captions come to those that people wrote: BLEU, ROUGE-L and CIDEr-D."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastcv.language.tokenizer import tokenize
 
 MAX_N = 4  # words in an n-gram
 SIGMA = 6.0  # words: how much another length costs in CIDEr-D
+BETA = 1.2  # how much more recall counts than precision in ROUGE-L, as in COCO's evaluation
 
 Gram = tuple[str, ...]
 
@@ -17,16 +18,18 @@ Gram = tuple[str, ...]
 def evaluate_captions(
     predictions: Sequence[str], references: Sequence[Sequence[str]]
 ) -> dict[str, float]:
-    """BLEU-1 to BLEU-4 and CIDEr-D of captions.
+    """BLEU-1 to BLEU-4, ROUGE-L and CIDEr-D of captions.
 
-    Texts are cut into words in lower case; signs do not count.
+    Texts are cut into words in lower case; signs do not count. Of the same words these are the
+    values of COCO's evaluation, which calls CIDEr-D "CIDEr". No Java is needed, so there are no
+    METEOR and no SPICE.
 
     Args:
         predictions: a caption for each picture.
         references: for each picture, the captions that people wrote, one or more.
 
     Returns:
-        ``"BLEU-1"`` .. ``"BLEU-4"``, 0 to 1, and ``"CIDEr-D"``, 0 to 10.
+        ``"BLEU-1"`` .. ``"BLEU-4"`` and ``"ROUGE-L"``, 0 to 1, and ``"CIDEr-D"``, 0 to 10.
 
     Raises:
         ValueError: there is no caption, not one for each picture, or a picture has no reference.
@@ -37,12 +40,15 @@ def evaluate_captions(
         ...     ["a cat on a mat", "two dogs run"],
         ...     [["A cat sits on a mat.", "a cat on the mat"], ["Two dogs run.", "dogs play"]],
         ... )
-        >>> {name: round(value, 3) for name, value in found.items()}
-        {'BLEU-1': 1.0, 'BLEU-2': 1.0, 'BLEU-3': 0.909, 'BLEU-4': 0.0, 'CIDEr-D': 4.238}
+        >>> for name, value in found.items():
+        ...     print(f"{name} {value:.3f}", end="; ")
+        BLEU-1 1.000; BLEU-2 1.000; BLEU-3 0.909; BLEU-4 0.000; ROUGE-L 0.947; CIDEr-D 4.238;
     """
     predicted, referenced = _words(predictions, references)
     blue = {f"BLEU-{n}": value for n, value in enumerate(_bleu(predicted, referenced), 1)}
-    return {**blue, "CIDEr-D": sum(_cider_d(predicted, referenced)) / len(predicted)}
+    rouge = sum(map(_rouge_l, predicted, referenced)) / len(predicted)
+    cider = sum(_cider_d(predicted, referenced)) / len(predicted)
+    return {**blue, "ROUGE-L": rouge, "CIDEr-D": cider}
 
 
 def bleu(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
@@ -58,6 +64,22 @@ def bleu(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> flo
         (2002).
     """
     return _bleu(*_words(predictions, references))[-1]
+
+
+def rouge_l(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
+    """ROUGE-L of each picture's caption, 0 to 1; the mean is that of the set.
+
+    The longest sequence of words that caption and reference have in common, in order but with any
+    words between, has a share of the caption, the precision, and one of the reference, the recall.
+    The best precision and the best recall over references, which may be of two references, make
+    ``(1 + b^2) p r / (r + b^2 p)`` with b = 1.2.
+
+    Args and errors are those of ``evaluate_captions``.
+
+    Source: Lin, "ROUGE: A Package for Automatic Evaluation of Summaries" (2004), section 3.1; b and
+        the best over references: Chen et al., "Microsoft COCO Captions" (2015), section 3.3.
+    """
+    return list(map(_rouge_l, *_words(predictions, references)))
 
 
 def cider_d(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
@@ -129,6 +151,26 @@ def _bleu(predicted: list[list[str]], referenced: list[list[list[str]]]) -> list
         logs += math.log(right[n] / total[n]) if right[n] else -math.inf
         found.append(penalty * math.exp(logs / (n + 1)))
     return found
+
+
+def _rouge_l(words: list[str], references: list[list[str]]) -> float:
+    common = [_longest_common(words, reference) for reference in references]
+    if not any(common):
+        return 0.0
+    precision = max(common) / len(words)
+    recall = max(n / max(len(r), 1) for n, r in zip(common, references, strict=True))
+    return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
+
+
+def _longest_common(a: Sequence[str], b: Sequence[str]) -> int:
+    """The length of the longest common subsequence."""
+    lengths = [0] * (len(b) + 1)  # of what has been read of a, with each beginning of b
+    for word in a:
+        before = lengths
+        lengths = [0]
+        for i, other in enumerate(b):
+            lengths.append(before[i] + 1 if word == other else max(lengths[i], before[i + 1]))
+    return lengths[-1]
 
 
 def _cider_d(predicted: list[list[str]], referenced: list[list[list[str]]]) -> list[float]:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,11 +16,14 @@ VECTORS = WordVectors(
 )
 
 
-@pytest.fixture(params=["v.safetensors", "v.txt"])
+@pytest.fixture(params=["v.safetensors", "v.txt", "v.npy"])
 def weights(tmp_path, request):
     path = tmp_path / request.param
     if path.suffix == ".txt":
         write_word2vec(path, VECTORS)
+    elif path.suffix == ".npy":
+        np.save(path, VECTORS.vectors.numpy())
+        path.with_suffix(".txt").write_text("\n".join(VECTORS.words))
     else:
         VECTORS.save(path)
     return str(path)

@@ -1,10 +1,15 @@
 """Nearest words, analogies, and the files of word vectors."""
 
+import numpy as np
+import pyarrow
 import pytest
 import torch
+from pyarrow import parquet
+from real_weights import real_weights
 from safetensors.torch import save_file
 
-from fastcv.language import WordVectors, read_word2vec, write_word2vec
+from fastcv import cli
+from fastcv.language import WordVectors, read_numpy_vectors, read_word2vec, write_word2vec
 from fastcv.metrics import evaluate_analogies, read_analogies
 
 
@@ -165,3 +170,70 @@ def test_broken_text_files(tmp_path, text, message):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=message):
         read_word2vec(path)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
+@pytest.mark.parametrize("words", ["v.txt", "index.parquet", "other.txt"])
+def test_numpy_files(tmp_path, words, dtype):
+    rows = np.random.default_rng(0).normal(size=(5, 3)).astype(dtype)
+    np.save(tmp_path / "v.npy", rows)
+    if words.endswith(".txt"):
+        (tmp_path / words).write_text("\n".join(WORDS) + "\n", "utf-8")
+    else:
+        parquet.write_table(pyarrow.table({"index": WORDS}), tmp_path / words)
+    vectors = read_numpy_vectors(tmp_path / "v.npy")
+    assert vectors.words == tuple(WORDS)
+    assert vectors.vectors.dtype == (torch.float64 if dtype == "<f8" else torch.float32)
+    assert vectors.vectors.tolist() == rows.astype(float).tolist()
+    chosen = read_numpy_vectors(tmp_path / "v.npy", tmp_path / words)
+    assert torch.equal(chosen.vectors, vectors.vectors)
+
+
+def test_the_words_of_the_arrays_name_come_first(tmp_path):
+    np.save(tmp_path / "v.npy", np.eye(2))
+    (tmp_path / "v.txt").write_text("a\nb")
+    (tmp_path / "w.txt").write_text("c\nd")
+    assert read_numpy_vectors(tmp_path / "v.npy").words == ("a", "b")
+
+
+def test_broken_numpy_files(tmp_path):
+    path, words = tmp_path / "v.npy", tmp_path / "w.txt"
+
+    def refused(message, array=None):
+        if array is not None:
+            np.save(path, array, allow_pickle=True)
+        with pytest.raises(ValueError, match=message):
+            read_numpy_vectors(path)
+
+    with pytest.raises(FileNotFoundError):
+        read_numpy_vectors(path)
+    path.write_bytes(b"")
+    refused("must be a .npy of numbers")
+    path.write_bytes(b"nothing")
+    refused("must be a .npy of numbers")
+    refused("must be a .npy of numbers", np.array([{}, 1], dtype=object))  # pickled
+    refused(r"\[V, D\], floating point: \(2,\)", np.ones(2))
+    refused("floating point", np.ones((2, 2), dtype=int))
+    refused("must lie beside .*v.npy: none", np.eye(2))
+    words.write_text("a")
+    refused("v.npy and w.txt: .*1 words, and 2 vectors")
+    words.write_bytes(b"\xff\xfe")
+    refused("w.txt must be a text file in UTF-8")
+    (tmp_path / "x.parquet").write_bytes(b"nothing")
+    refused("beside .*: w.txt, x.parquet")
+    words.unlink()
+    refused("x.parquet must be a Parquet file")
+    for columns in ({"a": [1, 2]}, {"a": ["x", "y"], "b": ["x", "y"]}, {"a": ["x", None]}):
+        parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+        refused("must have one column, of words")
+
+
+def test_glove_knows_a_queen(capsys):
+    path = real_weights("glove")
+    vectors = read_numpy_vectors(path)
+    assert vectors.vectors.shape == (400_000, 50) and vectors.words[:2] == ("the", ",")
+    assert vectors.analogy("man", "king", "woman", k=1)[0][0] == "queen"
+    assert vectors.nearest("blue", k=1)[0][0] == "red"
+    arguments = ["analogy", "man", "king", "woman", "--weights", path, "-k", "1"]
+    assert cli.main(["words", *arguments]) == 0
+    assert capsys.readouterr().out.split()[1] == "queen"

@@ -1,4 +1,4 @@
-"""BLEU and CIDEr-D against worked examples, and against sacrebleu where it is installed."""
+"""BLEU, ROUGE-L and CIDEr-D by hand; against sacrebleu and COCO's program where installed."""
 
 import math
 import random
@@ -6,7 +6,7 @@ import random
 import pytest
 
 from fastcv.metrics import evaluate_captions
-from fastcv.metrics.captions import bleu, caption_words, cider_d
+from fastcv.metrics.captions import bleu, caption_words, cider_d, rouge_l
 
 CAT = "the cat is on the mat"
 
@@ -63,6 +63,34 @@ def test_cider_d_of_several_references():
     assert cider_d(["a red cat", "a blue dog"], references)[0] == pytest.approx(10 * 3 / 4 / 2)
 
 
+def test_rouge_l_by_hand():
+    """Lin, section 3.1: "police the gunman" has two of four words in order; b is 1.2 here."""
+    reference = "police killed the gunman"
+    first, second = rouge_l(
+        ["police kill the gunman", "the gunman kill police"], [[reference], [reference]]
+    )
+    assert first == pytest.approx(3 / 4) and second == pytest.approx(2 / 4)
+    # 4 of 4 words in a reference of 8, 3 of 4 in one of 4: precision 1, recall 3/4, of two.
+    (found,) = rouge_l(["a b c d"], [["a b c d x y z w", "b x c d"]])
+    assert found == pytest.approx(2.44 * 1 * (3 / 4) / (3 / 4 + 1.44 * 1))
+    assert rouge_l(["", "a", "x"], [["a"], ["", "a"], ["a"]]) == [0, 1, 0]
+
+
+def test_rouge_l_by_trying_all_subsequences():
+    predictions, references = random_captions(3, count=10)
+    for prediction, (reference, *_) in zip(predictions, references, strict=True):
+        words, others = prediction.split(), reference.split()
+        longest = 0
+        for chosen in range(1 << len(words)):
+            some = [word for i, word in enumerate(words) if chosen >> i & 1]
+            rest = iter(others)
+            if all(word in rest for word in some):
+                longest = max(longest, len(some))
+        p, r = longest / len(words), longest / len(others)
+        expected = 2.44 * p * r / (r + 1.44 * p) if longest else 0
+        assert rouge_l([prediction], [[reference]]) == [pytest.approx(expected)]
+
+
 def test_signs_and_case_do_not_count():
     assert caption_words("A man's dog, 2.5 m -- HIGH!") == ["a", "man's", "dog", "2.5", "m", "high"]
     assert evaluate_captions(["고양이가 있다"], [["고양이가 있다."]])["BLEU-2"] == 1
@@ -86,7 +114,7 @@ def test_empty_captions_get_nothing():
     ],
 )
 def test_bad_arguments(predictions, references, message):
-    for metric in (evaluate_captions, bleu, cider_d):
+    for metric in (evaluate_captions, bleu, rouge_l, cider_d):
         with pytest.raises(ValueError, match=message):
             metric(predictions, references)
 
@@ -108,3 +136,23 @@ def test_against_sacrebleu():
         theirs = peer.corpus_score(predictions, list(map(list, zip(*references, strict=True))))
         assert bleu(predictions, references) == pytest.approx(theirs.score / 100, abs=1e-6)
         assert 0 < theirs.score < 100
+
+
+def test_against_cocos_program():
+    """Its metrics by themselves, for its tokenizer needs Java; what it calls CIDEr is CIDEr-D."""
+    reason = "pip install --no-deps pycocoevalcap==1.2 brings COCO's program"
+    pytest.importorskip("pycocoevalcap", reason=reason)
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    for seed in range(5):
+        predictions, references = random_captions(seed)
+        found = evaluate_captions(predictions, references)
+        theirs = dict(enumerate(references)), {i: [text] for i, text in enumerate(predictions)}
+        bleus, _ = Bleu(4).compute_score(*theirs, verbose=0)
+        assert [found[f"BLEU-{n}"] for n in range(1, 5)] == pytest.approx(bleus, abs=1e-6)
+        assert found["ROUGE-L"] == pytest.approx(Rouge().compute_score(*theirs)[0], abs=1e-6)
+        mean, each = Cider().compute_score(*theirs)
+        assert found["CIDEr-D"] == pytest.approx(mean, abs=1e-6) and mean > 0
+        assert cider_d(predictions, references) == pytest.approx(list(each), abs=1e-6)

