@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -60,6 +61,32 @@ class WrittenRecipe:
                 f"vectors must be one for each instruction: {len(self.instructions)} "
                 f"instructions, and {len(vectors)} vectors"
             )
+
+    @classmethod
+    def from_json(cls, text: str) -> WrittenRecipe:
+        """A recipe of one JSON object, such as a line of a file.
+
+        Raises:
+            ValueError: it is something else, or no whole recipe.
+
+        Example:
+            >>> from fastcv.language import WrittenRecipe
+            >>> line = '{"ingredients": ["bread", "butter"], "instructions": ["Toast it."]}'
+            >>> WrittenRecipe.from_json(line)
+            WrittenRecipe(ingredients=('bread', 'butter'), instructions=('Toast it.',))
+        """
+        try:
+            parts = json.loads(text)
+            ingredients, instructions = parts["ingredients"], parts["instructions"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                'a recipe must be JSON as {"ingredients": ["a", ...], "instructions": ["b", ...]}, '
+                f"got {text[:40]!r}"
+            ) from None
+        for name, texts in (("ingredients", ingredients), ("instructions", instructions)):
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise ValueError(f"{name} of a recipe must be a list of texts, got {texts!r:.40}")
+        return cls(tuple(ingredients), tuple(instructions))
 
     def to(self, device: torch.device | str) -> WrittenRecipe:
         """The same with its vectors on a device; ``fit`` calls it."""

@@ -57,6 +57,20 @@ class IngredientReader(nn.Module):
         return last_states(self.irnn, self.embs(ids), lengths)
 
 
+def as_recipe(text: Any) -> WrittenRecipe:
+    """A recipe, whether it came as one or as JSON.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: a string that is no recipe's JSON.
+    """
+    if isinstance(text, str):
+        return WrittenRecipe.from_json(text)
+    if not isinstance(text, WrittenRecipe):
+        raise TypeError(f"a recipe must be a WrittenRecipe or JSON, got {type(text).__name__}")
+    return text
+
+
 def ingredient_ids(vocabulary: Vocabulary, recipe: WrittenRecipe) -> Tensor:
     """Ids ``[T]`` of a recipe's ingredients, each once, with ``<end>`` behind.
 

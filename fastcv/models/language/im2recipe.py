@@ -24,6 +24,7 @@ from fastcv.models.language._recipe_readers import (
     IngredientReader,
     InstructionReader,
     RecipeBatch,
+    as_recipe,
     cut,
     ingredient_ids,
 )
@@ -122,22 +123,21 @@ class Im2Recipe(JointEmbedding):
         used = self.ingRNN_(texts.ingredients, texts.ingredient_counts)
         return self.recipe_embedding(torch.cat([done, used], dim=1))
 
-    def prepare_texts(self, texts: Sequence[WrittenRecipe]) -> RecipeBatch:
-        """Recipes as tensors on the model's device.
+    def prepare_texts(self, texts: Sequence[WrittenRecipe | str]) -> RecipeBatch:
+        """Recipes, or their JSON, as tensors on the model's device.
 
         Of more than 20 instructions or 19 ingredients the first are taken, with a warning.
 
         Raises:
-            TypeError: what is no ``WrittenRecipe``.
-            ValueError: no ingredient or no word of the instructions is known, vectors of another
-                size, or instructions without vectors where the model has no ``sentences``.
+            TypeError: what is no ``WrittenRecipe`` and no string.
+            ValueError: JSON that is no recipe; no ingredient or no word of the instructions is
+                known; vectors of another size; or instructions without vectors where the model has
+                no ``sentences``.
         """
-        for text in texts:
-            if not isinstance(text, WrittenRecipe):
-                raise TypeError(f"a recipe must be a WrittenRecipe, got {type(text).__name__}")
+        recipes = [as_recipe(text) for text in texts]
         device = self._device()
-        ingredients, counts = pad_texts([self.ingredient_ids(text) for text in texts])
-        vectors = [self.instruction_vectors(text).to(device) for text in texts]
+        ingredients, counts = pad_texts([self.ingredient_ids(recipe) for recipe in recipes])
+        vectors = [self.instruction_vectors(recipe).to(device) for recipe in recipes]
         lengths = torch.tensor([len(rows) for rows in vectors])
         padded = pad_sequence(vectors, batch_first=True)
         return RecipeBatch(padded, lengths, ingredients.to(device), counts)
@@ -177,9 +177,11 @@ class Im2Recipe(JointEmbedding):
         return WrittenRecipe(recipe.ingredients, instructions, vectors)
 
     @staticmethod
-    def title(text: WrittenRecipe) -> str:
+    def title(text: WrittenRecipe | str) -> str:
         """The ingredients, and what is done."""
-        return ": ".join(filter(None, (", ".join(text.ingredients), ", ".join(text.instructions))))
+        recipe = as_recipe(text)
+        parts = (", ".join(recipe.ingredients), ", ".join(recipe.instructions))
+        return ": ".join(part for part in parts if part)
 
     # Training.
 

@@ -311,7 +311,7 @@ def test_wrong_targets():
     for wrong, kind, words in (
         (None, TypeError, "targets must be PairTargets, got NoneType"),
         (right._replace(recipes=given[:1]), ValueError, "targets must have 2 recipes"),
-        (right._replace(recipes=["a", "b"]), TypeError, "targets: a recipe must be a WrittenRec"),
+        (right._replace(recipes=[1, 2]), TypeError, "targets: a recipe must be a WrittenRec"),
         (right._replace(match=yes[:1]), ValueError, r"match of targets must be bool \[2\]"),
         (right._replace(match=[1, 0]), TypeError, "match of targets must be a tensor, got list"),
         (right._replace(match=labels), ValueError, "match of targets must be bool"),
@@ -356,7 +356,8 @@ def test_bad_recipes():
             ValueError,
             "instructions must have a word that is known, and none of these 2",
         ),
-        (lambda: ready.embed_texts("flour"), TypeError, "must be a WrittenRecipe, got str"),
+        (lambda: ready.embed_texts(7), TypeError, "must be a WrittenRecipe or JSON, got int"),
+        (lambda: ready.embed_texts("flour"), ValueError, "JSON as .*, got 'flour'"),
         (lambda: ready.embed_texts([]), ValueError, "texts must have at least one"),
     ):
         with pytest.raises(kind, match=words) as error:
