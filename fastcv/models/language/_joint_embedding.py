@@ -16,6 +16,7 @@ from fastcv.language import Vocabulary, pad_texts
 from fastcv.models._image_model import ImageModel, as_list
 from fastcv.models._mode import evaluating
 from fastcv.models._predict import predict_each
+from fastcv.ops import cosine_topk
 from fastcv.results import Ranking
 
 TEXTS_AT_A_TIME = 256
@@ -217,7 +218,8 @@ class JointEmbedding(ImageModel):
             k: how many; by default all. More than there are is all.
 
         Returns:
-            ``(scores, indices)``, ``[Q, k]`` each, the greatest score first.
+            ``(scores, indices)``, ``[Q, k]`` each, the greatest score first; of equal scores the
+            lower index.
 
         Raises:
             ValueError: ``k`` is under 1, or vectors of different sizes.
@@ -230,8 +232,7 @@ class JointEmbedding(ImageModel):
                 f"{list(queries.shape)} and {list(candidates.shape)}"
             )
         count = min(len(candidates), len(candidates) if k is None else k)
-        cosines = F.normalize(queries, dim=1) @ F.normalize(candidates, dim=1).T
-        return cosines.topk(count)
+        return cosine_topk(queries, candidates, count)
 
     def search(
         self,

@@ -120,7 +120,7 @@ RECIPE = Recipe(
         "test": partial(SceneTexts, "test", 500),
     },
     build=build,
-    epochs=20,
+    epochs=16,
     schedule=schedule,
     metrics=measure,
     level=Level({}, "", "", ""),

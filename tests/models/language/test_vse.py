@@ -208,7 +208,8 @@ def test_loss_by_hand(name, masked):
     found = model.loss(images, MatchedTexts(TEXTS, also) if masked else TEXTS)
     scores = (images @ model.text_vectors(TEXTS).T).tolist()
     expected = by_hand(scores, 0.2, name == "vsepp_resnet18", also.tolist() if masked else None)
-    assert [float(term) for term in found.values()] == pytest.approx(expected, rel=1e-5)
+    terms = [term.item() for term in found.values()]
+    assert terms == pytest.approx(expected, rel=1e-5)
     assert list(found) == ["image_to_text", "text_to_image"]
     sum(found.values()).backward()
     assert images.grad.any()
