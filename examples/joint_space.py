@@ -30,9 +30,9 @@ from fastcv.results import Ranking
 
 RANKINGS = Path(__file__).with_suffix(".json")
 QUERIES = ("moon", "white two", "a red seven on grass")
-BEST = 6  # pictures of a query
-ANALOGIES = 4
-WIDTH = 860  # pixels of a sheet
+BEST = 4  # pictures of a query
+ANALOGIES = 3
+WIDTH = 900  # pixels of a sheet
 THUMBNAILS = 150
 
 
@@ -45,7 +45,7 @@ def rank(weights: Path, test: SceneTexts) -> dict[str, Any]:
         (ranking,) = model.search(query, index, k=BEST)
         found["search"].append([query, *numbers(ranking)])
     for i, minus, plus in analogies(test.scenes)[:ANALOGIES]:
-        ranking = model.analogy(test.images[i], minus=minus, plus=plus, gallery=index, k=BEST - 1)
+        ranking = model.analogy(test.images[i], minus=minus, plus=plus, gallery=index, k=BEST)
         found["analogies"].append([i, ranking.text, *numbers(ranking)])
     alone = [i for i, scene in enumerate(test.scenes) if len(scene.digits) == 1][:THUMBNAILS]
     vectors = torch.cat([index.vectors[alone], model.embed_texts(TAGS)])

@@ -272,7 +272,7 @@ class JointEmbedding(ImageModel):
     def _option_takers(self) -> Sequence[Callable[..., Any]]:
         return (self.predict_batch,)
 
-    def predict_batch(
+    def predict_batch(  # type: ignore[override]  # its options are these and no others
         self,
         images: Sequence[Tensor],
         *,
@@ -394,4 +394,6 @@ def _of_kind(index: Index, kind: str) -> Index:
 
 def _ranking(candidates: Index, scores: Tensor, indices: Tensor, *, text: str = "") -> Ranking:
     ranked = [candidates.items[i] for i in indices.tolist()]
-    return Ranking(scores, indices, text=text, **{candidates.kind: ranked})
+    if candidates.kind == "texts":
+        return Ranking(scores, indices, texts=ranked, text=text)
+    return Ranking(scores, indices, pictures=ranked, text=text)

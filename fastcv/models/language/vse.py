@@ -209,16 +209,16 @@ def _two_encoders(path: Path) -> dict[str, Tensor] | None:
 
 def _on_vgg19(config: Mapping[str, Any]) -> VSE:
     cnn = VGG(19, num_classes=1)
-    features: int = cnn.classifier[-1].in_features
+    last = cnn.classifier[-1]
+    assert isinstance(last, nn.Linear)
     del cnn.classifier[-1]
-    return VSE(cnn, features, **config)
+    return VSE(cnn, last.in_features, **config)
 
 
 def _on_resnet(depth: int, width: int, config: Mapping[str, Any]) -> VSE:
     cnn = ResNet(depth, num_classes=1, width=width)
-    features = cnn.fc.in_features
-    cnn.fc = nn.Identity()
-    return VSE(cnn, features, **config)
+    cnn.fc = nn.Identity()  # type: ignore[assignment]  # the features are what is wanted
+    return VSE(cnn, cnn.out_channels[-1], **config)
 
 
 @register("vse_vgg19", task="matching")
