@@ -16,9 +16,9 @@
 // Errors: shapes, dtypes, devices other than above; another k.
 // No gradient.
 // Deterministic on both devices, and on the CPU for any number of threads.
-// Memory: the output. On the CPU, a thread, about 1 MiB and 32 bytes for each of k for up to 96
-// queries, and 16 bytes for each of k for each query and thread; on CUDA similarities of 1024
-// queries with 16384 rows and copies of these rows.
+// Memory: the output. On the CPU about 1 MiB a thread, and 32 bytes for each of k, but at least 2
+// KiB, for each query and for each part of the gallery: 1 to 4 parts a thread, fewer of many
+// queries. On CUDA similarities of 1024 queries with 16384 rows and copies of these rows.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -74,7 +74,8 @@ struct Split {
     queries = std::clamp(fit, query_step, most_queries);
     blocks = ceil_div(count, queries);
     const int64_t threads = at::get_num_threads();
-    parts = threads == 1 ? 1 : std::min(ceil_div(4 * threads, blocks), ceil_div(gallery, 16 * tile));
+    parts =
+        threads == 1 ? 1 : std::min(ceil_div(4 * threads, blocks), ceil_div(gallery, 16 * tile));
   }
 };
 

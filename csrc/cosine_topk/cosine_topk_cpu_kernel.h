@@ -76,10 +76,13 @@ template <typename Acc>
       }
     }
   }
-  add_lanes<Acc, query_rows * gallery_rows>(sums);
+  vec<Acc> found[query_rows * gallery_rows];  // so that no address of `sums`, registers, is taken
+#pragma GCC unroll 24
+  for (int i = 0; i < query_rows * gallery_rows; ++i) found[i] = sums[i];
+  add_lanes<Acc, query_rows * gallery_rows>(found);
   Acc whole[round_up(query_rows * gallery_rows, lanes<Acc>)];
   for (int i = 0; i * lanes<Acc> < query_rows * gallery_rows; ++i) {
-    store<Acc>(whole + i * lanes<Acc>, sums[i]);
+    store<Acc>(whole + i * lanes<Acc>, found[i]);
   }
   for (int q = 0; q < query_rows; ++q) {
     for (int g = 0; g < gallery_rows; ++g) {

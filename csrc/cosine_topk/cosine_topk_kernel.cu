@@ -2,7 +2,7 @@
 
 namespace fastcv::cuda {
 
-#define INSTANTIATE(T)                                                                       \
+#define INSTANTIATE(T)                                                                        \
   template void launch_merge_best(const T*, int64_t, int64_t, int64_t, int64_t, T*, int64_t*, \
                                   cudaStream_t);
 INSTANTIATE(double)
