@@ -144,8 +144,9 @@ def there(name, **config):
 def test_predictions(name):
     """Of pictures that are not there; what was found is, and draws itself."""
     model, picture = there(name).eval(), torch.rand(3, 70, 90)
+    questions = ["what is it"] if find_model(name).task == "vqa" else []
     for network in (model, fastcv.optimize(model)):
-        (found,) = network.predict(picture, **SMALL[name].options)
+        (found,) = network.predict(picture, *questions, **SMALL[name].options)
         assert_there(vars(found))
         found.draw(None if isinstance(found, Generated) else picture)
         found.to_dict()

@@ -20,6 +20,7 @@ import fastcv
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
 from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
+from fastcv.models.language._question_answerer import question_batch
 from fastcv.nn.backbones.sphereface import SphereFace20a
 from fastcv.results import Detections
 
@@ -32,8 +33,9 @@ RUN = [name for name in ONCE if not SMALL[name].like]
 LIGHT = [name for name in RUN if not SMALL[name].heavy]
 LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
 LABELLED = [name for name in LEARN if find_model(name).task != "translation"]  # with labels
-PICTURES = [name for name in RUN if find_model(name).task != "generation"]  # what they take
-MAKERS = [name for name in RUN if name not in PICTURES]
+MAKERS = [name for name in RUN if find_model(name).task == "generation"]
+ASKED = [name for name in RUN if find_model(name).task == "vqa"]
+PICTURES = [name for name in RUN if name not in (*MAKERS, *ASKED)]  # what they take
 SYSTEMS = [  # translators that learn against a discriminator
     name for name in PICTURES if SMALL[name].trained_by == "gan"
 ]
@@ -206,6 +208,11 @@ def translation(model, shape):
     return torch.rand(2, model.in_channels, height, width), made
 
 
+def vqa(model, shape):
+    questions = [model.encode(text) for text in ("is it red", "what", "red is it")]
+    return question_batch(torch.rand(2, *shape), questions, (0, 1, 0)), torch.tensor([0, 2, 1])
+
+
 TRAINED_ON = {
     f.__name__: f
     for f in (
@@ -218,6 +225,7 @@ TRAINED_ON = {
         faces,
         densepose,
         translation,
+        vqa,
     )
 }
 
@@ -458,6 +466,25 @@ def test_bad_numbers_of_samples(model):
         with pytest.raises(ValueError) as error:
             call()
         assert_a_sentence(error, *words)
+
+
+# Question answerers, which take a picture and a question; bad ones: language/test_vqa.py.
+
+
+@pytest.mark.parametrize("model", ASKED, indirect=True)
+def test_answers_draw(model, picture, tmp_path):
+    task = TASK_OF[find_model(model.model_name).task]
+    (found,) = model.predict(picture, "is it red?")
+    assert task.has_result(found) and found.source == str(picture)
+    assert found.draw().width % 64 == 0
+    for name in ("found.png", "found.json"):
+        found.save(tmp_path / name)
+    with Image.open(tmp_path / "found.png") as drawing:
+        assert drawing.size == found.draw().size
+    told = json.loads((tmp_path / "found.json").read_text())
+    assert told == json.loads(json.dumps(found.to_dict()))
+    (((source, question), again),) = model.predict_iter([(picture, "is it red?")])
+    assert (source, question) == (picture, "is it red?") and again.to_dict() == found.to_dict()
 
 
 @pytest.mark.parametrize("model", LIGHT, indirect=True)

@@ -1,0 +1,421 @@
+"""What every model shares that answers questions about pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fastcv.images import ImageInput, read_image
+from fastcv.language import Vocabulary, pad_texts
+from fastcv.models._image_model import ImageModel, as_list
+from fastcv.models._model import Model
+from fastcv.models._predict import predict_each
+from fastcv.nn.losses._tensors import check_tensor
+from fastcv.results import Answer, Classification
+
+NO_CLASS = -100
+"""The label of an answer that is none of the model's: the loss leaves it out."""
+
+Modality = Literal["image", "question"]
+MODALITIES: tuple[Modality, ...] = ("image", "question")
+
+
+class ImageQuestion(NamedTuple):
+    """A picture and a question about it; any pair of them is taken for one.
+
+    Args:
+        image: in any form that ``read_image`` takes.
+        question: words, in any case.
+    """
+
+    image: ImageInput
+    question: str
+
+
+class QuestionBatch(NamedTuple):
+    """What ``forward`` takes. A picture with several questions is there once.
+
+    Args:
+        images: ``[N, 3, H, W]``, prepared.
+        ids: ``[B, T]`` int64, the questions' words; 0 behind the end of each.
+        lengths: ``[B]`` int64, words of each, on the CPU or not.
+        pictures: ``[B]`` int64, the row of ``images`` that each question is about.
+    """
+
+    images: Tensor
+    ids: Tensor
+    lengths: Tensor
+    pictures: Tensor
+
+
+class QuestionAnswerer(Model):
+    """A model from a ``QuestionBatch`` to logits ``[B, classes]``; an answer is a class.
+
+    A subclass writes ``forward(batch, *, without=None)``, and sets ``vocabulary`` and ``classes``.
+
+    Example:
+        >>> import fastcv, torch
+        >>> model = fastcv.create_model(
+        ...     "vqa_lstm_cnn", words=("is", "it", "red"), classes=("yes", "no"), width=4,
+        ...     image_size=32, features=8, hidden_size=8, common_size=8,
+        ... )
+        >>> answers = model.predict(torch.rand(3, 40, 40), ["is it red", "is it blue"])
+        >>> [answer.question for answer in answers]
+        ['is it red', 'is it blue']
+    """
+
+    vocabulary: Vocabulary
+    max_words: int = 26
+    """A longer question is cut, with a warning."""
+
+    preprocessing: Mapping[str, Any] = {
+        "size": (224, 224),
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+    }
+    """``size``: the height and width that pictures are stretched to, in pixels."""
+
+    def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The mean cross-entropy.
+
+        Args:
+            output: logits ``[B, classes]``.
+            targets: labels ``[B]`` int64; -100 where the answer is none of the model's: it does not
+                count.
+
+        Raises:
+            TypeError: targets that are no tensor.
+            ValueError: targets of another shape or dtype, or a label that no class has.
+        """
+        check_tensor("output", output)
+        check_tensor("targets", targets)
+        if targets.shape != output.shape[:1] or targets.dtype != torch.int64:
+            raise ValueError(
+                f"targets must be int64 [{len(output)}], got {targets.dtype} {list(targets.shape)}"
+            )
+        known = targets != NO_CLASS
+        if bool((known & ((targets < 0) | (targets >= output.shape[1]))).any()):
+            raise ValueError(
+                f"targets must be labels 0 to {output.shape[1] - 1}, or {NO_CLASS}, got "
+                f"{int(targets.min())} to {int(targets.max())}"
+            )
+        # No mean of nothing: it would be NaN.
+        summed = F.cross_entropy(output, targets, ignore_index=NO_CLASS, reduction="sum")
+        return {"cross_entropy": summed / known.sum().clamp(min=1)}
+
+    def encode(self, question: str) -> Tensor:
+        """A question's words as ids ``[T]`` int64.
+
+        Raises:
+            TypeError: it is no text.
+            ValueError: it has no word, or none that the model knows.
+        """
+        return encoded(self.vocabulary, question, self.max_words)
+
+    def prepare(self, images: Sequence[Tensor]) -> Tensor:
+        """Images ``[3, H, W]``, uint8 or in [0, 1], of any sizes as one batch on the model's
+        device."""
+        like = next(self.parameters(), torch.empty(0))
+        images = [image.to(like.device) for image in images]
+        return prepared(images, self.preprocessing, like.dtype)
+
+    def predict(
+        self,
+        inputs: Any,
+        questions: str | Sequence[str] | None = None,
+        *,
+        batch_size: int = 16,
+        progress: bool = False,
+        without: Modality | None = None,
+    ) -> list[Answer]:
+        """Answers to questions about pictures.
+
+        Runs in eval mode without gradients, on the model's device and in its dtype; the training
+        flags are put back.
+
+        Args:
+            inputs: pairs ``(picture, question)``, one or a list; or with ``questions`` pictures,
+                one or several, in any form that ``read_image`` takes.
+            questions: one about each of several pictures, or one or several about one picture.
+            batch_size: questions at a time. A picture that is asked about several times in a row
+                is read once, and seen once in each batch.
+            progress: show a progress bar.
+            without: ``"image"`` or ``"question"``: answer without it, as modality dropout trains.
+
+        Returns:
+            An answer to each question, in order.
+
+        Raises:
+            TypeError: an input that is no pair, or a picture of a kind that is not taken.
+            ValueError: a picture that cannot be read; a question without a word, or with none that
+                the model knows; or several pictures and several questions.
+            FileNotFoundError: a path that is not there.
+        """
+        found = self.predict_iter(
+            inputs, questions, batch_size=batch_size, progress=progress, without=without
+        )
+        return [answer for _, answer in found]
+
+    def predict_iter(
+        self,
+        inputs: Any,
+        questions: str | Sequence[str] | None = None,
+        *,
+        batch_size: int = 16,
+        on_error: Literal["raise", "yield"] = "raise",
+        progress: bool = False,
+        without: Modality | None = None,
+    ) -> Iterator[tuple[ImageQuestion, Any]]:
+        """``predict`` one by one: for more pictures than fit into memory, and for broken ones.
+
+        Args:
+            inputs, questions, batch_size, progress, without: as for ``predict``; ``inputs`` may be
+                an iterator, asked for a batch at a time.
+            on_error: ``"raise"``, or ``"yield"``: what cannot be read yields its error in place of
+                an answer, and the others go on.
+
+        Yields:
+            ``(ImageQuestion, answer)`` in order; with ``on_error="yield"`` also ``(ImageQuestion,
+            error)``.
+
+        Raises:
+            TypeError, ValueError, FileNotFoundError: as ``predict``, when iterated.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if on_error not in ("raise", "yield"):
+            raise ValueError(f"on_error must be 'raise' or 'yield', got {on_error!r}")
+        check_modality("without", without)
+        return predict_each(
+            self,
+            as_pairs(inputs, questions),
+            _Reader(self.encode),
+            lambda read: self._answers(read, without),
+            batch_size=batch_size,
+            on_error=on_error,
+            progress=progress,
+        )
+
+    def predict_options(self) -> list[str]:
+        """The names of the options that ``predict`` takes."""
+        return ["batch_size", "progress", "without"]
+
+    def postprocess(self, output: Tensor) -> Tensor:
+        """Probabilities ``[B, classes]`` of logits."""
+        return output.softmax(dim=1)
+
+    def about(self, question: str) -> AskedAbout:
+        """The model with this question in mind: from pictures to answers, for ``fastcv.explain``.
+
+        Raises:
+            ValueError: as ``encode``.
+
+        Example:
+            >>> import fastcv, torch
+            >>> model = fastcv.create_model(
+            ...     "vqa_lstm_cnn", words=("is", "it", "red"), classes=("yes", "no"), width=4,
+            ...     image_size=64, features=8, hidden_size=8, common_size=8,
+            ... )
+            >>> asked = model.about("is it red")
+            >>> fastcv.explain.grad_cam(asked, torch.rand(3, 40, 40), "yes").maps.shape
+            torch.Size([1, 64, 64])
+        """
+        return AskedAbout(self, question)
+
+    def _answers(self, read: Sequence[_Read], without: Modality | None) -> list[Answer]:
+        images: list[Tensor] = []
+        pictures = []
+        for one in read:
+            if not images or images[-1] is not one.image:
+                images.append(one.image)
+            pictures.append(len(images) - 1)
+        batch = question_batch(self.prepare(images), [one.ids for one in read], pictures)
+        scores = self.postprocess(self(batch, without=without))
+        return [
+            Answer(row, self.classes, one.question, one.source, image_size=one.size)
+            for row, one in zip(scores, read, strict=True)
+        ]
+
+
+class AskedAbout(ImageModel):
+    """A question answerer with one question: a classifier of pictures, whose classes are answers.
+
+    Args:
+        model: the question answerer, which is shared.
+        question: about all pictures.
+    """
+
+    def __init__(self, model: QuestionAnswerer, question: str) -> None:
+        super().__init__()
+        self.model, self.question = model, question
+        self.classes, self.preprocessing = model.classes, model.preprocessing
+        self.ids = model.encode(question)
+
+    def prepare(self, images: list[Tensor]) -> Tensor:
+        """As of the question answerer."""
+        return self.model.prepare(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``[B, classes]`` of prepared images ``[B, 3, H, W]``."""
+        count = len(images)
+        logits: Tensor = self.model(question_batch(images, [self.ids] * count, range(count)))
+        return logits
+
+    def postprocess(self, output: Tensor) -> list[Classification]:
+        """The probabilities of the answers, for each image."""
+        return [Classification(row, self.classes) for row in self.model.postprocess(output)]
+
+
+class _Read(NamedTuple):
+    """An input as it was read: ``image`` ``[3, H, W]``, ``ids`` ``[T]``."""
+
+    image: Tensor
+    ids: Tensor
+    question: str
+    source: str | None
+    size: tuple[int, int]
+
+
+class _Reader:
+    """Reads pairs; a picture once that comes several times in a row."""
+
+    def __init__(self, encode: Callable[[str], Tensor]) -> None:
+        self.encode = encode
+        self.given: Any = None
+        self.image = torch.empty(0)
+
+    def __call__(self, pair: ImageQuestion) -> _Read:
+        ids = self.encode(pair.question)
+        source = None if isinstance(pair.image, (Tensor, np.ndarray)) else _path(pair.image)
+        if self.given is None or self.given is not pair.image:
+            self.image = read_image(pair.image)
+            self.given = pair.image
+        height, width = self.image.shape[1:]
+        return _Read(self.image, ids, pair.question, source, (height, width))
+
+
+def _path(image: Any) -> str | None:
+    return str(image) if isinstance(image, str) or hasattr(image, "__fspath__") else None
+
+
+def as_pairs(inputs: Any, questions: str | Sequence[str] | None) -> Iterable[ImageQuestion]:
+    """What ``predict`` takes as pairs.
+
+    Raises:
+        TypeError: an input that is no pair, or questions that are no texts.
+        ValueError: several pictures and several questions.
+    """
+    if questions is None:
+        if _is_pair(inputs):
+            return [ImageQuestion(*inputs)]
+        if isinstance(inputs, (list, tuple)):
+            return [_as_pair(one) for one in inputs]
+        if isinstance(inputs, Iterator):
+            return map(_as_pair, inputs)
+        return [_as_pair(inputs)]
+    if isinstance(questions, str):
+        images = as_list(inputs)
+        if isinstance(images, Iterator):
+            return (ImageQuestion(image, cast(str, questions)) for image in images)
+        return [ImageQuestion(image, questions) for image in images]
+    several = as_list(inputs)
+    if not isinstance(questions, (list, tuple)):
+        raise TypeError(
+            f"questions must be a text or a list of texts, got {type(questions).__name__}"
+        )
+    if isinstance(several, Iterator) or len(several) != 1:
+        raise ValueError(
+            "several questions must be about one picture: of several pictures pass a list of "
+            "pairs (picture, question)"
+        )
+    return [ImageQuestion(several[0], question) for question in questions]
+
+
+def _is_pair(given: Any) -> bool:
+    return isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], str)
+
+
+def _as_pair(given: Any) -> ImageQuestion:
+    if not _is_pair(given):
+        raise TypeError(
+            "an input must be a pair (picture, question), or pass the questions as the second "
+            f"argument, got {type(given).__name__}"
+        )
+    return ImageQuestion(*given)
+
+
+def check_modality(name: str, value: object) -> None:
+    """Refuses what is neither None nor a modality.
+
+    Raises:
+        ValueError: so it is.
+    """
+    if value is not None and value not in MODALITIES:
+        raise ValueError(f"{name} must be 'image', 'question' or None, got {value!r}")
+
+
+def encoded(vocabulary: Vocabulary, question: str, max_words: int) -> Tensor:
+    """A question's words as ids; errors as of ``QuestionAnswerer.encode``."""
+    if not isinstance(question, str):
+        raise TypeError(f"a question must be a text, got {type(question).__name__}")
+    try:
+        return vocabulary.encode(question, max_words=max_words)
+    except ValueError as error:
+        raise ValueError(f"a question's {error}") from None
+
+
+def prepared(images: Sequence[Tensor], how: Mapping[str, Any], dtype: torch.dtype) -> Tensor:
+    """Images ``[3, H, W]``, uint8 or in [0, 1], stretched to one size and normalised.
+
+    Args:
+        images: of any sizes, on one device.
+        how: a model's ``preprocessing``.
+        dtype: of what is returned.
+    """
+    size = tuple(how["size"])
+    scaled = []
+    for image in images:
+        floats = image.to(dtype) / (255 if image.dtype == torch.uint8 else 1)
+        if floats.shape[1:] != size:
+            floats = F.interpolate(
+                floats[None], size, mode="bilinear", align_corners=False, antialias=True
+            )[0].clamp(0, 1)
+        scaled.append(floats)
+    batch = torch.stack(scaled)
+    mean, std = (batch.new_tensor(how[key])[:, None, None] for key in ("mean", "std"))
+    return (batch - mean) / std
+
+
+def question_batch(
+    images: Tensor, questions: Sequence[Tensor], pictures: Iterable[int]
+) -> QuestionBatch:
+    """A batch of prepared images ``[N, 3, H, W]``, questions' ids, and the image of each."""
+    ids, lengths = pad_texts(questions)
+    which = torch.tensor(list(pictures), device=images.device)
+    return QuestionBatch(images, ids.to(images.device), lengths, which)
+
+
+def check_question_batch(batch: object, words: int) -> None:
+    """Refuses what ``forward`` cannot take.
+
+    Raises:
+        TypeError: it is no ``QuestionBatch``.
+        ValueError: ids that none of ``words`` words has, or pictures that are not there.
+    """
+    if not isinstance(batch, QuestionBatch):
+        raise TypeError(f"batch must be a QuestionBatch, got {type(batch).__name__}")
+    if batch.images.ndim != 4 or batch.images.shape[1] != 3:
+        raise ValueError(f"images must be [N, 3, H, W], got {list(batch.images.shape)}")
+    for name, given, count in (
+        ("ids", batch.ids, words),
+        ("pictures", batch.pictures, len(batch.images)),
+    ):
+        if bool(((given < 0) | (given >= count)).any()):
+            raise ValueError(
+                f"{name} must be 0 to {count - 1}, got {int(given.min())} to {int(given.max())}"
+            )
