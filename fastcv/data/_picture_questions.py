@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +43,16 @@ class PictureQuestions(Dataset[tuple[Tensor, Any, Any]]):
         """All of them, such as for ``Vocabulary.from_texts``; no picture is read."""
         return [one.question for one in self.asked]
 
+    def frequent_answers(self, count: int) -> tuple[str, ...]:
+        """The answers that are right most often, such as for a model's ``classes``; the most
+        frequent first, and of equal ones in alphabetical order.
+
+        Args:
+            count: how many, at most.
+        """
+        counts = Counter(most_frequent(one.answer) for one in self.asked)
+        return tuple(sorted(counts, key=lambda text: (-counts[text], text))[:count])
+
     def __len__(self) -> int:
         return len(self.asked if self._groups is None else self._groups)
 
@@ -51,3 +63,16 @@ class PictureQuestions(Dataset[tuple[Tensor, Any, Any]]):
         group = self._groups[index]
         questions, answers = tuple(o.question for o in group), tuple(o.answer for o in group)
         return read(group[0].path), questions, answers
+
+
+def questions_of(question: Any, answer: Any) -> Iterator[tuple[str, Any]]:
+    """The pairs of question and answer of an item, which may have one or several."""
+    if isinstance(question, str):
+        yield question, answer
+    else:
+        yield from zip(question, answer, strict=True)
+
+
+def most_frequent(answer: str | Sequence[str]) -> str:
+    """Of several people's answers."""
+    return answer if isinstance(answer, str) else Counter(answer).most_common(1)[0][0]

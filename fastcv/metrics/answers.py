@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from tqdm import tqdm
 
+from fastcv.data._picture_questions import most_frequent, questions_of
 from fastcv.metrics.vqa import NUMBERS, normalise_answer, vqa_accuracy
 
 if TYPE_CHECKING:
@@ -84,8 +85,6 @@ def answer_accuracy(prediction: str, answer: Answers) -> float:
 
 def kind_of(answer: Answers) -> str:
     """``"yes/no"``, ``"number"`` or ``"other"``, by the answer, that of most people."""
-    from fastcv.models.language._question_batches import most_frequent
-
     text = normalise_answer(most_frequent(answer))
     if text in ("yes", "no"):
         return "yes/no"
@@ -100,8 +99,6 @@ def parts(dataset: SizedDataset, batch_size: int) -> Iterator[range]:
 
 def flat(items: Sequence[Any]) -> list[tuple[Tensor, str, Answers]]:
     """``(image, question, answer)`` of items that may have several of one picture."""
-    from fastcv.models.language._question_batches import questions_of
-
     return [(image, q, a) for image, *asked in items for q, a in questions_of(*asked)]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from fastcv.data._picture_questions import most_frequent
 from fastcv.metrics.answers import Answers, answer_accuracy, flat, parts
 
 if TYPE_CHECKING:
@@ -116,8 +117,6 @@ def prior_accuracy(
         >>> prior_accuracy(train, [("is it blue", "no"), ("what is it", "a cat")])
         {'prior': 0.5, 'type': 1.0, 'question': 1.0}
     """
-    from fastcv.models.language._question_batches import most_frequent
-
     counts: dict[str, Counter[str]] = {}
     for question, answer in train:
         for key in _keys(question):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from fastcv.data._picture_questions import most_frequent, questions_of
 from fastcv.models.language._question_answerer import (
     NO_CLASS,
     QuestionAnswerer,
@@ -32,7 +32,7 @@ class QuestionBatches:
 
     Example:
         >>> import fastcv, torch
-        >>> from fastcv.models.language._question_batches import QuestionBatches
+        >>> from fastcv.learn import QuestionBatches
         >>> model = fastcv.create_model(
         ...     "vqa_lstm_cnn", words=("is", "it", "red"), classes=("yes", "no"), width=4,
         ...     image_size=32, features=8, hidden_size=8, common_size=8,
@@ -59,16 +59,3 @@ class QuestionBatches:
                 labels.append(self.label_of.get(most_frequent(answer), NO_CLASS))
         batch = prepared(images, self.preprocessing, torch.float32)
         return question_batch(batch, ids, pictures), torch.tensor(labels)
-
-
-def questions_of(question: Any, answer: Any) -> Iterator[tuple[str, Any]]:
-    """The pairs of question and answer of an item, which may have one or several."""
-    if isinstance(question, str):
-        yield question, answer
-    else:
-        yield from zip(question, answer, strict=True)
-
-
-def most_frequent(answer: str | Sequence[str]) -> str:
-    """Of several people's answers."""
-    return answer if isinstance(answer, str) else Counter(answer).most_common(1)[0][0]
