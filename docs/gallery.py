@@ -110,6 +110,8 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/explain_axis.py": "explain_axis.png",
     "examples/unet_bridges.py": "unet.png",
     "examples/word_plane.py": "word_plane.png",
+    "examples/vqa_answers.py": "vqa_answers.png",
+    "examples/modality_shares.py": "modality_shares.png",
     "examples/corner_pooling.py": "corner_pooling.png",
     "examples/keypoint_triplets.py": "keypoint_triplets.png",
     "examples/centernet_peaks.py": "centernet_peaks.png",

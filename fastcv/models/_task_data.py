@@ -86,9 +86,7 @@ def mask_folder(classes: Sequence[str], images: str, masks: str) -> Any:
     return _of_classes(classes, MaskFolder(images, masks, classes=names_in(masks)))
 
 
-def question_folder(
-    classes: Sequence[str], images: str, questions: str, annotations: str
-) -> Any:
+def question_folder(classes: Sequence[str], images: str, questions: str, annotations: str) -> Any:
     from fastcv.data import QuestionFolder
 
     return QuestionFolder(images, questions, annotations)

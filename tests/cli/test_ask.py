@@ -102,9 +102,9 @@ def test_evaluate(folder, capsys):
         json.dumps({"annotations": [{"question_id": 5, "answers": answers}]})
     )
     out = folder / "metrics.json"
+    vqa = ("--vqa", str(folder), str(folder / "q.json"), str(folder / "a.json"))
     code = cli.main(
-        ["evaluate", "--weights", str(folder / "m.safetensors"), "--json", str(out), "--vqa"]
-        + [str(folder), str(folder / "q.json"), str(folder / "a.json")]
+        ["evaluate", "--weights", str(folder / "m.safetensors"), "--json", str(out), *vqa]
     )
     assert code == 0
     assert json.loads(out.read_text()) == {"accuracy": 1.0, "other": 1.0, "answerable": 1.0}

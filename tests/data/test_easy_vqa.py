@@ -14,7 +14,10 @@ from fastcv.data.easy_vqa import PACKAGE
 def root(tmp_path):
     (tmp_path / "answers.txt").write_text("yes\ncircle\nno\n")
     for split, rows in (
-        ("train", [["is there a circle?", "yes", 1], ["what shape?", "circle", 1], ["no?", "no", 0]]),
+        (
+            "train",
+            [["is there a circle?", "yes", 1], ["what shape?", "circle", 1], ["no?", "no", 0]],
+        ),
         ("test", [["is it red?", "no", 0]]),
     ):
         (tmp_path / split / "images").mkdir(parents=True)

@@ -38,7 +38,11 @@ def make(tmp_path):
 def test_items(make):
     data = make(
         [question(3, 7, "What colour?"), question(1, 42), question(2, "kitchen.jpg", "어디인가?")],
-        [annotation(1, "yes", "no", "yes"), annotation(2, "kitchen"), annotation(3, *["green"] * 10)],
+        [
+            annotation(1, "yes", "no", "yes"),
+            annotation(2, "kitchen"),
+            annotation(3, *["green"] * 10),
+        ],
     )
     assert len(data) == 3 and data.questions == ["What colour?", "Is it dark?", "어디인가?"]
     (green, text, ten), (red, _, three), (blue, korean, one) = (data[i] for i in range(3))
@@ -76,7 +80,13 @@ def test_broken_entries_are_counted_and_told(make):
         question(7, 42, "an empty answer?"),
         "no object",
     ]
-    annotations = [annotation(1, "yes"), annotation(7), {"answers": ["lost"]}, annotation(1, "no"), 5]
+    annotations = [
+        annotation(1, "yes"),
+        annotation(7),
+        {"answers": ["lost"]},
+        annotation(1, "no"),
+        5,
+    ]
     with pytest.warns(UserWarning) as told:
         data = make(questions, annotations)
     assert len(data) == 1 and data[0][2] == ("yes",)

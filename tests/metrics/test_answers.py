@@ -80,9 +80,7 @@ def by_both(image, question):
 )
 def test_modality_share(function, image, question):
     """A model that is always right and uses one modality, or both."""
-    data = [
-        (picture(i), f"q{i}", function(picture(i), f"q{i}")) for i in range(10)
-    ]
+    data = [(picture(i), f"q{i}", function(picture(i), f"q{i}")) for i in range(10)]
     found = modality_share(Says(function), data, batch_size=4)
     assert found["accuracy"] == 1
     assert found["share"] == {"image": image, "question": question}

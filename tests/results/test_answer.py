@@ -30,7 +30,9 @@ def test_to_dict(tmp_path):
     told = answer(source="a.png").to_dict()
     assert told["file"] == "a.png" and told["question"] == "what colour is the seven?"
     assert told["answer"] == "blue"
-    assert told["answers"][1] == {"label": 3, "text": "no", "score": 0.3} and len(told["answers"]) == 5
+    assert (
+        told["answers"][1] == {"label": 3, "text": "no", "score": 0.3} and len(told["answers"]) == 5
+    )
     answer().save(tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text())["answer"] == "blue"
     diverged = Answer(torch.full((2,), float("nan")), ("a", "b"), "why").to_dict()

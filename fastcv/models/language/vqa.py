@@ -63,11 +63,11 @@ class VGGFeatures(VGGTrunk):
 
 
 class SmallFeatures(nn.Sequential):
-    """Four convolutions with norms down to an eighth of the size, and the largest value of each
+    """Five convolutions with norms down to an eighth of the size, and the largest value of each
     channel: ours, for small pictures.
 
     Args:
-        width: channels of the first convolution; the next have twice and four times as many.
+        width: channels of the first convolution; the next have 2, 4 and 4 times as many.
         features: F, channels of the last.
     """
 
@@ -82,7 +82,8 @@ class SmallFeatures(nn.Sequential):
             nn.MaxPool2d(2),
             *convolved(2 * width, 4 * width, 3),
             nn.MaxPool2d(2),
-            *convolved(4 * width, features, 3),
+            *convolved(4 * width, 4 * width, 3),
+            *convolved(4 * width, features, 1),
             nn.AdaptiveMaxPool2d(1),
             nn.Flatten(),
         )
@@ -102,8 +103,8 @@ class VQALSTMCNN(QuestionAnswerer):
     and tanh to the same number of values, these are multiplied value by value, and a linear layer
     has a logit for each answer.
 
-    The CNN is trained with the rest; the paper's is not: ``fastcv.learn.freeze(model.image_encoder)``
-    leaves it as it is.
+    The CNN is trained with the rest; the paper's is not. ``freeze(model.image_encoder)`` of
+    ``fastcv.learn`` leaves it as it is.
 
     Args:
         words: the vocabulary, without its four special words.
@@ -117,8 +118,8 @@ class VQALSTMCNN(QuestionAnswerer):
         layers: of the LSTM.
         common_size: values that are multiplied.
         normalise: scale the CNN's features of a picture to length 1.
-        dropout: behind the word's linear layer, between the LSTM's layers, before both linear layers
-            that lead to the product, and behind it.
+        dropout: behind the word's linear layer, between the LSTM's layers, before both linear
+            layers that lead to the product, and behind it.
         drop_image: modality dropout: the share of questions that train without their picture.
         drop_question: the same of pictures without their question. At most one is left out.
 

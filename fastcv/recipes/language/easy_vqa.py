@@ -18,7 +18,8 @@ COLOURS = ("black", "blue", "brown", "gray", "green", "red", "teal", "yellow")
 SHAPES = ("circle", "rectangle", "triangle")
 ANSWERS = (*COLOURS, *SHAPES, "no", "yes")
 WORDS = (
-    *"a color contain does image in is no not of present shape the there what ?".split(),
+    *("what", "is", "does", "a", "the", "color", "shape", "of", "in", "there", "image"),
+    *("contain", "present", "no", "not", "?"),
     *COLOURS,
     *SHAPES,
 )
