@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from fastcv.data._picture_questions import most_frequent, questions_of
-from fastcv.models.language._question_answerer import (
+from fastcv.models.language._question_answerer import QuestionAnswerer
+from fastcv.models.language._question_batch import (
     NO_CLASS,
-    QuestionAnswerer,
     QuestionBatch,
     encoded,
     prepared,

@@ -13,7 +13,8 @@ from fastcv.metrics.vqa import NUMBERS, normalise_answer, vqa_accuracy
 
 if TYPE_CHECKING:
     from fastcv.data.protocols import SizedDataset
-    from fastcv.models.language._question_answerer import Modality, QuestionAnswerer
+    from fastcv.models.language._question_answerer import QuestionAnswerer
+    from fastcv.models.language._question_batch import Modality
 
 Answers = str | Sequence[str]
 """The right answer, or those of several people."""

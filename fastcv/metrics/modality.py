@@ -37,10 +37,10 @@ def modality_share(
     Returns:
         ``accuracy``; ``permuted``: by ``"image"`` and ``"question"`` the accuracy with that one
         permuted; ``share``: ``(accuracy - permuted) / accuracy`` of each, 0 where the model makes
-        nothing of it, and below 0 by chance.
+        nothing of it or answers nothing right, and below 0 by chance.
 
     Raises:
-        ValueError: there are less than two questions in a batch, or none was answered right.
+        ValueError: there are less than two questions in a batch.
 
     Source: Gat, Schwartz, Schwing, "Perceptual Score: What Data Modalities Does Your Model
         Perceive?" (2021).
@@ -74,12 +74,14 @@ def modality_share(
             scored = zip(found, answers, strict=True)
             right[permuted] += sum(answer_accuracy(result.text, a) for result, a in scored)
         count += len(asked)
-    if not right[""]:
-        raise ValueError("model must answer a question right to have shares, and it answers none")
+
+    def share(permuted: float) -> float:
+        return 1 - permuted / right[""] if right[""] else 0.0
+
     return {
         "accuracy": right[""] / count,
         "permuted": {name: right[name] / count for name in ("image", "question")},
-        "share": {name: 1 - right[name] / right[""] for name in ("image", "question")},
+        "share": {name: share(right[name]) for name in ("image", "question")},
     }
 
 

@@ -20,7 +20,7 @@ import fastcv
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
 from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
-from fastcv.models.language._question_answerer import question_batch
+from fastcv.models.language._question_batch import question_batch
 from fastcv.nn.backbones.sphereface import SphereFace20a
 from fastcv.results import Detections
 

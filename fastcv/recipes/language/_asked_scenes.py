@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastcv.data import DrawnScenes, SceneQuestions
+from fastcv.data.drawn_scenes import Scene
 from fastcv.learn import QuestionBatches
 from fastcv.learn.schedules import adamw, one_cycle
 from fastcv.metrics import modality_share
 
 SIDE = 64  # pixels
-ASKED = 10  # questions about each picture
+ASKED = 6  # questions about each picture
 # Of the recipes' model, whose file is under 400 kB.
 SMALL: dict[str, Any] = {
     "image_encoder": "small",
@@ -31,7 +32,7 @@ SMALL: dict[str, Any] = {
 
 
 class AskedScenes(Dataset[tuple[Tensor, tuple[str, ...], tuple[str, ...]]]):
-    """Items ``(image, questions, answers)``: ``[3, 64, 64]`` uint8, and ten texts each.
+    """Items ``(image, questions, answers)``: ``[3, 64, 64]`` uint8, and six texts each.
 
     Args:
         split: of ``DrawnScenes``.
@@ -41,6 +42,7 @@ class AskedScenes(Dataset[tuple[Tensor, tuple[str, ...], tuple[str, ...]]]):
 
     def __init__(self, split: str, length: int, leak: float = 0.0) -> None:
         self.images, targets = _drawn(split, length)
+        self.scenes: list[Scene] = [target["scene"] for target in targets]
         scenes = DrawnScenes(split)
         sets = [SceneQuestions(scenes, leak=leak, seed=seed) for seed in range(ASKED)]
         self.asked = [[questions.asked(target) for questions in sets] for target in targets]

@@ -45,7 +45,7 @@ RECIPE = Recipe(
         "test": partial(EasyVQA, "test", by_picture=True),
     },
     build=build,
-    epochs=8,
+    epochs=6,
     schedule=answerer,
     metrics=with_prior,
     level=Level(

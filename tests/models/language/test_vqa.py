@@ -14,7 +14,7 @@ import fastcv
 from fastcv.explain import grad_cam
 from fastcv.learn import QuestionBatches, fit, freeze
 from fastcv.models.classification.vgg import VGG
-from fastcv.models.language._question_answerer import ImageQuestion, QuestionBatch, question_batch
+from fastcv.models.language._question_batch import ImageQuestion, QuestionBatch, question_batch
 from fastcv.models.language.vqa import VGGFeatures, decay, rmsprop
 
 WORDS = ("is", "it", "red", "blue", "what", "colour")
