@@ -111,6 +111,8 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/unet_bridges.py": "unet.png",
     "examples/word_plane.py": "word_plane.png",
     "examples/drawn_recipes.py": "drawn_recipes.png",
+    "examples/vqa_answers.py": "vqa_answers.png",
+    "examples/modality_shares.py": "modality_shares.png",
     "examples/corner_pooling.py": "corner_pooling.png",
     "examples/keypoint_triplets.py": "keypoint_triplets.png",
     "examples/centernet_peaks.py": "centernet_peaks.png",

@@ -129,7 +129,10 @@ LEFT_OUT = {
         ("scouter", "scouter_resnet18", "vse_resnet18", "vsepp_resnet18"),
         "a GRU is one kernel there, and is none here",
     ),
-    "im2recipe_resnet18": "so is an LSTM",
+    **dict.fromkeys(
+        ("im2recipe_resnet18", "vqa_lstm_cnn"),
+        "an LSTM too, and torch wants the lengths of packed texts on the CPU",
+    ),
 }
 RUN = [
     name

@@ -15,6 +15,7 @@ from fastcv.data.drawn_identities import DrawnIdentities
 from fastcv.data.drawn_recipes import DrawnRecipe, DrawnRecipes, MismatchedPairs
 from fastcv.data.drawn_scenes import DrawnScenes
 from fastcv.data.drawn_streets import DrawnStreets
+from fastcv.data.easy_vqa import EasyVQA
 from fastcv.data.folder import ImageFolder
 from fastcv.data.jitter import Jitter
 from fastcv.data.keypoint_crops import KeypointCrops
@@ -23,6 +24,7 @@ from fastcv.data.moving_digits import MovingDigits, flow_between
 from fastcv.data.moving_streets import MovingStreets
 from fastcv.data.paired_folder import PairedFolder
 from fastcv.data.proposals import WithProposals
+from fastcv.data.question_folder import QuestionFolder
 from fastcv.data.scene_questions import SceneQuestions
 from fastcv.data.stuff_first import StuffFirst
 from fastcv.data.to_coco import detection_to_coco
@@ -42,6 +44,7 @@ __all__ = [
     "DrawnRecipes",
     "DrawnScenes",
     "DrawnStreets",
+    "EasyVQA",
     "ImageFolder",
     "Jitter",
     "KeypointCrops",
@@ -51,6 +54,7 @@ __all__ = [
     "MovingDigits",
     "MovingStreets",
     "PairedFolder",
+    "QuestionFolder",
     "SceneQuestions",
     "StuffFirst",
     "Unpaired",

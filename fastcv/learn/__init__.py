@@ -11,6 +11,7 @@ from fastcv.learn.noise import add_noise
 from fastcv.learn.normalised_batches import normalised_batches
 from fastcv.learn.own_data import Trained, train_on
 from fastcv.learn.pseudo_labels import PseudoLabelled, confident_and_balanced
+from fastcv.learn.question_batches import QuestionBatches
 from fastcv.learn.self_train import self_train
 from fastcv.learn.transfer import freeze, new_head, two_rates, unfreeze
 
@@ -19,6 +20,7 @@ __all__ = [
     "Distillation",
     "History",
     "PseudoLabelled",
+    "QuestionBatches",
     "Trained",
     "add_noise",
     "confident_and_balanced",

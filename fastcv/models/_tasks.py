@@ -281,6 +281,11 @@ COCO_PANOPTIC = Option(
     "COCO's panoptic format: a folder of images, one of PNGs of ids, and the JSON",
     {"nargs": 3, "metavar": ("IMAGES", "MASKS", "JSON")},
 )
+VQA = Option(
+    "--vqa",
+    "VQA's format: a folder of images, the JSON of questions, and the one of answers",
+    {"nargs": 3, "metavar": ("IMAGES", "QUESTIONS", "ANNOTATIONS")},
+)
 OBJECTS = {
     "boxes": "list<list<float>[4]>",
     "scores": "list<float>",
@@ -485,5 +490,17 @@ TASKS = (
         columns={"texts": "list<string>", "scores": "list<float>"},
         row=annotated.row_of_texts,
         verbs=("fastcv.cli.search",),
+    ),
+    Task(
+        name="vqa",
+        title="Visual question answering",
+        models="question answerers",
+        base="fastcv.models.language._question_answerer.QuestionAnswerer",
+        result="fastcv.results.Answer",
+        data=(Data(VQA, annotated.question_folder),),
+        evaluate=annotated.evaluate_answers,
+        columns={"question": "string", "answers": "list<string>", "scores": "list<float>"},
+        row=annotated.row_of_answers,
+        verbs=("fastcv.cli.ask",),
     ),
 )

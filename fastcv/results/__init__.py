@@ -2,6 +2,7 @@
 
 from fastcv.results._drawable import Drawable
 from fastcv.results._result import Result
+from fastcv.results.answer import Answer
 from fastcv.results.attention_maps import AttentionMaps
 from fastcv.results.attribution import Attribution
 from fastcv.results.classification import Classification
@@ -17,6 +18,7 @@ from fastcv.results.ranking import Ranking
 from fastcv.results.segmentation import Segmentation
 
 __all__ = [
+    "Answer",
     "AttentionMaps",
     "Attribution",
     "Classification",

@@ -315,6 +315,20 @@ SMALL: dict[str, Small] = {
     "cgan": Small(
         {"size": 8, "width": 4, "latent_size": 6, "num_classes": 3}, None, trained_by="gan"
     ),
+    # Visual question answering.
+    "vqa_lstm_cnn": Small(
+        {
+            **CLASSES,
+            "words": ("is", "it", "red", "what"),
+            "width": 4,
+            "image_size": 32,
+            "features": 16,
+            "embedding_size": 8,
+            "hidden_size": 8,
+            "common_size": 16,
+        },
+        (3, 32, 32),
+    ),
 }
 
 

@@ -22,6 +22,7 @@ from fastcv.language import WrittenRecipe
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
 from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
+from fastcv.models.language._question_batch import question_batch
 from fastcv.nn.backbones.sphereface import SphereFace20a
 from fastcv.results import Detections
 
@@ -36,8 +37,9 @@ LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
 LABELLED = [  # with labels
     name for name in LEARN if find_model(name).task not in ("translation", "matching")
 ]
-PICTURES = [name for name in RUN if find_model(name).task != "generation"]  # what they take
-MAKERS = [name for name in RUN if name not in PICTURES]
+MAKERS = [name for name in RUN if find_model(name).task == "generation"]
+ASKED = [name for name in RUN if find_model(name).task == "vqa"]
+PICTURES = [name for name in RUN if name not in (*MAKERS, *ASKED)]  # what they take
 SYSTEMS = [  # translators that learn against a discriminator
     name for name in PICTURES if SMALL[name].trained_by == "gan"
 ]
@@ -218,6 +220,11 @@ def matching(model, shape):
     return torch.rand(4, *shape), PairTargets(texts * 2, match, labels, labels)
 
 
+def vqa(model, shape):
+    questions = [model.encode(text) for text in ("is it red", "what", "red is it")]
+    return question_batch(torch.rand(2, *shape), questions, (0, 1, 0)), torch.tensor([0, 2, 1])
+
+
 TRAINED_ON = {
     f.__name__: f
     for f in (
@@ -231,6 +238,7 @@ TRAINED_ON = {
         densepose,
         translation,
         matching,
+        vqa,
     )
 }
 
@@ -477,6 +485,25 @@ def test_bad_numbers_of_samples(model):
         with pytest.raises(ValueError) as error:
             call()
         assert_a_sentence(error, *words)
+
+
+# Question answerers, which take a picture and a question; bad ones: language/test_vqa.py.
+
+
+@pytest.mark.parametrize("model", ASKED, indirect=True)
+def test_answers_draw(model, picture, tmp_path):
+    task = TASK_OF[find_model(model.model_name).task]
+    (found,) = model.predict(picture, "is it red?")
+    assert task.has_result(found) and found.source == str(picture)
+    assert found.draw().width % 64 == 0
+    for name in ("found.png", "found.json"):
+        found.save(tmp_path / name)
+    with Image.open(tmp_path / "found.png") as drawing:
+        assert drawing.size == found.draw().size
+    told = json.loads((tmp_path / "found.json").read_text())
+    assert told == json.loads(json.dumps(found.to_dict()))
+    (((source, question), again),) = model.predict_iter([(picture, "is it red?")])
+    assert (source, question) == (picture, "is it red?") and again.to_dict() == found.to_dict()
 
 
 @pytest.mark.parametrize("model", LIGHT, indirect=True)

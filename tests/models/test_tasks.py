@@ -16,6 +16,7 @@ from fastcv.models import Model, _tasks
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS, Data, Files, Option, Task, task_of_result
 from fastcv.results import (
+    Answer,
     Classification,
     DenseCorrespondence,
     Detections,
@@ -61,6 +62,7 @@ SAMPLES = {
     "translation": Generated(torch.rand(1, 3, 6, 8)),
     "generation": Generated(torch.rand(2, 3, 6, 8)),
     "matching": Ranking(torch.tensor([0.75]), torch.tensor([2]), texts=["a red seven"]),
+    "vqa": Answer(torch.tensor([0.25, 0.75]), ("no", "yes"), "is it red?"),
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 
