@@ -286,6 +286,12 @@ SMALL: dict[str, Small] = {
     "cgan": Small(
         {"size": 8, "width": 4, "latent_size": 6, "num_classes": 3}, None, trained_by="gan"
     ),
+    # Text to image.
+    "gan_cls_64": Small(
+        {"size": 8, "width": 4, "latent_size": 6, "text_size": 16, "words": ("a", "red", "seven")},
+        None,
+        trained_by="gan",
+    ),
 }
 
 
