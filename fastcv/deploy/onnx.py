@@ -126,7 +126,7 @@ class _Exported(nn.Module):
 
 
 class _ExportedGenerator(nn.Module):
-    """The module that is exported of a generator: from latents, and what it is told, to pictures."""
+    """The module that is exported of a generator: from latents and what it is told to pictures."""
 
     def __init__(self, model: LatentModel) -> None:
         super().__init__()

@@ -38,6 +38,8 @@ def draw_texts(
         >>> draw_texts(pictures, ["a cat", "a cat", "a dog"], gap=2).size
         (240, 80)
     """
+    if not pictures:
+        raise ValueError("pictures must have at least one, got none")
     typeface = Typeface(SIZE, font)
     rows = [
         (text, contact_sheet([picture for picture, _ in pairs], len(pictures), gap))

@@ -481,7 +481,9 @@ def test_every_parameter_of_both_players_of_texts_learns(model):
         for key, parameter in player.named_parameters():
             assert parameter.grad is not None, f"nothing of the loss reaches {name}'s {key}"
             # A bias before a batch norm comes to nothing.
-            assert parameter.grad.isfinite().all() and (key.endswith("bias") or parameter.grad.any())
+            assert parameter.grad.isfinite().all() and (
+                key.endswith("bias") or parameter.grad.any()
+            )
 
 
 @pytest.mark.parametrize("model", OF_TEXTS, indirect=True)
@@ -491,9 +493,7 @@ def test_samples_of_texts_draw(model, tmp_path):
     made = model.sample(text, 5, seed=3)
     assert task.has_result(made) and len(made) == 5 and made.texts == (text,) * 5
     assert made.pictures.min() >= 0 and made.pictures.max() <= 1 and made.pictures.std() > 0
-    torch.testing.assert_close(
-        model.sample(text, 5, seed=3, batch_size=2).pictures, made.pictures
-    )
+    torch.testing.assert_close(model.sample(text, 5, seed=3, batch_size=2).pictures, made.pictures)
     assert not torch.equal(model.sample(text, 5, seed=4).pictures, made.pictures)
     for name in ("made.png", "made.json"):
         made.save(tmp_path / name)

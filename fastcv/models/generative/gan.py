@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fastcv.models._model import Model
-from fastcv.models.generative._generator import Generator, LatentModel, check_labels
+from fastcv.models.generative._generator import LatentModel, check_labels
 from fastcv.nn.losses.adversarial import AdversarialLoss, Wasserstein, gradient_penalty
 
 
@@ -43,7 +43,7 @@ class GAN(Model):
 
     def __init__(
         self,
-        generator: Generator,
+        generator: LatentModel,
         discriminator: nn.Module,
         adversarial: AdversarialLoss | None = None,
         *,

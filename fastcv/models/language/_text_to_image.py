@@ -56,7 +56,8 @@ class TextToImage(LatentModel):
         return self.encoder(sentences)
 
     def _checked(self, vectors: Tensor) -> Tensor:
-        if vectors.ndim != 2 or vectors.shape[1] != self.text_size or not len(vectors):
+        # Not len(): an exporter would take it for a constant.
+        if vectors.ndim != 2 or vectors.shape[1] != self.text_size or vectors.shape[0] == 0:
             raise ValueError(
                 f"texts must be vectors [N, {self.text_size}], got {list(vectors.shape)}"
             )

@@ -26,12 +26,20 @@ class MatchingGAN(GAN):
     taken as a wrong one only if it is not among them. In each step one right text is drawn for a
     picture, and one wrong.
 
+    Texts that say three things of a picture mostly differ in all of them, and a discriminator gets
+    along with the easiest. With ``nearest_of`` several wrong texts are drawn, and the one whose
+    vector is nearest to that of the right text is taken.
+
     Args:
         generator: from latents and vectors of texts to pictures.
         discriminator: from pictures ``[B, 3, H, W]`` and vectors of texts ``[B, D]`` to scores
             ``[B]``.
         interpolation: how much of the first of two texts is in the mixture, the paper's beta;
             None: no mixtures.
+        nearest_of: how many wrong texts are drawn for a picture; 1 is the paper.
+
+    Raises:
+        ValueError: ``interpolation`` is not 0 to 1, or ``nearest_of`` under 1.
 
     Source: Reed et al., "Generative Adversarial Text to Image Synthesis" (2016), algorithm 1 and
         equation 5.
@@ -48,17 +56,22 @@ class MatchingGAN(GAN):
         ['score', 'between texts']
     """
 
+    generator: TextToImage
+
     def __init__(
         self,
         generator: TextToImage,
         discriminator: nn.Module,
         *,
         interpolation: float | None = 0.5,
+        nearest_of: int = 1,
     ) -> None:
+        if nearest_of < 1:
+            raise ValueError(f"nearest_of must be at least 1, got {nearest_of}")
         if interpolation is not None and not 0 <= interpolation <= 1:
             raise ValueError(f"interpolation must be 0 to 1, or None, got {interpolation}")
         super().__init__(generator, discriminator, NonSaturating(), penalty=0, drift=0)
-        self.interpolation = interpolation
+        self.interpolation, self.nearest_of = interpolation, nearest_of
 
     def loss(self, output: Tensor, targets: Any, *, player: str) -> dict[str, Tensor]:
         """The terms of one player.
@@ -77,7 +90,7 @@ class MatchingGAN(GAN):
         """
         self.check_player(player)
         vectors, kinds, owners = self._texts(targets, len(output))
-        right = vectors[kinds[_draw(owners)]]
+        right = vectors[kinds[_draw(owners)[:, 0]]]
         if player == "generator":
             return self._terms_of_generator(output, right)
         with torch.no_grad():
@@ -85,7 +98,9 @@ class MatchingGAN(GAN):
         allowed = wrong_texts(kinds, owners)
         has_wrong = allowed.any(dim=1)
         # Where all texts of the batch are right, any text stands in, and does not count.
-        wrong = vectors[kinds[_draw(allowed | ~has_wrong[:, None])]]
+        drawn = vectors[kinds[_draw(allowed | ~has_wrong[:, None], self.nearest_of)]]
+        near = nn.functional.cosine_similarity(drawn, right[:, None], dim=2).argmax(dim=1)
+        wrong = drawn[torch.arange(len(drawn), device=drawn.device), near]
         real = self.discriminator(output, right)
         terms = self.adversarial.discriminator(real, self.discriminator(fake, right))
         refused = nn.functional.softplus(self.discriminator(output, wrong)) * has_wrong
@@ -156,9 +171,9 @@ def wrong_texts(kinds: Tensor, owners: Tensor) -> Tensor:
     return ~(owners.float() @ same.float()).bool()
 
 
-def _draw(allowed: Tensor) -> Tensor:
-    """``[B]``: of each row ``[B, M]`` the place of one that is allowed, drawn at random."""
-    return torch.multinomial(allowed.float(), 1)[:, 0]
+def _draw(allowed: Tensor, count: int = 1) -> Tensor:
+    """``[B, count]``: of each row ``[B, M]`` places that are allowed, drawn with replacement."""
+    return torch.multinomial(allowed.float(), count, replacement=True)
 
 
 def _as_lists(targets: Any) -> list[list[str]]:

@@ -22,8 +22,8 @@ from fastcv.nn.backbones.resnet import BasicBlock
 from fastcv.recipes.learn._small import small_classifier
 
 SIDE = 32  # pixels of a picture, along a side
-DIGIT_SIZE = (16.0, 21.0)
-MAX_ANGLE = 10.0
+DIGIT_SIZE = (19.0, 21.0)
+MAX_ANGLE = 5.0
 WORDINGS = 6  # of a scene of one digit: all that there are
 PARTS = {"digit": DIGITS, "colour": tuple(COLOURS), "background": tuple(BACKGROUNDS)}
 """What a sentence says of a picture."""
