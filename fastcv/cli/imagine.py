@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from fastcv.cli._arguments import add_font_argument, check_font
 from fastcv.cli._errors import UserError
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     check_font(args.font)
     if args.seed < 0:
         raise UserError(f"--seed must be 0 or more, got {args.seed}")
-    model = load(args.model, args.weights, args.device)
+    model: Any = load(args.model, args.weights, args.device)
     if not TASK.has_model(model):
         raise UserError(
             f"{model.model_name} makes no pictures of sentences: "

@@ -41,6 +41,8 @@ class GAN(Model):
         ['score']
     """
 
+    generator: LatentModel
+
     def __init__(
         self,
         generator: LatentModel,

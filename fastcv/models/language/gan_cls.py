@@ -143,10 +143,15 @@ class GANCLSDiscriminator(nn.Module):
         draw_weights(self)
 
     def forward(self, pictures: Tensor, vectors: Tensor) -> Tensor:
-        """Scores ``[B]`` of pictures ``[B, 3, S, S]`` in [-1, 1] with sentences ``[B, D]``."""
+        """Scores ``[B]`` of pictures ``[B, 3, S, S]`` in [-1, 1] with sentences ``[B, D]``; or
+        ``[K, B]`` with ``[K, B, D]``, K sentences each, and the pictures are looked at once."""
         maps = self.main(pictures)
-        told = self.projection(vectors)[:, :, None, None]
-        told = told.expand(-1, -1, *maps.shape[2:])
+        if vectors.ndim == 3:
+            return torch.stack([self._scores(maps, each) for each in vectors])
+        return self._scores(maps, vectors)
+
+    def _scores(self, maps: Tensor, vectors: Tensor) -> Tensor:
+        told = self.projection(vectors)[:, :, None, None].expand(-1, -1, *maps.shape[2:])
         return self.score(self.joint(torch.cat([maps, told], dim=1))).flatten()
 
 

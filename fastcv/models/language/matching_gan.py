@@ -33,7 +33,7 @@ class MatchingGAN(GAN):
     Args:
         generator: from latents and vectors of texts to pictures.
         discriminator: from pictures ``[B, 3, H, W]`` and vectors of texts ``[B, D]`` to scores
-            ``[B]``.
+            ``[B]``; and with several texts each, ``[K, B, D]``, to scores ``[K, B]``.
         interpolation: how much of the first of two texts is in the mixture, the paper's beta;
             None: no mixtures.
         nearest_of: how many wrong texts are drawn for a picture; 1 is the paper.
@@ -101,9 +101,9 @@ class MatchingGAN(GAN):
         drawn = vectors[kinds[_draw(allowed | ~has_wrong[:, None], self.nearest_of)]]
         near = nn.functional.cosine_similarity(drawn, right[:, None], dim=2).argmax(dim=1)
         wrong = drawn[torch.arange(len(drawn), device=drawn.device), near]
-        real = self.discriminator(output, right)
+        real, mismatched = self.discriminator(output, torch.stack([right, wrong]))
         terms = self.adversarial.discriminator(real, self.discriminator(fake, right))
-        refused = nn.functional.softplus(self.discriminator(output, wrong)) * has_wrong
+        refused = nn.functional.softplus(mismatched) * has_wrong
         return {
             "real": terms["real"],
             "fake": terms["fake"] / 2,

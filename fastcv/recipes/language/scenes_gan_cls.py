@@ -28,8 +28,8 @@ from fastcv.recipes.language._sentences import (
 )
 
 WORDS = ("a", "on", "with", *TAGS)  # and "one", which is a digit too
-SIZES: dict[str, int] = {"size": SIDE, "text_size": 128, "projected": 40}
-WIDTH, JUDGE_WIDTH, LATENT = 24, 32, 24  # channels at 16 x 16 pixels, random numbers
+SIZES: dict[str, Any] = {"size": SIDE, "text_size": 128, "projected": 24}
+WIDTH, JUDGE_WIDTH, LATENT = 24, 32, 40  # channels at 16 x 16 pixels, random numbers
 EACH, GROUPS, BATCH = 8, 50, 250  # pictures of a sentence, sentences that are compared
 NEAREST = 16  # wrong texts, of which one is taken
 SHOWN = (
@@ -106,14 +106,14 @@ def _share(right: Tensor) -> float:
 
 
 def adversarial(model: Any, device: str) -> dict[str, Any]:
-    """Adam at more than the paper's rate, for there are few steps: three times for the generator,
-    one and a half for the discriminator. And the mean of the weights."""
+    """Adam at more than the paper's rate, for there are few steps: five times for the generator, two
+    and a half for the discriminator. And the mean of the weights."""
     adam = partial(torch.optim.Adam, betas=(0.5, 0.999), fused=True)
     return {
         "batch_size": 32,
         "optimizer": {
-            "discriminator": partial(adam, lr=3e-4),
-            "generator": partial(adam, lr=6e-4),
+            "discriminator": partial(adam, lr=5e-4),
+            "generator": partial(adam, lr=1e-3),
         },
         "ema_decay": 0.995,
         "samples": lambda gan: gan.generator.sample(list(SHOWN), EACH, batch_size=BATCH).draw(),
@@ -138,7 +138,7 @@ RECIPE = Recipe(
     summary="GAN-CLS on scenes of a digit: a sentence in, pictures out",
     data={"train": training_pictures, "test": partial(DigitSentences, "test", 500)},
     build=build,
-    epochs=24,
+    epochs=40,
     schedule=adversarial,
     metrics=measure,
     level=Level(

@@ -76,6 +76,9 @@ def test_the_discriminator_by_hand():
                 hidden = F.leaky_relu(hidden * norm.weight + norm.bias, 0.2)
                 score += model.score.weight[0, :, y, x] @ hidden
         torch.testing.assert_close(model(pictures, vectors)[i], score)
+    both = torch.stack([vectors, vectors.flip(0)])
+    expected = torch.stack([model(pictures, each) for each in both])
+    torch.testing.assert_close(model(pictures, both), expected)
 
 
 def test_only_with_the_joint_layer_the_score_is_of_both():

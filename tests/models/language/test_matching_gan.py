@@ -25,6 +25,8 @@ class Noted(nn.Module):
         self.slope = nn.Parameter(torch.tensor(0.7))
 
     def forward(self, pictures, vectors):
+        if vectors.ndim == 3:  # two texts each: right and wrong
+            return torch.stack([self(pictures, each) for each in vectors])
         self.shown.append((pictures, vectors))
         return self.slope * (pictures.mean(dim=(1, 2, 3)) + vectors[:, 0])
 
@@ -53,14 +55,14 @@ def test_the_discriminators_terms_by_hand():
     assert len(shown) == 3
     scores = [[score(gan, p, v) for p, v in zip(*pair, strict=True)] for pair in shown]
     pictures = [pair[0] for pair in shown]
-    assert torch.equal(pictures[0], real) and torch.equal(pictures[2], real)
-    assert not torch.equal(pictures[1], real)
-    assert torch.equal(shown[0][1], shown[1][1])  # made pictures come with the right text
-    assert not torch.equal(shown[0][1], shown[2][1])
+    assert torch.equal(pictures[0], real) and torch.equal(pictures[1], real)
+    assert not torch.equal(pictures[2], real)
+    assert torch.equal(shown[0][1], shown[2][1])  # made pictures come with the right text
+    assert not torch.equal(shown[0][1], shown[1][1])
     expected = {
         "real": sum(softplus(-s) for s in scores[0]) / 4,
-        "fake": sum(softplus(s) for s in scores[1]) / 4 / 2,
-        "wrong text": sum(softplus(s) for s in scores[2]) / 4 / 2,
+        "fake": sum(softplus(s) for s in scores[2]) / 4 / 2,
+        "wrong text": sum(softplus(s) for s in scores[1]) / 4 / 2,
     }
     for name, value in expected.items():
         assert terms[name].item() == pytest.approx(value, rel=1e-5), name
@@ -97,7 +99,7 @@ def test_drawn_texts_are_right_and_wrong():
     for _ in range(60):
         gan.discriminator.shown.clear()
         gan.loss(torch.rand(4, 3, 8, 8), TEXTS, player="discriminator")
-        for found, vectors in ((right, 0), (wrong, 2)):
+        for found, vectors in ((right, 0), (wrong, 1)):
             for i, vector in enumerate(gan.discriminator.shown[vectors][1]):
                 (text,) = (t for t in told if torch.allclose(told[t], vector, atol=1e-6))
                 found[i].add(text)
@@ -151,7 +153,7 @@ def test_the_nearest_of_several_wrong_texts():
     gan = system(nearest_of=200)
     gan.loss(torch.rand(4, 3, 8, 8), texts, player="discriminator")
     vectors = gan.generator.embed(texts)
-    for i, wrong in enumerate(gan.discriminator.shown[2][1]):
+    for i, wrong in enumerate(gan.discriminator.shown[1][1]):
         cosines = [
             float(vectors[i] @ v / vectors[i].norm() / v.norm()) if k != i else -2
             for k, v in enumerate(vectors)
@@ -164,7 +166,7 @@ def test_vectors_in_place_of_texts():
     one = torch.randn(4, 16)
     one[2] = one[0]
     gan.loss(torch.rand(4, 3, 8, 8), one, player="discriminator")
-    (_, right), _, (_, wrong) = gan.discriminator.shown
+    (_, right), (_, wrong), _ = gan.discriminator.shown
     assert torch.equal(right, one)
     for i, vector in enumerate(wrong):
         assert not torch.equal(vector, one[i]) and any(torch.equal(vector, v) for v in one)
