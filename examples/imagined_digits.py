@@ -1,7 +1,7 @@
 """Sentences, and what a small GAN-CLS makes of each: one text, many pictures.
 
-    python examples/imagined_digits.py --out docs/images            from the weights beside this file
-    python examples/imagined_digits.py --train --out docs/images    trains the recipe before
+    python examples/imagined_digits.py --out docs/images           from the weights beside this file
+    python examples/imagined_digits.py --train --out docs/images   trains the recipe before
 
 The recipe is scenes_gan_cls.
 """
