@@ -473,6 +473,14 @@ TASKS = (
         verbs=("fastcv.cli.translate", "fastcv.cli.superres", "fastcv.cli.style"),
     ),
     Task(
+        name="text_to_image",
+        title="Text to image",
+        models="models of text to image",
+        base="fastcv.models.language._text_to_image.TextToImage",
+        result="fastcv.results.Generated",
+        verbs=("fastcv.cli.imagine",),
+    ),
+    Task(
         name="generation",
         title="Generation",
         models="generators",

@@ -188,8 +188,8 @@ def is_exported(model):
 EXPORTED = [name for name in NAMES if is_exported(without_memory(name))]
 
 
-def is_generator(name):
-    return find_model(name).task == "generation"  # they take no images: test_onnx_generators.py
+def is_generator(name):  # they take no images: test_onnx_generators.py
+    return find_model(name).task in ("generation", "text_to_image")
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in EXPORTED and not is_generator(n)])

@@ -329,6 +329,12 @@ SMALL: dict[str, Small] = {
         },
         (3, 32, 32),
     ),
+    # Text to image.
+    "gan_cls_64": Small(
+        {"size": 8, "width": 4, "latent_size": 6, "text_size": 16, "words": ("a", "red", "seven")},
+        None,
+        trained_by="gan",
+    ),
 }
 
 

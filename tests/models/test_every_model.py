@@ -38,8 +38,9 @@ LABELLED = [  # with labels
     name for name in LEARN if find_model(name).task not in ("translation", "matching")
 ]
 MAKERS = [name for name in RUN if find_model(name).task == "generation"]
+OF_TEXTS = [name for name in RUN if find_model(name).task == "text_to_image"]
 ASKED = [name for name in RUN if find_model(name).task == "vqa"]
-PICTURES = [name for name in RUN if name not in (*MAKERS, *ASKED)]  # what they take
+PICTURES = [name for name in RUN if name not in (*MAKERS, *OF_TEXTS, *ASKED)]  # what they take
 SYSTEMS = [  # translators that learn against a discriminator
     name for name in PICTURES if SMALL[name].trained_by == "gan"
 ]
@@ -504,6 +505,48 @@ def test_answers_draw(model, picture, tmp_path):
     assert told == json.loads(json.dumps(found.to_dict()))
     (((source, question), again),) = model.predict_iter([(picture, "is it red?")])
     assert (source, question) == (picture, "is it red?") and again.to_dict() == found.to_dict()
+
+
+# Generators that are told a sentence.
+
+
+@pytest.mark.parametrize("model", OF_TEXTS, indirect=True)
+def test_every_parameter_of_both_players_of_texts_learns(model):
+    system = getattr(model, SMALL[model.model_name].trained_by)()
+    owned = [p for player in system.players.values() for p in player.parameters()]
+    assert {id(p) for p in owned} == {id(p) for p in system.parameters()}
+    assert {id(p) for p in model.parameters()} <= {id(p) for p in owned}
+    texts = list(model.vocabulary.words[-2:]) * 2
+    side = model.sample(texts[0], 1).image_size
+    for name, player in system.players.items():
+        system.zero_grad()
+        torch.manual_seed(2)
+        losses = system.loss(system(torch.rand(4, 3, *side)), texts, player=name)
+        assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+        sum(losses.values()).backward()
+        for key, parameter in player.named_parameters():
+            assert parameter.grad is not None, f"nothing of the loss reaches {name}'s {key}"
+            # A bias before a batch norm comes to nothing.
+            assert parameter.grad.isfinite().all() and (
+                key.endswith("bias") or parameter.grad.any()
+            )
+
+
+@pytest.mark.parametrize("model", OF_TEXTS, indirect=True)
+def test_samples_of_texts_draw(model, tmp_path):
+    task = TASK_OF[find_model(model.model_name).task]
+    text = model.vocabulary.words[-1]
+    made = model.sample(text, 5, seed=3)
+    assert task.has_result(made) and len(made) == 5 and made.texts == (text,) * 5
+    assert made.pictures.min() >= 0 and made.pictures.max() <= 1 and made.pictures.std() > 0
+    torch.testing.assert_close(model.sample(text, 5, seed=3, batch_size=2).pictures, made.pictures)
+    assert not torch.equal(model.sample(text, 5, seed=4).pictures, made.pictures)
+    for name in ("made.png", "made.json"):
+        made.save(tmp_path / name)
+    with Image.open(tmp_path / "made.png") as drawing:
+        assert drawing.size == made.draw().size
+    told = json.loads((tmp_path / "made.json").read_text())
+    assert told == json.loads(json.dumps(made.to_dict()))
 
 
 @pytest.mark.parametrize("model", LIGHT, indirect=True)

@@ -36,7 +36,7 @@ def test_which_models_have_classes():
     of_nothing = {
         name
         for name in list_models()
-        if find_model(name).task in ("generation", "translation", "matching")
+        if find_model(name).task in ("generation", "translation", "matching", "text_to_image")
         and name not in ("cgan", "im2recipe_resnet18", "im2recipe_resnet50")
     }
     assert {"progan_256", "dcgan_64", "pix2pix_unet256", "srgan_x4"} <= of_nothing

@@ -60,6 +60,7 @@ SAMPLES = {
         **BOX, keypoints=torch.tensor([[[2.0, 3, 1]] * 5]), keypoint_scores=torch.ones(1, 5)
     ),
     "translation": Generated(torch.rand(1, 3, 6, 8)),
+    "text_to_image": Generated(torch.rand(2, 3, 6, 8), texts=("a cat", "a dog")),
     "generation": Generated(torch.rand(2, 3, 6, 8)),
     "matching": Ranking(torch.tensor([0.75]), torch.tensor([2]), texts=["a red seven"]),
     "vqa": Answer(torch.tensor([0.25, 0.75]), ("no", "yes"), "is it red?"),
@@ -127,7 +128,8 @@ def test_annotated_data_and_metrics_come_together(task):
 def test_a_result_is_its_tasks_own(task):
     assert task.has_result(sample(task))
     # Of generators nothing predicts: where a command has their result, a translator made it.
-    predicts = "translation" if task.name == "generation" else task.name
+    makes = task.name in ("generation", "text_to_image")
+    predicts = "translation" if makes else task.name
     assert task_of_result(sample(task)).name == predicts
 
 
