@@ -4,6 +4,7 @@ from fastcv.results._drawable import Drawable
 from fastcv.results._result import Result
 from fastcv.results.attention_maps import AttentionMaps
 from fastcv.results.attribution import Attribution
+from fastcv.results.caption import Caption
 from fastcv.results.classification import Classification
 from fastcv.results.dense_correspondence import DenseCorrespondence
 from fastcv.results.detections import Detections
@@ -18,6 +19,7 @@ from fastcv.results.segmentation import Segmentation
 __all__ = [
     "AttentionMaps",
     "Attribution",
+    "Caption",
     "Classification",
     "DenseCorrespondence",
     "Detections",

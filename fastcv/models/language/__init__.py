@@ -1,0 +1,1 @@
+"""Systems of pictures and words."""
