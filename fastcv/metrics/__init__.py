@@ -1,7 +1,7 @@
 """How good predictions are: metrics by task, each with a function that predicts and measures."""
 
 from fastcv.metrics.analogies import evaluate_analogies, read_analogies
-from fastcv.metrics.captions import evaluate_captions
+from fastcv.metrics.captions import evaluate_captioner, evaluate_captions
 from fastcv.metrics.classification import ClassificationMetrics, evaluate_classifier
 from fastcv.metrics.coco import (
     coco_metrics,

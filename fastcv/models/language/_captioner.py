@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -181,6 +181,9 @@ class Captioner(ImageModel):
             choose = _best if method == "greedy" else _Drawn(seed, max_words)
             found = one_sentence(step, state, choose, max_words=max_words, **ends)
         return self._captions(features, found)
+
+    def _option_takers(self) -> Sequence[Callable[..., Any]]:
+        return (self.predict_batch,)
 
     def read_checkpoint(self, path: Path) -> dict[str, Tensor]:
         """The state dict in a file.
