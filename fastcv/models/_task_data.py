@@ -86,6 +86,12 @@ def mask_folder(classes: Sequence[str], images: str, masks: str) -> Any:
     return _of_classes(classes, MaskFolder(images, masks, classes=names_in(masks)))
 
 
+def caption_folder(classes: Sequence[str], images: str, captions: str) -> Any:
+    from fastcv.data import CaptionFolder
+
+    return CaptionFolder(images, captions)
+
+
 def names_in(folder: str) -> tuple[str, ...]:
     """The names by label in a folder's ``classes.txt``, one a line; none where it has none."""
     path = Path(folder, "classes.txt")
@@ -167,6 +173,12 @@ def evaluate_segmenter(model: Model, data: Any, options: dict[str, Any]) -> dict
     return metrics.evaluate_segmenter(model, data, **{"progress": True, **options})
 
 
+def evaluate_captioner(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_captioner(model, data, **{"progress": True, **options})
+
+
 def row_of_classes(result: Any) -> dict[str, Any]:
     classes = result.to_dict()["classes"]
     return {
@@ -237,3 +249,8 @@ def row_of_picture(result: Any) -> dict[str, Any]:
     file = io.BytesIO()
     result.draw().save(file, "PNG")
     return {"picture": file.getvalue()}
+
+
+def row_of_caption(result: Any) -> dict[str, Any]:
+    """The sentence, and its log-probability."""
+    return {"caption": result.text, "log_prob": result.log_prob}

@@ -273,6 +273,31 @@ COCO_PANOPTIC = Option(
     "COCO's panoptic format: a folder of images, one of PNGs of ids, and the JSON",
     {"nargs": 3, "metavar": ("IMAGES", "MASKS", "JSON")},
 )
+CAPTIONS = Option(
+    "--captions",
+    "for a captioner: a folder of images, and captions as COCO's or Karpathy's JSON or as CSV",
+    {"nargs": 2, "metavar": ("IMAGES", "FILE")},
+)
+DECODING = (
+    Option(
+        "--method",
+        "of captioners: greedy (default), beam or sample",
+        {"choices": ("greedy", "beam", "sample")},
+        missing="writes no sentences",
+    ),
+    Option(
+        "--beam-size",
+        "of --method beam (default 3)",
+        {"type": positive, "metavar": "N"},
+        missing="writes no sentences",
+    ),
+    Option(
+        "--max-words",
+        "a caption of so many words ends there (default 50)",
+        {"type": positive, "metavar": "N"},
+        missing="writes no sentences",
+    ),
+)
 OBJECTS = {
     "boxes": "list<list<float>[4]>",
     "scores": "list<float>",
@@ -460,5 +485,28 @@ TASKS = (
         base="fastcv.models.generative._generator.Generator",
         result="fastcv.results.Generated",
         verbs=("fastcv.cli.generate",),
+    ),
+    Task(
+        name="captioning",
+        title="Captioning",
+        models="captioners",
+        base="fastcv.models.language._captioner.Captioner",
+        result="fastcv.results.Caption",
+        predict_options=DECODING,
+        evaluate_options=DECODING,
+        files=(
+            Files(
+                Option("--attention", "where was looked at each word", {"metavar": "PATH"}),
+                ".png",
+                "save_attention",
+                "strips of where was looked at each word",
+                missing="writes no sentences, it has no attention",
+            ),
+        ),
+        data=(Data(CAPTIONS, annotated.caption_folder),),
+        evaluate=annotated.evaluate_captioner,
+        columns={"caption": "string", "log_prob": "float"},
+        row=annotated.row_of_caption,
+        verbs=("fastcv.cli.caption",),
     ),
 )
