@@ -9,6 +9,7 @@ import torch
 from fastcv.models import Model, create_model
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe
 from fastcv.recipes.language._scenes import SIDE, WORDS, CaptionedScenes, few_steps, read_and_scored
+from fastcv.recipes.language._trunk_first import trunk_first
 
 
 def build(attention: str = "soft") -> Model:
@@ -37,10 +38,11 @@ RECIPE = Recipe(
         "test": partial(CaptionedScenes, "test", 500),
     },
     build=build,
-    epochs=7,
+    epochs=5,
     schedule=few_steps,
     metrics=read_and_scored,
     level=Level({"exact": 0.1}, "500 scenes", "seed 0, one run", "2026-12-01"),
+    stages=trunk_first,
     no_weights=NO_WEIGHTS.format("scenes_show_attend_and_tell.safetensors") + " as weights",
 )
 train, evaluate = RECIPE.train, RECIPE.evaluate
