@@ -173,15 +173,13 @@ class ShowAttendAndTell(Captioner):
         Args:
             parameters: to train; those of the encoder are a group of their own.
             encoder_lr: of those.
-            decoder_lr: of the others, which are the first group.
+            decoder_lr: of the others.
             max_gradient: each number of a gradient is clipped to this, up and down.
         """
-        own = {id(parameter) for parameter in self.encoder.parameters()}
-        groups = [
-            {"params": [p for p in parameters if (id(p) in own) == of_encoder], "lr": lr}
-            for of_encoder, lr in ((False, decoder_lr), (True, encoder_lr))
-        ]
-        optimizer = Adam([group for group in groups if group["params"]])
+        from fastcv.learn.transfer import two_rates  # learn imports models, and comes first
+
+        groups = two_rates(self.decoder, Adam, head_lr=decoder_lr, body_lr=encoder_lr)
+        optimizer = groups(parameters)
         optimizer.register_step_pre_hook(partial(_clip, max_gradient))
         return optimizer
 
