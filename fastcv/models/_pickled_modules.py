@@ -13,6 +13,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,25 @@ def _tensors(module: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
                 yield prefix + name, tensor.detach()
     for name, child in held.get("_modules", {}).items():
         yield from _tensors(child, f"{prefix}{name}.")
+
+
+@contextmanager
+def or_convert(path: Path, command: str) -> Iterator[None]:
+    """Inside, where a file is refused for it holds more than tensors, a sentence says what to do.
+
+    Args:
+        path: the file.
+        command: that writes its tensors.
+
+    Raises:
+        ValueError: what was raised inside.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "holds more than tensors" not in str(error):
+            raise
+        raise ValueError(
+            f"{path} holds more than tensors: a whole pickled module, where it is sgrvinod's. "
+            f"Write its tensors to a file of their own first: `{command}`"
+        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from fastcv.models._pickled_modules import or_convert
 from fastcv.models._registry import register
 from fastcv.models.language._captioner import Captioner, counted
 from fastcv.models.language.beam_search import State
@@ -104,6 +106,15 @@ class ShowAttendAndTell(Captioner):
         if parts[:2] == ["encoder", "resnet"] and len(parts) > 2 and parts[2] in PARTS:
             return ".".join(["encoder", PARTS[parts[2]], *parts[3:]])
         return key
+
+    def read_checkpoint(self, path: Path) -> dict[str, Tensor]:
+        """The state dict in a file; of whole pickled modules, a sentence says what to do."""
+        command = (
+            f"python -m fastcv.models.language.unpickle_captioner {path} WORDMAP.json "
+            "captioner.safetensors"
+        )
+        with or_convert(path, command):
+            return super().read_checkpoint(path)
 
     def forward(self, images: Tensor) -> Tensor:
         """Annotations ``[B, grid * grid, C]``, row by row, of normalised images ``[B, 3, S, S]``."""
