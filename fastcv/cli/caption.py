@@ -67,11 +67,13 @@ def load_captioner(args: argparse.Namespace, device: str) -> tuple[Any, dict[str
     """The model, and what its ``predict`` is called with.
 
     Raises:
-        UserError: the model is no captioner.
+        UserError: the model is no captioner, or has no attention to show.
     """
-    model = load(args.model, args.weights, device)
+    model: Any = load(args.model, args.weights, device)
     if not TASK.has_model(model):
         raise UserError(f"{model.model_name} is no captioner: `fastcv models --task captioning`")
+    if args.attention is not None and not model.tells_attention:
+        raise UserError(f"--attention: {model.model_name} does not look at places, it has none")
     options: dict[str, Any] = {}
     if args.beam is not None:
         options = {"method": "beam", "beam_size": args.beam}

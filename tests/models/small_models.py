@@ -65,6 +65,8 @@ DETR = {
     "num_queries": 5,
 }
 CROPS = {"keypoints": 4, "channels": 16, "crop_size": 64}
+CAPTIONER_OF_ANY_SIZE = {"words": ("a", "cat", "on", "mat"), "hidden": 8}
+CAPTIONER = {**CAPTIONER_OF_ANY_SIZE, "width": 8, "grid": 2, "size": 64}
 SMALL: dict[str, Small] = {
     # Classification.
     "alexnet": Small(CLASSES, (3, 64, 80), heavy=True),
@@ -280,6 +282,14 @@ SMALL: dict[str, Small] = {
     "face_identity_transformer": Small(
         {"blocks": 1, "width": 4}, options={"password": "01" * 8}, trained_by="gan"
     ),
+    # Captioning.
+    "show_and_tell_resnet18": Small({**CAPTIONER, "embedding": 8}),
+    "show_and_tell": Small(CAPTIONER_OF_ANY_SIZE, heavy=True),
+    "show_attend_and_tell_resnet18": Small(
+        {**CAPTIONER, "embedding": 8, "attention_size": 8},
+        idle={"full_att.bias": "a softmax is the same for all scores moved together"},
+    ),
+    "show_attend_and_tell": Small(CAPTIONER, like="show_attend_and_tell_resnet18"),
     # Generation.
     "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
     "dcgan_64": Small({"size": 16, "width": 4, "latent_size": 6}, None, trained_by="gan"),

@@ -17,6 +17,7 @@ from PIL import Image
 from small_models import SMALL, make_small
 
 import fastcv
+from fastcv.language import pad_texts
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
 from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
@@ -206,6 +207,12 @@ def translation(model, shape):
     return torch.rand(2, model.in_channels, height, width), made
 
 
+def captioning(model, shape):
+    texts = ["a cat on a mat", "the cat"]
+    ids = [model.vocabulary.encode(text, ends=True) for text in texts]
+    return torch.rand(4, *shape), pad_texts(ids * 2)  # batch norms want some
+
+
 TRAINED_ON = {
     f.__name__: f
     for f in (
@@ -218,6 +225,7 @@ TRAINED_ON = {
         faces,
         densepose,
         translation,
+        captioning,
     )
 }
 

@@ -41,6 +41,9 @@ class Captioner(ImageModel):
     }
     """``size``: of the square, in pixels, that each picture becomes as a whole."""
 
+    tells_attention = False
+    """Whether its captions know where was looked at each word."""
+
     no_onnx = "it writes a sentence word by word, in a loop that ends when the sentence does"
 
     def __init__(self, words: Sequence[str] = ()) -> None:

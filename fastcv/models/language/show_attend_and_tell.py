@@ -68,6 +68,7 @@ class ShowAttendAndTell(Captioner):
         torch.Size([4, 4])
     """
 
+    tells_attention = True
     baseline: Tensor
 
     def __init__(
