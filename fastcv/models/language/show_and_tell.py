@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.classification.googlenet import GoogLeNet
 from fastcv.models.language._captioner import Captioner
+from fastcv.models.language._trunks import captioners_resnet
 from fastcv.models.language.beam_search import State
 from fastcv.nn.backbones.resnet import ResNetTrunk
 
@@ -128,7 +129,7 @@ def show_and_tell_resnet18(
     size: int = 224,
     grid: int = 1,
     width: int = 64,
-    replace_stride_with_dilation: Sequence[bool] = (False, False, False),
+    small_pictures: bool = False,
     **config: Any,
 ) -> ShowAndTell:
     """On ResNet-18.
@@ -136,12 +137,10 @@ def show_and_tell_resnet18(
     Args:
         size: of the square that each picture becomes, in pixels.
         grid: as of ``PooledTrunk``.
-        width, replace_stride_with_dilation: as of ``ResNetTrunk``.
+        width, small_pictures: as of ``captioners_resnet``.
         config: what ``ShowAndTell`` takes.
     """
-    trunk = ResNetTrunk(
-        18, width=width, replace_stride_with_dilation=replace_stride_with_dilation
-    )
+    trunk = captioners_resnet(18, width, small_pictures)
     channels = trunk.out_channels[-1] * grid**2
     model = ShowAndTell(PooledTrunk(trunk, grid), channels, **config)
     model.preprocessing = {**Captioner.preprocessing, "size": size}

@@ -15,6 +15,7 @@ from torch.optim import Adam, Optimizer
 from fastcv.models._pickled_modules import or_convert
 from fastcv.models._registry import register
 from fastcv.models.language._captioner import Captioner, counted
+from fastcv.models.language._trunks import captioners_resnet
 from fastcv.models.language.beam_search import State
 from fastcv.models.language.hard_attention import Reinforce, look_hard
 from fastcv.nn.backbones.resnet import ResNetTrunk
@@ -284,10 +285,9 @@ class AttentionDecoder(nn.Module):
 
 
 def _on_resnet(
-    depth: int, size: int, width: int, dilations: Sequence[bool], config: dict[str, Any]
+    depth: int, size: int, width: int, small_pictures: bool, config: dict[str, Any]
 ) -> ShowAttendAndTell:
-    trunk = ResNetTrunk(depth, width=width, replace_stride_with_dilation=dilations)
-    model = ShowAttendAndTell(trunk, **config)
+    model = ShowAttendAndTell(captioners_resnet(depth, width, small_pictures), **config)
     model.preprocessing = {**Captioner.preprocessing, "size": size}
     return model
 
@@ -297,17 +297,17 @@ def show_attend_and_tell(
     *,
     size: int = 256,
     width: int = 64,
-    replace_stride_with_dilation: Sequence[bool] = (False, False, False),
+    small_pictures: bool = False,
     **config: Any,
 ) -> ShowAttendAndTell:
     """On ResNet-101, as sgrvinod's.
 
     Args:
         size: of the square that each picture becomes, in pixels.
-        width, replace_stride_with_dilation: as of ``ResNetTrunk``.
+        width, small_pictures: as of ``captioners_resnet``.
         config: what ``ShowAttendAndTell`` takes.
     """
-    return _on_resnet(101, size, width, replace_stride_with_dilation, config)
+    return _on_resnet(101, size, width, small_pictures, config)
 
 
 @register("show_attend_and_tell_resnet18", task="captioning")
@@ -315,8 +315,8 @@ def show_attend_and_tell_resnet18(
     *,
     size: int = 256,
     width: int = 64,
-    replace_stride_with_dilation: Sequence[bool] = (False, False, False),
+    small_pictures: bool = False,
     **config: Any,
 ) -> ShowAttendAndTell:
     """On ResNet-18; arguments as of ``show_attend_and_tell``."""
-    return _on_resnet(18, size, width, replace_stride_with_dilation, config)
+    return _on_resnet(18, size, width, small_pictures, config)
