@@ -35,6 +35,7 @@ __all__ = [
     "coco_metrics",
     "diversity",
     "evaluate_analogies",
+    "evaluate_captioner",
     "evaluate_captions",
     "evaluate_classifier",
     "evaluate_dense_correspondence",
