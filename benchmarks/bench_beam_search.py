@@ -36,9 +36,7 @@ def at_once(decoder, annotations):
         state = decoder.read(decoder.embedding(words), weights, gate, state, memory)
         return decoder.fc(state[0]).log_softmax(1), state
 
-    found = beam_search(
-        step, state, start=START, end=END, beam_size=BEAM, max_words=MAX_WORDS
-    )
+    found = beam_search(step, state, start=START, end=END, beam_size=BEAM, max_words=MAX_WORDS)
     return [ids[: int((ids == END).int().argmax()) + 1].tolist() for ids in found.ids[:, 0]]
 
 

@@ -270,7 +270,10 @@ class Cell(torch.nn.Module):
 
 @pytest.mark.parametrize("kind", ["soft", "hard"])
 def test_captions(kind):
-    model, picture = make_small("show_attend_and_tell_resnet18", attention=kind), torch.rand(3, 40, 50)
+    model, picture = (
+        make_small("show_attend_and_tell_resnet18", attention=kind),
+        torch.rand(3, 40, 50),
+    )
     model.decoder.decode_step = Cell(model.decoder.decode_step)
     model = model.to(THERE)
     for method in ("greedy", "beam", "sample"):

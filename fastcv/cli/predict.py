@@ -115,14 +115,19 @@ def run_here(
                 getattr(result, files.save)(plan[path])
             rows.append(result.to_dict())
     except KeyboardInterrupt:
-        print(f"\nfastcv {args.command}: stopped, {len(rows)} of {len(pictures)} done", file=sys.stderr)
+        print(
+            f"\nfastcv {args.command}: stopped, {len(rows)} of {len(pictures)} done",
+            file=sys.stderr,
+        )
         return 130
     finally:
         if rows:
             write_json(args.json, rows)
     broken = sum("error" in row for row in rows)
     if broken and len(pictures) > 1:
-        print(f"fastcv {args.command}: {broken} of {len(pictures)} could not be read", file=sys.stderr)
+        print(
+            f"fastcv {args.command}: {broken} of {len(pictures)} could not be read", file=sys.stderr
+        )
     return 0 if not broken else 2 if broken == len(pictures) else 1
 
 

@@ -83,7 +83,9 @@ class Canvas:
     def bars(self, rows: list[tuple[str, float, int]]) -> None:
         """Rows of ``(name, share of 1, label)`` as bars over the picture's lower edge."""
         width, height = self.picture.size
-        texts = [self.typeface.shortened(f"{name} {x:.2f}", width - 4 * self.pad) for name, x, _ in rows]
+        texts = [
+            self.typeface.shortened(f"{name} {x:.2f}", width - 4 * self.pad) for name, x, _ in rows
+        ]
         bar_height = max([self._plate_size(text)[1] for text in texts], default=self.plate_height)
         row_height = bar_height + self.pad
         top = height - row_height * len(rows) - self.pad
@@ -138,7 +140,9 @@ class Canvas:
         width, height = self.picture.size
         x, y = self.pad, height + self.pad
         plates: list[tuple[Rect, Color, str]] = []
-        shown = [(self.typeface.shortened(text, width - 4 * self.pad), color) for text, color in entries]
+        shown = [
+            (self.typeface.shortened(text, width - 4 * self.pad), color) for text, color in entries
+        ]
         h = max([self._plate_size(text)[1] for text, _ in shown], default=self.plate_height)
         for text, color in shown:
             w, _ = self._plate_size(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-
 from typing import Any
 
 from fastcv.data.protocols import SizedDataset

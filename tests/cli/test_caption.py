@@ -84,7 +84,10 @@ def test_what_cannot_be(attends, tells, photos, tmp_path, capsys):
     photo, strip = str(photos / "0.png"), str(tmp_path / "strip.png")
     for arguments, sentence in (
         (["--weights", str(tmp_path / "lenet.safetensors")], "lenet5 is no captioner: `fastcv mod"),
-        (["--weights", str(tells), "--attention", strip], "show_and_tell_resnet18 does not look at"),
+        (
+            ["--weights", str(tells), "--attention", strip],
+            "show_and_tell_resnet18 does not look at",
+        ),
         (["--weights", str(attends), "--font", "x.ttf"], "--font is of drawings"),
         (["--weights", "none.safetensors"], "no file"),
         (["--model", "show_attend_and_tell"], "show_attend_and_tell has no published weights"),

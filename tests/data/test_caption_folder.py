@@ -68,7 +68,7 @@ CSV = {
     "flickr8k.token": "a.png#0\tA cat.\na.png#1\tOne cat, on a mat.\nb.png#0\t{}\n",
     "flickr30k": "image_name| comment_number| comment\na.png| 0| A cat.\na.png| 1| One cat, on a "
     "mat.\nb.png| 0| {}\n",
-    "windows": "\ufeffimage,caption\r\na.png,A cat.\r\n\r\na.png,\"One cat, on a mat.\"\r\nb.png,{}",
+    "windows": '\ufeffimage,caption\r\na.png,A cat.\r\n\r\na.png,"One cat, on a mat."\r\nb.png,{}',
 }
 
 

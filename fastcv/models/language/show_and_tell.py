@@ -1,4 +1,4 @@
-"""Show and Tell: a picture is the first word that an LSTM reads, and what follows is its caption."""
+"""Show and Tell: a picture is the first word that an LSTM reads, and its caption follows."""
 
 from __future__ import annotations
 

@@ -119,7 +119,8 @@ class ShowAttendAndTell(Captioner):
             return super().read_checkpoint(path)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Annotations ``[B, grid * grid, C]``, row by row, of normalised images ``[B, 3, S, S]``."""
+        """Annotations ``[B, grid * grid, C]``, row by row, of normalised images
+        ``[B, 3, S, S]``."""
         return self.pool(self.encoder(images)[-1]).flatten(2).transpose(1, 2)
 
     def begin(self, features: Tensor) -> tuple[State, State]:

@@ -73,15 +73,22 @@ def read_and_scored(model: Any, test: CaptionedScenes) -> dict[str, float]:
 
     Returns:
         ``"exact"``: the share of captions that name all digits with their colours, the background
-        and how they lie, and nothing else; of those without a colour that no digit like it had in
-        training, ``"exact, seen"``; ``"digits"``: the share that is right in digits and colours;
-        BLEU-4, and CIDEr-D as a share of its best, 10. Of models with attention also ``"pointing"``.
+        and how they lie, and nothing else; ``"exact, seen"``: the same of scenes whose digits were
+        in those colours in training, too; ``"digits"``: the share that is right in digits and
+        colours; BLEU-4; and CIDEr-D as a share of its best, 10. Of models with attention also
+        ``"pointing"``: how often a digit's word was said with the peak in its box.
     """
-    told = [found for _, found in targets_and_results(
-        model, test, batch_size=50, progress=False, options=BEAM
-    )]
+    told = [
+        found
+        for _, found in targets_and_results(
+            model, test, batch_size=50, progress=False, options=BEAM
+        )
+    ]
     exact = torch.tensor(
-        [is_true(found.text, target["scene"]) for found, target in zip(told, test.targets, strict=True)]
+        [
+            is_true(found.text, target["scene"])
+            for found, target in zip(told, test.targets, strict=True)
+        ]
     )
     seen = torch.tensor([not bool(target["held_out"].any()) for target in test.targets])
     scores = evaluate_captions([found.text for found in told], test.captions)

@@ -1,5 +1,6 @@
 """Show and Tell: the picture once, at step -1; a loss by hand; words one by one."""
 
+import itertools
 import math
 
 import pytest
@@ -74,7 +75,7 @@ def log_probs_by_hand(model, features, ids):
     size = model.lstm.hidden_size
     h, c = lstm_by_hand(model, features.tolist(), [0.0] * size, [0.0] * size)
     found = []
-    for word, following in zip(ids, ids[1:], strict=False):
+    for word, following in itertools.pairwise(ids):
         h, c = lstm_by_hand(model, model.embedding.weight[word].tolist(), h, c)
         logits = [
             sum(a * y for a, y in zip(row, h, strict=True)) + bias

@@ -226,7 +226,10 @@ def test_reinforce_by_hand():
     words, counts = torch.tensor([[0, 0], [1, 0]]), torch.tensor([[True, True], [True, False]])
     baseline = torch.tensor(-1.5)
     losses = draws.loss(logits, words, counts, baseline)
-    said = [[-math.log(1 + math.exp(-1)), -math.log(1 + math.exp(2))], [-math.log(1 + math.exp(-1))]]
+    said = [
+        [-math.log(1 + math.exp(-1)), -math.log(1 + math.exp(2))],
+        [-math.log(1 + math.exp(-1))],
+    ]
     assert losses["nll"].item() == pytest.approx(-sum(map(sum, said)) / 3, rel=1e-5)
     drawn = sum(math.log([0.5, 0.25, 0.25][cell]) for cell in cells)
     assert losses["reinforce"].item() == pytest.approx(-(sum(said[0]) + 1.5) * drawn / 3, rel=1e-5)
