@@ -4,6 +4,7 @@ from typing import Any
 
 from fastcv._old_names import moved_attribute
 from fastcv.data.bias import box_heatmap, mean_images
+from fastcv.data.caption_folder import CaptionFolder
 from fastcv.data.coco import CocoDetection
 from fastcv.data.coco_densepose import CocoDensePose
 from fastcv.data.coco_panoptic import CocoPanoptic, panoptic_target, write_coco_panoptic
@@ -33,6 +34,7 @@ from fastcv.data.unpaired_folders import UnpairedFolders
 from fastcv.data.voc import VocDetection
 
 __all__ = [
+    "CaptionFolder",
     "CocoDensePose",
     "CocoDetection",
     "CocoPanoptic",

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastcv._old_names import moved_attribute
 from fastcv.learn._ema import EMA
+from fastcv.learn.caption_batches import caption_batches
 from fastcv.learn.distill import Distillation, distillation_loss
 from fastcv.learn.fit import fit
 from fastcv.learn.history import History
@@ -23,6 +24,7 @@ __all__ = [
     "QuestionBatches",
     "Trained",
     "add_noise",
+    "caption_batches",
     "confident_and_balanced",
     "distillation_loss",
     "fit",

@@ -2,7 +2,7 @@
 
 from fastcv.metrics.analogies import evaluate_analogies, read_analogies
 from fastcv.metrics.answers import answer_accuracy, evaluate_answers
-from fastcv.metrics.captions import evaluate_captions
+from fastcv.metrics.captions import evaluate_captioner, evaluate_captions
 from fastcv.metrics.classification import ClassificationMetrics, evaluate_classifier
 from fastcv.metrics.coco import (
     coco_metrics,
@@ -40,6 +40,7 @@ __all__ = [
     "diversity",
     "evaluate_analogies",
     "evaluate_answers",
+    "evaluate_captioner",
     "evaluate_captions",
     "evaluate_classifier",
     "evaluate_dense_correspondence",

@@ -92,6 +92,12 @@ def question_folder(classes: Sequence[str], images: str, questions: str, annotat
     return QuestionFolder(images, questions, annotations)
 
 
+def caption_folder(classes: Sequence[str], images: str, captions: str) -> Any:
+    from fastcv.data import CaptionFolder
+
+    return CaptionFolder(images, captions)
+
+
 def names_in(folder: str) -> tuple[str, ...]:
     """The names by label in a folder's ``classes.txt``, one a line; none where it has none."""
     path = Path(folder, "classes.txt")
@@ -177,6 +183,12 @@ def evaluate_answers(model: Any, data: Any, options: dict[str, Any]) -> dict[str
     from fastcv import metrics
 
     return dict(metrics.evaluate_answers(model, data, **{"progress": True, **options}))
+
+
+def evaluate_captioner(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_captioner(model, data, **{"progress": True, **options})
 
 
 def row_of_classes(result: Any) -> dict[str, Any]:
@@ -273,3 +285,8 @@ def row_of_answers(result: Any) -> dict[str, Any]:
         "answers": [row["text"] for row in answers],
         "scores": [row["score"] for row in answers],
     }
+
+
+def row_of_caption(result: Any) -> dict[str, Any]:
+    """The sentence, and its log-probability."""
+    return {"caption": result.text, "log_prob": result.log_prob}

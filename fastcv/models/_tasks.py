@@ -286,18 +286,43 @@ VQA = Option(
     "VQA's format: a folder of images, the JSON of questions, and the one of answers",
     {"nargs": 3, "metavar": ("IMAGES", "QUESTIONS", "ANNOTATIONS")},
 )
-OBJECTS = {
-    "boxes": "list<list<float>[4]>",
-    "scores": "list<float>",
-    "labels": "list<int64>",
-    "names": "list<string>",
-}
+CAPTIONS = Option(
+    "--captions",
+    "for a captioner: a folder of images, and captions as COCO's or Karpathy's JSON or as CSV",
+    {"nargs": 2, "metavar": ("IMAGES", "FILE")},
+)
+DECODING = (
+    Option(
+        "--method",
+        "of captioners: greedy (default), beam or sample",
+        {"choices": ("greedy", "beam", "sample")},
+        missing="writes no sentences",
+    ),
+    Option(
+        "--beam-size",
+        "of --method beam (default 3)",
+        {"type": positive, "metavar": "N"},
+        missing="writes no sentences",
+    ),
+    Option(
+        "--max-words",
+        "a caption of so many words ends there (default 50)",
+        {"type": positive, "metavar": "N"},
+        missing="writes no sentences",
+    ),
+)
 TEXTS = Option(
     "--texts",
     "of a joint embedding: a file of texts, a line each, to be ranked for each picture",
     {"type": lines, "metavar": "FILE"},
     missing="matches no texts",
 )
+OBJECTS = {
+    "boxes": "list<list<float>[4]>",
+    "scores": "list<float>",
+    "labels": "list<int64>",
+    "names": "list<string>",
+}
 CLASSES = {name: OBJECTS[name] for name in ("scores", "labels", "names")}
 
 TASKS = (
@@ -510,5 +535,28 @@ TASKS = (
         columns={"question": "string", "answers": "list<string>", "scores": "list<float>"},
         row=annotated.row_of_answers,
         verbs=("fastcv.cli.ask",),
+    ),
+    Task(
+        name="captioning",
+        title="Captioning",
+        models="captioners",
+        base="fastcv.models.language._captioner.Captioner",
+        result="fastcv.results.Caption",
+        predict_options=DECODING,
+        evaluate_options=DECODING,
+        files=(
+            Files(
+                Option("--attention", "where was looked at each word", {"metavar": "PATH"}),
+                ".png",
+                "save_attention",
+                "strips of where was looked at each word",
+                missing="writes no sentences, it has no attention",
+            ),
+        ),
+        data=(Data(CAPTIONS, annotated.caption_folder),),
+        evaluate=annotated.evaluate_captioner,
+        columns={"caption": "string", "log_prob": "float"},
+        row=annotated.row_of_caption,
+        verbs=("fastcv.cli.caption",),
     ),
 )

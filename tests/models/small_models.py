@@ -69,6 +69,8 @@ CROPS = {"keypoints": 4, "channels": 16, "crop_size": 64}
 WORDS = ("a", "red", "seven", "two")
 TEXTS = ("a red seven", "two")
 JOINT = {"width": 8, "embedding_size": 12, "word_size": 6, "words": WORDS, "finetune": True}
+CAPTIONER_OF_ANY_SIZE = {"words": ("a", "cat", "on", "mat"), "hidden": 8}
+CAPTIONER = {**CAPTIONER_OF_ANY_SIZE, "width": 8, "grid": 2, "size": 64}
 SMALL: dict[str, Small] = {
     # Classification.
     "alexnet": Small(CLASSES, (3, 64, 80), heavy=True),
@@ -309,6 +311,14 @@ SMALL: dict[str, Small] = {
         },
     ),
     "im2recipe_resnet50": Small(NARROW, like="im2recipe_resnet18"),
+    # Captioning.
+    "show_and_tell_resnet18": Small({**CAPTIONER, "embedding": 8}),
+    "show_and_tell": Small(CAPTIONER_OF_ANY_SIZE, heavy=True),
+    "show_attend_and_tell_resnet18": Small(
+        {**CAPTIONER, "embedding": 8, "attention_size": 8},
+        idle={"full_att.bias": "a softmax is the same for all scores moved together"},
+    ),
+    "show_attend_and_tell": Small(CAPTIONER, like="show_attend_and_tell_resnet18"),
     # Generation.
     "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
     "dcgan_64": Small({"size": 16, "width": 4, "latent_size": 6}, None, trained_by="gan"),

@@ -18,7 +18,7 @@ from small_models import SMALL, make_small
 
 import fastcv
 from fastcv.data.drawn_recipes import PairTargets
-from fastcv.language import WrittenRecipe
+from fastcv.language import WrittenRecipe, pad_texts
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
 from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
@@ -226,6 +226,12 @@ def vqa(model, shape):
     return question_batch(torch.rand(2, *shape), questions, (0, 1, 0)), torch.tensor([0, 2, 1])
 
 
+def captioning(model, shape):
+    texts = ["a cat on a mat", "the cat"]
+    ids = [model.vocabulary.encode(text, ends=True) for text in texts]
+    return torch.rand(4, *shape), pad_texts(ids * 2)  # batch norms want some
+
+
 TRAINED_ON = {
     f.__name__: f
     for f in (
@@ -240,6 +246,7 @@ TRAINED_ON = {
         translation,
         matching,
         vqa,
+        captioning,
     )
 }
 

@@ -26,6 +26,7 @@ def told(name, weights, **config):
     return model, left_out[0].rpartition(": ")[2].split(", ") if left_out else []
 
 
+OF_NOTHING = ("generation", "translation", "matching", "text_to_image", "captioning")  # tasks
 WITH_CLASSES = [name for name in list_models() if "num_classes" in SMALL[name].config]
 
 
@@ -36,7 +37,7 @@ def test_which_models_have_classes():
     of_nothing = {
         name
         for name in list_models()
-        if find_model(name).task in ("generation", "translation", "matching", "text_to_image")
+        if find_model(name).task in OF_NOTHING
         and name not in ("cgan", "im2recipe_resnet18", "im2recipe_resnet50")
     }
     assert {"progan_256", "dcgan_64", "pix2pix_unet256", "srgan_x4"} <= of_nothing
