@@ -1,6 +1,6 @@
 """Beam search for 32 pictures at once, against one picture at a time.
 
-Decoders of the published size, 14 x 14 annotations of 2,048 numbers, a beam of three, ten words.
+A decoder of the paper's size, 14 x 14 annotations of 512 numbers, a beam of three, six words.
 Pictures are not encoded, and all find the same sentences.
 """
 
@@ -10,7 +10,7 @@ import torch
 from fastcv.models.language.beam_search import beam_search
 from fastcv.models.language.show_attend_and_tell import AttentionDecoder
 
-PICTURES, BEAM, MAX_WORDS, WORDS = 32, 3, 10, 9490
+PICTURES, BEAM, MAX_WORDS, WORDS = 32, 3, 6, 5000
 START, END = 1, 2
 
 
@@ -18,14 +18,14 @@ START, END = 1, 2
 def decoder():
     torch.manual_seed(0)
     sizes = {"embedding": 512, "hidden": 512, "attention_size": 512}
-    decoder = AttentionDecoder(WORDS, 2048, **sizes, dropout=0.5).eval().requires_grad_(False)
+    decoder = AttentionDecoder(WORDS, 512, **sizes, dropout=0.5).eval().requires_grad_(False)
     decoder.fc.weight.mul_(20)  # until it is sure of something
     return decoder
 
 
 @pytest.fixture(scope="module")
 def annotations():
-    return torch.rand(PICTURES, 14 * 14, 2048)
+    return torch.rand(PICTURES, 14 * 14, 512)
 
 
 def at_once(decoder, annotations):

@@ -17,7 +17,7 @@ from fastcv.data._image import read
 from fastcv.language.tokenizer import tokenize
 from fastcv.language.vocabulary import Vocabulary
 
-Line = tuple[str, Any, str]
+Line = tuple[str, Any, Any]
 """Where something stands in the file; a picture's name, and a caption."""
 
 
@@ -179,16 +179,22 @@ def _of_karpathy(path: Path, images: list[Any], split: str | None) -> Iterator[L
             yield f"image {i}", name, caption
 
 
+class Unquoted(csv.excel):
+    """Lines in which quotation marks are signs like others."""
+
+    quoting = csv.QUOTE_NONE
+
+
 def _of_csv(text: str) -> Iterator[Line]:
     lines = text.splitlines()
     separator = next((sign for sign in ("\t", "|", ",") if sign in lines[0]), ",") if lines else ","
     # Flickr30k's captions have quotation marks that open nothing.
-    quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
+    dialect = csv.excel if separator == "," else Unquoted
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:  # each line by itself: a quotation mark that is left open spoils no other
-            (row,) = csv.reader([line], delimiter=separator, quoting=quoting)
+            (row,) = csv.reader([line], dialect, delimiter=separator)
         except csv.Error:
             row = [line]
         name = row[0].strip().partition("#")[0]

@@ -149,7 +149,7 @@ class Captioner(ImageModel):
         """Images ``[3, H, W]`` in [0, 1] to one batch ``[B, 3, S, S]``, normalised."""
         return as_squares(images, self.preprocessing)
 
-    def predict_batch(
+    def predict_batch(  # type: ignore[override]  # predict checks the options
         self,
         images: Sequence[Tensor],
         *,

@@ -87,7 +87,7 @@ def beam_search(
         if length > max_words:
             found = _only(found, end)
         size = found.shape[1]
-        extended = scores[:, :, None] + found.unflatten(0, (batch, beam_size))
+        extended = scores[:, :, None] + found.view(batch, beam_size, size)
         scores, best = extended.flatten(1).topk(beam_size, dim=1)
         rows, words = torch.div(best, size, rounding_mode="floor"), best % size
         ids = torch.cat([ids.gather(1, rows[:, :, None].expand_as(ids)), words[:, :, None]], 2)

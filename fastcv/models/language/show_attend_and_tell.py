@@ -135,7 +135,7 @@ class ShowAttendAndTell(Captioner):
             looked = F.one_hot(weights.argmax(dim=-1), weights.shape[-1]).to(weights)
         state = self.decoder.read(self.decoder.embedding(words), looked, gate, state, memory)
         logits = self.decoder.fc(self.decoder.dropout(state[0]))
-        return logits, state, weights.flatten(0, 1).unflatten(1, (self.grid, self.grid))
+        return logits, state, weights.reshape(-1, self.grid, self.grid)
 
     def loss(self, output: Tensor, targets: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """What is minimised.
@@ -266,7 +266,7 @@ class AttentionDecoder(nn.Module):
         """Weights ``[B, K, L]`` of the annotations, and the gate ``[B * K, C]``, of the state
         before the step."""
         hidden, keys = state[0], memory[1]
-        by_picture = hidden.unflatten(0, (len(keys), -1))
+        by_picture = hidden.view(len(keys), -1, hidden.shape[1])
         return self.attention(keys, by_picture), self.f_beta(hidden).sigmoid()
 
     def read(

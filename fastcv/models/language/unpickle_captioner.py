@@ -14,6 +14,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -126,7 +127,7 @@ def convert(checkpoint: str, word_map: str, out: str) -> None:
     lacking = [key for key, _ in sizes.values() if key not in state]
     if lacking:
         raise ValueError(f"{checkpoint} is not of sgrvinod's captioner: it has no {lacking[0]}")
-    config = {name: state[key].shape[dim] for name, (key, dim) in sizes.items()}
+    config: dict[str, Any] = {name: state[key].shape[dim] for name, (key, dim) in sizes.items()}
     model = create_model("show_attend_and_tell", words=words, **config)
     load_state_dict(model, state, f"{checkpoint} does not fit show_attend_and_tell")
     save_model(out, model)
