@@ -85,6 +85,8 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/generated_digits.py": ("generated_digits.png", "two_players.png"),
     "examples/imagined_digits.py": "imagined_digits.png",
     "examples/photo_losses.py": "photo_losses.png",
+    "examples/styles.py": "styles.png",
+    "examples/style_layers.py": "style_layers.png",
     "examples/dissected_digits.py": ("dissection.png", "painted_units.png"),
     "examples/translated_digits.py": (
         "translated_digits.png",
