@@ -71,7 +71,9 @@ struct Split {
 
   Split(int64_t count, int64_t gallery, int64_t row_bytes) {
     const int64_t fit = query_bytes / row_bytes / query_step * query_step;
-    queries = std::clamp(fit, query_step, most_queries);
+    const int64_t most = std::clamp(fit, query_step, most_queries);
+    // Even blocks: a last one of few queries would go through the gallery for them alone.
+    queries = round_up(ceil_div(count, ceil_div(count, most)), query_step);
     blocks = ceil_div(count, queries);
     const int64_t threads = at::get_num_threads();
     parts =

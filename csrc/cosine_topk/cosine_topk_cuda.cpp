@@ -22,7 +22,7 @@ constexpr int64_t query_rows = 1024, gallery_rows = 16384;
 at::Tensor unit_rows(const at::Tensor& rows, int64_t first, int64_t count, at::ScalarType dtype) {
   const at::Tensor some = rows.narrow(0, first, count).to(dtype);
   const at::Tensor lengths = at::linalg_vector_norm(some, 2, {1}, /*keepdim=*/true);
-  return at::div(some, lengths.masked_fill(lengths == 0, 1));
+  return at::div(some, lengths.masked_fill(lengths.eq(0), 1));
 }
 
 std::tuple<at::Tensor, at::Tensor> cosine_topk_cuda(const at::Tensor& queries,
