@@ -1,4 +1,8 @@
-"""Show, Attend and Tell on drawn scenes: which digits, in which colours, where, on what."""
+"""Show, Attend and Tell on drawn scenes: which digits, in which colours, where, on what.
+
+Trained for so short a time, it says what is behind the digits and seldom which they are: see
+``level``. ``build("hard")`` is the model with hard attention.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,19 @@ RECIPE = Recipe(
     epochs=4,
     schedule=few_steps,
     metrics=read_and_scored,
-    level=Level({"exact": 0.1}, "500 scenes", "seed 0, one run", "2026-12-01"),
+    level=Level(
+        {
+            "exact": 0.044,
+            "exact, seen": 0.065,
+            "digits": 0.052,
+            "BLEU-4": 0.459,
+            "CIDEr-D / 10": 0.220,
+            "pointing": 0.040,
+        },
+        "500 scenes whose handwriting and photographs it never saw",
+        "seed 0, one run",
+        "2026-12-01",
+    ),
     stages=trunk_first,
     no_weights=NO_WEIGHTS.format("scenes_show_attend_and_tell.safetensors") + " as weights",
 )
