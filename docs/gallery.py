@@ -83,7 +83,6 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/black_or_white.py": "black_or_white.png",
     "examples/ring_of_modes.py": "ring_of_modes.png",
     "examples/generated_digits.py": ("generated_digits.png", "two_players.png"),
-    "examples/imagined_digits.py": "imagined_digits.png",
     "examples/photo_losses.py": "photo_losses.png",
     "examples/styles.py": "styles.png",
     "examples/style_layers.py": "style_layers.png",

@@ -7,11 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from fastcv import load_model, recipes
+from fastcv import load_model
 from fastcv.data.scene_text import parse
 from fastcv.learn.history import History
 from fastcv.models.language._text_to_image import TextToImage
-from fastcv.recipes.language import _sentences, scenes_gan_cls
+from fastcv.recipes.language import _scenes_gan_cls as scenes_gan_cls
+from fastcv.recipes.language import _sentences
 from fastcv.recipes.language._sentences import PARTS, DigitSentences, Reader, WithLabels
 
 
@@ -127,11 +128,10 @@ def test_the_reader_learns(few):
 def test_a_run_of_few_steps(tmp_path, few, monkeypatch):
     monkeypatch.setattr(scenes_gan_cls, "EACH", 2)
     recipe = replace(
-        recipes.get("scenes_gan_cls"),
+        scenes_gan_cls.RECIPE,
         data={"train": lambda: few, "test": lambda: DigitSentences("test", 60)},
     )
     found = recipe.train(tmp_path, epochs=1, device="cpu")
-    assert set(recipe.level.metrics) <= set(found)
     assert all(value >= 0 for value in found.values())
     weights = tmp_path / "scenes_gan_cls.safetensors"
     assert weights.stat().st_size < 400 * 1024
