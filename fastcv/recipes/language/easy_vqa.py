@@ -49,7 +49,13 @@ RECIPE = Recipe(
     schedule=answerer,
     metrics=with_prior,
     level=Level(
-        {"accuracy": 0.5},
+        {
+            "accuracy": 0.879,
+            "other pictures": 0.668,
+            "other questions": 0.310,
+            "by type": 0.485,
+            "by question": 0.670,
+        },
         on="the 9,673 questions of its test split",
         runs="seed 0, one run",
         date="2026-12-01",
