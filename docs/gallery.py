@@ -84,6 +84,8 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/ring_of_modes.py": "ring_of_modes.png",
     "examples/generated_digits.py": ("generated_digits.png", "two_players.png"),
     "examples/photo_losses.py": "photo_losses.png",
+    "examples/styles.py": "styles.png",
+    "examples/style_layers.py": "style_layers.png",
     "examples/dissected_digits.py": ("dissection.png", "painted_units.png"),
     "examples/translated_digits.py": (
         "translated_digits.png",
