@@ -30,7 +30,7 @@ def tiles() -> Tensor:
     middles = rng.uniform(-20, STYLE_SIDE + 20, (TILES, 2))
     colours = np.array(PALETTE)[rng.integers(len(PALETTE), size=TILES)] / 255
     colours = colours * rng.uniform(0.9, 1.1, (TILES, 1))
-    places = np.stack(np.mgrid[:STYLE_SIDE, :STYLE_SIDE], axis=-1)
+    places = np.moveaxis(np.mgrid[:STYLE_SIDE, :STYLE_SIDE], 0, -1)
     distances = np.linalg.norm(places[:, :, None] - middles, axis=-1)
     nearest, second = np.partition(distances, 1, axis=-1)[..., :2].transpose(2, 0, 1)
     light = np.clip((second - nearest) / GROUT, 0.1, 1)[..., None]
