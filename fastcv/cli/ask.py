@@ -22,7 +22,6 @@ from fastcv.models import _tasks
 
 HELP = "answers to questions about pictures"
 (TASK,) = (task for task in _tasks.TASKS if task.name == "vqa")
-CHAPTER = TASK.title
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

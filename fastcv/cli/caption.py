@@ -20,7 +20,6 @@ from fastcv.models._tasks import positive
 
 HELP = "a sentence for each picture"
 (TASK,) = (task for task in _tasks.TASKS if task.name == "captioning")
-CHAPTER = TASK.title
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,6 @@ from fastcv.models import _tasks
 from fastcv.models._tasks import positive
 
 HELP = "pictures of a sentence"
-CHAPTER = "Text to image"
 (TASK,) = (task for task in _tasks.TASKS if task.name == "text_to_image")
 
 

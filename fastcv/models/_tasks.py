@@ -117,6 +117,8 @@ class Task:
     Args:
         name: as ``register(..., task=name)`` has it.
         title: a heading.
+        chapter: a heading of several tasks, where README and ``fastcv --help`` list this one; by
+            default its own.
         models: what its models are called, as in "--tile is of segmenters".
         base: the full name of the models' base class.
         result: the full name of what ``predict`` returns.
@@ -150,6 +152,12 @@ class Task:
     columns: Mapping[str, str] = field(default_factory=dict)
     row: Callable[[Result], dict[str, Any]] = lambda result: {}
     verbs: Sequence[str] = ()
+    chapter: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The chapter, or the title of a task that is one by itself."""
+        return self.chapter or self.title
 
     def has_model(self, model: Any) -> bool:
         """Whether a model is of this task."""
@@ -431,6 +439,7 @@ TASKS = (
     Task(
         name="keypoints",
         title="Keypoints",
+        chapter="Landmarks",
         models="keypoint detectors",
         base="fastcv.models.landmarks._keypoint_detector.KeypointDetector",
         result="fastcv.results.Keypoints",
@@ -452,6 +461,7 @@ TASKS = (
     Task(
         name="faces",
         title="Faces",
+        chapter="Landmarks",
         models="face detectors",
         base="fastcv.models.landmarks._face_detector.FaceDetector",
         result="fastcv.results.Faces",
@@ -466,6 +476,7 @@ TASKS = (
     Task(
         name="densepose",
         title="Dense correspondence",
+        chapter="Landmarks",
         models="models of dense pose",
         base="fastcv.models.landmarks._dense_pose_detector.DensePoseDetector",
         result="fastcv.results.DenseCorrespondence",
@@ -489,6 +500,7 @@ TASKS = (
         # Before generation, whose results are the same: of the two, only these models predict.
         name="translation",
         title="Image translation",
+        chapter="Generation",
         models="translators",
         base="fastcv.models.generative._translator.ImageTranslator",
         result="fastcv.results.Generated",
@@ -500,6 +512,7 @@ TASKS = (
     Task(
         name="text_to_image",
         title="Text to image",
+        chapter="Language",
         models="models of text to image",
         base="fastcv.models.language._text_to_image.TextToImage",
         result="fastcv.results.Generated",
@@ -516,6 +529,7 @@ TASKS = (
     Task(
         name="matching",
         title="Pictures and texts",
+        chapter="Language",
         models="joint embeddings",
         base="fastcv.models.language._joint_embedding.JointEmbedding",
         result="fastcv.results.Ranking",
@@ -527,6 +541,7 @@ TASKS = (
     Task(
         name="vqa",
         title="Visual question answering",
+        chapter="Language",
         models="question answerers",
         base="fastcv.models.language._question_answerer.QuestionAnswerer",
         result="fastcv.results.Answer",
@@ -539,6 +554,7 @@ TASKS = (
     Task(
         name="captioning",
         title="Captioning",
+        chapter="Language",
         models="captioners",
         base="fastcv.models.language._captioner.Captioner",
         result="fastcv.results.Caption",
