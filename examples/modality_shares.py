@@ -1,6 +1,6 @@
 """What a model's accuracy comes from: questions that tell their answers, and modality dropout.
 
-Two of the three models are trained here, as `fastcv train scenes_vqa` does it: a minute or two.
+Two of the three models are trained here, as `fastcv train scenes_vqa` does it: some two minutes.
 
 python examples/modality_shares.py --out modality_shares.png
 """
@@ -19,7 +19,7 @@ from fastcv.recipes.language._asked_scenes import AskedScenes, answerer
 from fastcv.recipes.language.scenes_vqa import DROPPED, LEAK, build
 
 WEIGHTS = Path(__file__).with_name("scenes_vqa.safetensors")  # of `fastcv train scenes_vqa`
-TRAINED, TESTED, EPOCHS = 3000, 400, 5  # scenes, and passes
+TRAINED, TESTED, EPOCHS = 3000, 400, 12  # scenes, and passes
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("--out", default="modality_shares.png")
