@@ -93,14 +93,19 @@ class SceneTexts(Dataset[tuple[Tensor, Any]]):
     def collate(batch: list[Any]) -> tuple[Tensor, MatchedTexts]:
         also = [[said <= there for _, (_, said, _) in batch] for _, (_, _, there) in batch]
         texts = [text for _, (text, _, _) in batch]
-        images = torch.stack([image for image, _ in batch]) / 255
-        mean, std = (torch.tensor(three)[:, None, None] for three in (MEAN, STD))
-        return (images - mean) / std, MatchedTexts(texts, torch.tensor(also))
+        images = normalised(torch.stack([image for image, _ in batch]))
+        return images, MatchedTexts(texts, torch.tensor(also))
 
     def every_caption(self) -> tuple[list[str], Tensor]:
         """All captions, and ``[5 N]`` int64, which picture each is of."""
         texts = [text for of_scene in self.captions for text in of_scene]
         return texts, torch.arange(len(self)).repeat_interleave(CAPTIONS)
+
+
+def normalised(images: Tensor) -> Tensor:
+    """What a CNN takes, of images ``[B, 3, H, W]`` uint8."""
+    mean, std = (torch.tensor(three)[:, None, None] for three in (MEAN, STD))
+    return (images / 255 - mean) / std
 
 
 def moved(image: Tensor, y: int, x: int) -> Tensor:

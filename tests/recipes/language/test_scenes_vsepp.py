@@ -12,7 +12,7 @@ from fastcv.data import DrawnScenes
 from fastcv.data.scene_text import TAGS, captions, tags
 from fastcv.learn._seed import seed_all
 from fastcv.models.language._joint_embedding import Index
-from fastcv.recipes.language import scenes_vsepp
+from fastcv.recipes.language import _cnn_first, scenes_vsepp
 from fastcv.recipes.language._scene_texts import SceneTexts, analogies, facts, moved, words
 
 
@@ -114,13 +114,21 @@ def test_measures_of_a_perfect_model(test_data):
     assert found["analogy background"] > 0.5
 
 
-def test_the_recipe_in_small(tmp_path, data, test_data):
+@pytest.fixture
+def short(monkeypatch):
+    """The CNN's stage in small."""
+    monkeypatch.setattr(_cnn_first, "EPOCHS", 1)
+    learn = partial(_cnn_first.learn_to_classify, length=32)
+    monkeypatch.setattr(scenes_vsepp, "learn_to_classify", learn)
+
+
+def test_the_recipe_in_small(tmp_path, data, test_data, short):
     recipe = replace(
         recipes.get("scenes_vsepp"), data={"train": lambda: data, "test": lambda: test_data}
     )
     found = recipe.train(tmp_path, epochs=2, device="cpu")
-    assert found.keys() == recipe.level.metrics.keys()
-    assert (tmp_path / "warm").is_dir() and (tmp_path / "main").is_dir()
+    assert found.keys() >= recipe.level.metrics.keys()
+    assert all((tmp_path / stage).is_dir() for stage in ("cnn", "warm", "main"))
     model = load_model(tmp_path / "scenes_vsepp.safetensors")
     assert model.vocabulary.words[4:] == tuple(words()) and model.max_violation
     assert model.preprocessing["crop"] == 64
@@ -129,9 +137,11 @@ def test_the_recipe_in_small(tmp_path, data, test_data):
     assert len(ranking) == 3
 
 
-def test_vse_sums_to_the_end(monkeypatch):
+@pytest.mark.parametrize("name", ["scenes_vse", "scenes_vsepp"])
+def test_the_worst_alone_counts_at_the_end(name, monkeypatch):
     stages = []
-    recipe = replace(recipes.get("scenes_vse"), data={"train": lambda: None})
+    recipe = replace(recipes.get(name), data={"train": lambda: None})
+    monkeypatch.setattr(scenes_vsepp, "learn_to_classify", lambda model, run: None)
     monkeypatch.setattr(type(recipe), "keep", lambda self, model, run: {})
     monkeypatch.setattr(
         "fastcv.recipes._recipe.Run.fit",
@@ -140,8 +150,24 @@ def test_vse_sums_to_the_end(monkeypatch):
         ),
     )
     recipe.train("nowhere", epochs=10, device="cpu")
-    assert stages == [("warm", False, 4), ("main", False, 6)]
-    stages.clear()
-    recipe = replace(recipes.get("scenes_vsepp"), data={"train": partial(int)})
-    recipe.train("nowhere", epochs=10, device="cpu")
-    assert stages == [("warm", False, 4), ("main", True, 6)]
+    assert stages == [("warm", False, 6), ("main", name == "scenes_vsepp", 4)]
+
+
+def test_the_cnn_is_shared_while_it_learns():
+    model = scenes_vsepp.build()
+    reader = _cnn_first.SceneClassifier(model.cnn, model.fc.in_features)
+    scenes = _cnn_first.OneDigitScenes(4)
+    images, labels = scenes.collate([scenes[i] for i in range(4)])
+    drawn = DrawnScenes("train", size=(64, 64), max_digits=1, seed=1)
+    for i in range(4):
+        scene = drawn[i][1]["scene"]
+        digit, colour, background = labels[i].tolist()
+        assert digit == scene.digits[0].digit
+        assert (drawn.colours[colour], drawn.backgrounds[background]) == (
+            scene.digits[0].colour,
+            scene.background,
+        )
+    terms = reader.loss(reader(images), labels)
+    assert list(terms) == ["digit", "colour", "background"]
+    sum(terms.values()).backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.cnn.parameters())
