@@ -1,14 +1,16 @@
 """The recipe of drawn recipes: its words, and a run from end to end."""
 
+import math
 from dataclasses import replace
 from functools import partial
 
+import pytest
 import torch
 
 from fastcv import load_model
 from fastcv.data.drawn_recipes import KINDS
 from fastcv.models.language.skip_instructions import instruction_ids
-from fastcv.recipes.language.scenes_im2recipe import RECIPE, build, measure, scenes
+from fastcv.recipes.language.scenes_im2recipe import RECIPE, Tagger, build, measure, scenes
 
 
 def test_it_knows_all_words_of_the_scenes():
@@ -23,6 +25,16 @@ def test_it_knows_all_words_of_the_scenes():
             unknown = model.vocabulary.id_of("<unk>")
             for step in instruction_ids(model.sentences.vocabulary, target.recipe.instructions):
                 assert unknown not in step
+
+
+def test_the_loss_of_tags_by_hand():
+    model = build()
+    tagger = Tagger(model.visionMLP, 56)
+    assert tagger(torch.rand(2, 3, 48, 48)).shape == (2, 24)
+    logits = torch.tensor([[0.0, 2.0]])
+    found = tagger.loss(logits, torch.tensor([[1.0, 0.0]]))["tags"]
+    right = torch.tensor([0.5, 1 - 1 / (1 + math.exp(-2.0))])
+    assert found.item() == pytest.approx(-right.log().mean().item(), abs=1e-6)
 
 
 def test_a_run_and_what_it_writes(tmp_path):
@@ -40,7 +52,7 @@ def test_a_run_and_what_it_writes(tmp_path):
         assert torch.equal(value, without.sentences.state_dict()[key])
     evaluated = small.evaluate(tmp_path / "scenes_im2recipe.safetensors", device="cpu")
     assert evaluated.keys() == measured.keys()
-    for name in ("instructions", "kinds", "cosine"):
+    for name in ("instructions", "trunk", "kinds", "cosine"):
         assert (tmp_path / name / "history.csv").exists()
     # A run that is started again with the same folder has nothing left to do.
     assert small.train(tmp_path, epochs=1, device="cpu") == found
