@@ -36,7 +36,7 @@ def draw_texts(
         >>> from fastcv.draw.texts import draw_texts
         >>> pictures = [Image.new("RGB", (30, 20))] * 3
         >>> draw_texts(pictures, ["a cat", "a cat", "a dog"], gap=2).size
-        (240, 80)
+        (240, 82)
     """
     if not pictures:
         raise ValueError("pictures must have at least one, got none")

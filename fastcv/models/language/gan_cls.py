@@ -114,7 +114,7 @@ class GANCLSDiscriminator(nn.Module):
         >>> from fastcv.models.language.gan_cls import GANCLSDiscriminator
         >>> model = GANCLSDiscriminator()
         >>> sum(p.numel() for p in model.parameters())
-        3227776
+        3225728
         >>> model(torch.rand(2, 3, 64, 64), torch.rand(2, 1024)).shape
         torch.Size([2])
     """
