@@ -110,6 +110,11 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/explain_axis.py": "explain_axis.png",
     "examples/unet_bridges.py": "unet.png",
     "examples/word_plane.py": "word_plane.png",
+    "examples/joint_space.py": (
+        "joint_search.png",
+        "picture_analogies.png",
+        "joint_space.png",
+    ),
     "examples/corner_pooling.py": "corner_pooling.png",
     "examples/keypoint_triplets.py": "keypoint_triplets.png",
     "examples/centernet_peaks.py": "centernet_peaks.png",
