@@ -8,6 +8,8 @@ import pytest
 import torch
 from bench_correlation import SIZES as CORRELATED
 from bench_correlation import by_shifts
+from bench_cosine_topk import SIZES as SEARCHED
+from bench_cosine_topk import by_topk, rows
 from bench_fast_nms import torch_fast_nms
 from bench_flow_warp import by_grid_sample
 from bench_heatmaps import SIDE, SIGMA, points, torch_decode, torch_encode
@@ -411,6 +413,20 @@ def test_correlation_backward(race):
         gradients(by_shifts),
         peer_name="torch, shift by shift",
         target=4,
+    )
+
+
+@pytest.mark.parametrize("size", SEARCHED, ids=str)
+def test_cosine_topk(race, size):
+    *shape, k = size
+    race(
+        "cosine_topk",
+        f"{shape[0]} queries, {shape[1]} x {shape[2]}, k = {k}",
+        lambda: rows(*shape, device="cuda"),
+        lambda queries, gallery: ops.cosine_topk(queries, gallery, k),
+        lambda queries, gallery: by_topk(queries, gallery, k),
+        peer_name="torch: matmul and topk",
+        target=1,
     )
 
 

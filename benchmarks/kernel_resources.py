@@ -84,6 +84,7 @@ BLOCK = {
     "sgns::flags_kernel": 256,
     "sgns::pairs_kernel": 256,
     "sgns::round_kernel": 32,
+    "topk::merge_kernel": 128,
     "warped::flow_gradient_kernel": 256,
     "warped::forward_kernel": 256,
     "warped::ordered_scatter_kernel": 512,

@@ -84,6 +84,8 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/ring_of_modes.py": "ring_of_modes.png",
     "examples/generated_digits.py": ("generated_digits.png", "two_players.png"),
     "examples/photo_losses.py": "photo_losses.png",
+    "examples/styles.py": "styles.png",
+    "examples/style_layers.py": "style_layers.png",
     "examples/dissected_digits.py": ("dissection.png", "painted_units.png"),
     "examples/translated_digits.py": (
         "translated_digits.png",
@@ -115,6 +117,9 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
         "picture_analogies.png",
         "joint_space.png",
     ),
+    "examples/drawn_recipes.py": "drawn_recipes.png",
+    "examples/vqa_answers.py": "vqa_answers.png",
+    "examples/modality_shares.py": "modality_shares.png",
     "examples/corner_pooling.py": "corner_pooling.png",
     "examples/keypoint_triplets.py": "keypoint_triplets.png",
     "examples/centernet_peaks.py": "centernet_peaks.png",

@@ -1,4 +1,4 @@
-"""Writes the systems' tables: docs/models/index.md, and README's row for each task.
+"""Writes the systems' tables: docs/models/index.md, and README's row for each chapter.
 
 python docs/systems.py
 
@@ -117,11 +117,13 @@ def index(found: list[Page]) -> str:
 
 
 def compact(found: list[Page]) -> str:
-    """README's table: a row for each task, and one of the explanations."""
+    """README's table: a row for each chapter of tasks, and one of the explanations."""
     rows = ["| task | systems |", "|---|---|"]
-    for task in TASKS:
-        links = [f"[{page.title}](docs/models/{page.file})" for page in of_task(task, found)]
-        rows.append(f"| {task.title} | {' · '.join(links)} |")
+    for heading in dict.fromkeys(task.heading for task in TASKS):
+        of_chapter = [task for task in TASKS if task.heading == heading]
+        listed = {page.file: page for task in of_chapter for page in of_task(task, found)}
+        links = [f"[{page.title}](docs/models/{page.file})" for page in listed.values()]
+        rows.append(f"| {heading} | {' · '.join(links)} |")
     return "\n".join([*rows, EXPLANATION])
 
 

@@ -2,7 +2,7 @@
 
 A module has ``HELP``, ``CHAPTER`` (where ``fastcv --help`` lists it), ``add_arguments(parser)`` and
 ``run(args)``, or sets another ``run`` as a default of its own sub-commands. A task's own commands
-come with its entry in ``fastcv.models._tasks``, under the task's title.
+come with its entry in ``fastcv.models._tasks``, in the task's chapter.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def make_parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         chapters.setdefault(command.CHAPTER, []).append(command)
     for task in _tasks.TASKS:
-        if task.verbs:  # and its title may be a chapter that is there
-            chapter = chapters.setdefault(task.title, [])
+        if task.verbs:  # and its chapter may be there
+            chapter = chapters.setdefault(task.heading, [])
             chapter += [importlib.import_module(verb) for verb in task.verbs]
     parser = argparse.ArgumentParser(
         prog="fastcv",

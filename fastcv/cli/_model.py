@@ -91,10 +91,13 @@ def check_predicts(model: Model) -> None:
     Raises:
         UserError: it is of a task that has a command of its own.
     """
-    if not hasattr(model, "predict_iter"):
+    from fastcv.models import ImageModel
+
+    if not isinstance(model, ImageModel):
+        alone = " alone" if hasattr(model, "predict_iter") else ""  # something beside them
         task = _tasks.task_of_model(model.model_name)
         verb = f": `fastcv {task.verbs[0].rpartition('.')[2]}` runs it" if task.verbs else ""
-        raise UserError(f"{model.model_name} does not take pictures{verb}")
+        raise UserError(f"{model.model_name} does not take pictures{alone}{verb}")
 
 
 def find_device(name: str) -> torch.device:

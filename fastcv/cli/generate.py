@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from fastcv.models import Model
 
 HELP = "pictures that a generator makes"
-CHAPTER = "Generation"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,25 +68,35 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--font is of drawings: name a place for them with --out, without ray")
     check_font(args.font)
     if args.engine == "local":
+        if args.workers is not None:
+            raise UserError("--workers needs --engine ray")
         return run_here(args, pictures)
     from fastcv.cli import _ray
 
     return _ray.run(args, pictures)
 
 
-def run_here(args: argparse.Namespace, pictures: list[Path]) -> int:
-    """In this process, one batch after the other."""
-    if args.workers is not None:
-        raise UserError("--workers needs --engine ray")
+def run_here(
+    args: argparse.Namespace,
+    pictures: list[Path],
+    load: Callable[[argparse.Namespace, str], tuple[Any, dict[str, Any]]] = load_to_predict,
+) -> int:
+    """In this process, one batch after the other.
+
+    Args:
+        args: of ``fastcv predict``, or of a command with some of its arguments.
+        pictures: what is predicted of.
+        load: makes the model and the options of its ``predict``.
+    """
     drawings = plan_files(pictures, "--out", args.out)
     others = [
         (task, files, plan_files(pictures, files.option.flag, path, suffix=files.suffix))
         for task in _tasks.TASKS
         for files in task.files
-        if (path := getattr(args, files.option.name)) is not None
+        if (path := getattr(args, files.option.name, None)) is not None
     ]
     check_json(args.json)
-    model, options = load_to_predict(args, args.device)
+    model, options = load(args, args.device)
     for task, files, _ in others:
         if not task.has_model(model):
             raise UserError(f"{files.option.flag}: {model.model_name} {files.missing}")
@@ -94,7 +105,7 @@ def run_here(args: argparse.Namespace, pictures: list[Path]) -> int:
     try:
         for path, result in found:
             if isinstance(result, Exception):
-                print(f"fastcv predict: {result}", file=sys.stderr)
+                print(f"fastcv {args.command}: {result}", file=sys.stderr)
                 rows.append({"file": str(path), "error": str(result)})
                 continue
             print(f"{path}: {result}")
@@ -104,14 +115,19 @@ def run_here(args: argparse.Namespace, pictures: list[Path]) -> int:
                 getattr(result, files.save)(plan[path])
             rows.append(result.to_dict())
     except KeyboardInterrupt:
-        print(f"\nfastcv predict: stopped, {len(rows)} of {len(pictures)} done", file=sys.stderr)
+        print(
+            f"\nfastcv {args.command}: stopped, {len(rows)} of {len(pictures)} done",
+            file=sys.stderr,
+        )
         return 130
     finally:
         if rows:
             write_json(args.json, rows)
     broken = sum("error" in row for row in rows)
     if broken and len(pictures) > 1:
-        print(f"fastcv predict: {broken} of {len(pictures)} could not be read", file=sys.stderr)
+        print(
+            f"fastcv {args.command}: {broken} of {len(pictures)} could not be read", file=sys.stderr
+        )
     return 0 if not broken else 2 if broken == len(pictures) else 1
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from fastcv.results import Ranking
 
 HELP = "pictures that match a text, or texts that match a picture"
-CHAPTER = "Pictures and texts"
 (TASK,) = (task for task in _tasks.TASKS if task.name == "matching")
 
 

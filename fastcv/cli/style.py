@@ -14,7 +14,6 @@ from fastcv.cli.predict import plan_files
 from fastcv.models._tasks import VIEWS, positive
 
 HELP = "photographs in the style of a picture"
-CHAPTER = translate.CHAPTER
 SIZE, STEPS = 256, 300
 OF_GATYS = ("style", "loss_weights", "style_weight", "steps", "size")
 

@@ -9,7 +9,6 @@ from fastcv.cli._errors import UserError
 from fastcv.cli._model import load
 
 HELP = "pictures several times as large"
-CHAPTER = translate.CHAPTER
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from fastcv.models import Model
 
 HELP = "pictures of one kind into pictures of another"
-CHAPTER = "Image translation"
 (TASK,) = (task for task in _tasks.TASKS if task.name == "translation")
 
 

@@ -117,7 +117,7 @@ class DrawnScenes(Dataset[tuple[Tensor, dict[str, Any]]]):
         seed: other seeds give other images of the same digits and photographs; 0 or more.
         max_digits: an image gets 1 to so many digits, 3 at most.
         digit_size: the minimum and maximum height of an upright digit, in pixels; by default a
-            quarter and a third of the shorter side.
+            quarter and a third of the shorter side. A digit that is alone may be twice as large.
         max_angle: the maximum turn to either side, in degrees.
 
     Raises:
@@ -164,9 +164,10 @@ class DrawnScenes(Dataset[tuple[Tensor, dict[str, Any]]]):
         )
         side = min(size)
         self.digit_size = (side / 4, side / 3) if digit_size is None else digit_size
-        if not 0 < self.digit_size[0] <= self.digit_size[1] <= side / 3:
+        share, words = (1.5, "two thirds") if max_digits == 1 else (3, "a third")
+        if not 0 < self.digit_size[0] <= self.digit_size[1] <= side / share:
             raise ValueError(
-                "digit_size must be (min, max) in pixels, the maximum at most a third of the "
+                f"digit_size must be (min, max) in pixels, the maximum at most {words} of the "
                 f"image's shorter side, got {digit_size} in an image of {size}"
             )
         self.split, self.size, self.seed = split, size, seed

@@ -19,6 +19,21 @@ COUNTS = ("one", "two", "three")
 ATTEMPTS = 60  # to find a question whose answer is the one that is wanted of it
 
 
+WORDS = tuple(
+    dict.fromkeys(
+        " ".join(
+            [
+                "is there a how many digits are what colour the behind",
+                *(phrases[0] for phrases in SAID.values()),
+                *DIGITS,
+                *COLOURS,
+            ]
+        ).split()
+    )
+)
+"""All words of the questions."""
+
+
 class SceneQuestions(Dataset[tuple[Tensor, str, str]]):
     """A question about each picture of ``DrawnScenes``, and its answer, one word.
 
@@ -50,6 +65,7 @@ class SceneQuestions(Dataset[tuple[Tensor, str, str]]):
         how many digits are there one
     """
 
+    words = WORDS
     answers = ("yes", "no", *DIGITS, *COLOURS, *BACKGROUNDS)
 
     def __init__(self, scenes: DrawnScenes, *, leak: float = 0.0, seed: int = 0) -> None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from fastcv.data.drawn_scenes import BACKGROUNDS, COLOURS, DIGITS, Scene
+from fastcv.language.written_recipe import WrittenRecipe
 
 ARTICLES = ("a", "one")
 SAID = {
@@ -154,21 +155,11 @@ def tags(scene: Scene) -> tuple[str, ...]:
     return tuple(tag for tag in TAGS if tag in words)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to draw a scene.
-
-    Args:
-        ingredients: ``"colour word"`` of each digit, and the background, in alphabetical order.
-        instructions: a sentence for each step.
-    """
-
-    ingredients: tuple[str, ...]
-    instructions: tuple[str, ...]
-
-
-def recipe(scene: Scene) -> Recipe:
+def recipe(scene: Scene) -> WrittenRecipe:
     """What is needed to draw a scene, and how it is done, in the order in which it was.
+
+    Its ingredients are ``"colour word"`` of each digit, and the background, in alphabetical order.
+    Its instructions are a sentence for each step.
 
     Example:
         >>> from fastcv.data import DrawnScenes
@@ -184,4 +175,4 @@ def recipe(scene: Scene) -> Recipe:
     for i in range(1, len(scene.digits)):
         relation = SAID[scene.relation(i, i - 1)][0]
         steps.append(f"draw the {scene.digits[i]} {relation} the {scene.digits[i - 1]}")
-    return Recipe(tuple(sorted([*map(str, scene.digits), scene.background])), tuple(steps))
+    return WrittenRecipe(tuple(sorted([*map(str, scene.digits), scene.background])), tuple(steps))

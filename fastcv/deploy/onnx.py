@@ -12,7 +12,7 @@ from fastcv._files import replacing
 from fastcv.deploy._tracer import ONE_TRACE
 from fastcv.models._image_model import ImageModel
 from fastcv.models._mode import alone, evaluating
-from fastcv.models.generative._generator import Generator
+from fastcv.models.generative._generator import LatentModel
 
 OPSET = 19
 
@@ -45,8 +45,9 @@ def export_onnx(
     - of a stacked hourglass ``heatmaps`` ``[K, h, w]`` of the last stack, of the square about the
       image; ``fastcv.nn.landmarks.decode(heatmaps, "quarter")`` reads them.
 
-    A generator's file has the input ``latents`` ``[B, Z]`` float32, and of a conditional one
-    ``labels`` ``[B]`` int64; the output ``pictures`` ``[B, 3, H, W]`` in [0, 1] is that of
+    A generator's file has the input ``latents`` ``[B, Z]`` float32, of a conditional one also
+    ``labels`` ``[B]`` int64, and of a text-to-image one ``vectors`` ``[B, D]`` float32, which
+    ``embed`` makes of sentences; the output ``pictures`` ``[B, 3, H, W]`` in [0, 1] is that of
     ``sample``, for any B.
 
     RoIAlign, NMS and deformable convolutions become those of ONNX, so any runtime reads it that has
@@ -67,7 +68,7 @@ def export_onnx(
     """
     name = type(model).__name__
     view: _Exported | _ExportedGenerator
-    if isinstance(model, Generator):
+    if isinstance(model, LatentModel):
         if image_size is not None:
             raise TypeError(f"image_size must be left out: {name} takes no images")
         view = _ExportedGenerator(model)
@@ -125,14 +126,12 @@ class _Exported(nn.Module):
 
 
 class _ExportedGenerator(nn.Module):
-    """The module that is exported of a generator: from latents, and labels, to pictures."""
+    """The module that is exported of a generator: from latents and what it is told to pictures."""
 
-    def __init__(self, model: Generator) -> None:
+    def __init__(self, model: LatentModel) -> None:
         super().__init__()
         self.model = model
-        self.inputs = {"latents": model.latents(2).cpu()}
-        if model.classes:
-            self.inputs["labels"] = torch.arange(2) % len(model.classes)
+        self.inputs = {name: given.cpu() for name, given in model.example_inputs().items()}
         any_number = torch.export.Dim("B")
         self.dynamic_shapes = (tuple({0: any_number} for _ in self.inputs),)  # of *inputs
 

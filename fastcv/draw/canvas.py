@@ -70,7 +70,7 @@ class Canvas:
 
     def tag(self, box: list[float], label: int, text: str) -> None:
         """A name plate at a box: above it, or where else the picture has room and no plate is."""
-        text = self._shortened(text, self.picture.width - 2 * self.pad)
+        text = self.typeface.shortened(text, self.picture.width - 2 * self.pad)
         w, h = self._plate_size(text)
         x1, y1, x2, y2 = self._inside(box)
         places = [(x, y) for x in (x1, x2 - w + 1) for y in (y1 - h, y1, y2 + 1, y2 - h + 1)]
@@ -83,7 +83,9 @@ class Canvas:
     def bars(self, rows: list[tuple[str, float, int]]) -> None:
         """Rows of ``(name, share of 1, label)`` as bars over the picture's lower edge."""
         width, height = self.picture.size
-        texts = [self._shortened(f"{name} {x:.2f}", width - 4 * self.pad) for name, x, _ in rows]
+        texts = [
+            self.typeface.shortened(f"{name} {x:.2f}", width - 4 * self.pad) for name, x, _ in rows
+        ]
         bar_height = max([self._plate_size(text)[1] for text in texts], default=self.plate_height)
         row_height = bar_height + self.pad
         top = height - row_height * len(rows) - self.pad
@@ -138,7 +140,9 @@ class Canvas:
         width, height = self.picture.size
         x, y = self.pad, height + self.pad
         plates: list[tuple[Rect, Color, str]] = []
-        shown = [(self._shortened(text, width - 4 * self.pad), color) for text, color in entries]
+        shown = [
+            (self.typeface.shortened(text, width - 4 * self.pad), color) for text, color in entries
+        ]
         h = max([self._plate_size(text)[1] for text, _ in shown], default=self.plate_height)
         for text, color in shown:
             w, _ = self._plate_size(text)
@@ -181,13 +185,6 @@ class Canvas:
 
     def _text(self, at: tuple[float, float], text: str, color: Color) -> None:
         self.typeface.write(self.draw, at, text, color)
-
-    def _shortened(self, text: str, room: float) -> str:
-        if self.typeface.length(text) <= room:
-            return text
-        while text and self.typeface.length(text + "…") > room:
-            text = text[:-1]
-        return text + "…"
 
 
 def _overlap(a: Rect, b: Rect) -> float:

@@ -62,6 +62,14 @@ class Typeface:
         with self._told():
             return sum(font.getlength(part) for font, part in self._runs(text))
 
+    def shortened(self, text: str, room: float) -> str:
+        """The text, or as much of its beginning as finds room before an "…"; in pixels."""
+        if self.length(text) <= room:
+            return text
+        while text and self.length(text + "…") > room:
+            text = text[:-1]
+        return text + "…"
+
     def height(self, text: str) -> int:
         """How high the text is, in pixels: as the first font's letters, or higher marks are."""
         return sum(self._extent(text))

@@ -7,10 +7,12 @@ from fastcv.language.tokenizer import tokenize
 from fastcv.language.vector_files import read_numpy_vectors, read_word2vec, write_word2vec
 from fastcv.language.vocabulary import Vocabulary, pad_texts
 from fastcv.language.word_vectors import WordVectors
+from fastcv.language.written_recipe import WrittenRecipe
 
 __all__ = [
     "Vocabulary",
     "WordVectors",
+    "WrittenRecipe",
     "keep_probabilities",
     "noise_table",
     "pad_texts",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fastcv._extras import need
 from fastcv._files import replacing
 from fastcv.language.word_vectors import WordVectors
 
@@ -150,11 +151,7 @@ def _text_words(path: Path) -> list[str]:
 
 
 def _parquet_words(path: Path) -> list[str]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise ImportError(f"pyarrow reads {path.name}: pip install pyarrow") from None
+    pyarrow, parquet = need("pyarrow", extra="scale"), need("pyarrow.parquet", extra="scale")
     try:
         table = parquet.read_table(path)
     except pyarrow.ArrowInvalid:

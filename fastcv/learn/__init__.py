@@ -4,6 +4,7 @@ from typing import Any
 
 from fastcv._old_names import moved_attribute
 from fastcv.learn._ema import EMA
+from fastcv.learn.caption_batches import caption_batches
 from fastcv.learn.distill import Distillation, distillation_loss
 from fastcv.learn.fit import fit
 from fastcv.learn.history import History
@@ -11,6 +12,7 @@ from fastcv.learn.noise import add_noise
 from fastcv.learn.normalised_batches import normalised_batches
 from fastcv.learn.own_data import Trained, train_on
 from fastcv.learn.pseudo_labels import PseudoLabelled, confident_and_balanced
+from fastcv.learn.question_batches import QuestionBatches
 from fastcv.learn.self_train import self_train
 from fastcv.learn.transfer import freeze, new_head, two_rates, unfreeze
 
@@ -19,8 +21,10 @@ __all__ = [
     "Distillation",
     "History",
     "PseudoLabelled",
+    "QuestionBatches",
     "Trained",
     "add_noise",
+    "caption_batches",
     "confident_and_balanced",
     "distillation_loss",
     "fit",

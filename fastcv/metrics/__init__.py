@@ -1,7 +1,8 @@
 """How good predictions are: metrics by task, each with a function that predicts and measures."""
 
 from fastcv.metrics.analogies import evaluate_analogies, read_analogies
-from fastcv.metrics.captions import evaluate_captions
+from fastcv.metrics.answers import answer_accuracy, evaluate_answers
+from fastcv.metrics.captions import evaluate_captioner, evaluate_captions
 from fastcv.metrics.classification import ClassificationMetrics, evaluate_classifier
 from fastcv.metrics.coco import (
     coco_metrics,
@@ -18,6 +19,7 @@ from fastcv.metrics.faces import evaluate_faces
 from fastcv.metrics.generation import diversity, frechet_distance
 from fastcv.metrics.image_quality import evaluate_super_resolution, psnr, ssim
 from fastcv.metrics.landmarks import LandmarkMetrics, evaluate_landmarks
+from fastcv.metrics.modality import modality_share, prior_accuracy
 from fastcv.metrics.panoptic import PanopticMetrics, evaluate_panoptic
 from fastcv.metrics.retrieval import evaluate_retrieval, retrieval_ranks
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
@@ -32,10 +34,13 @@ __all__ = [
     "PanopticMetrics",
     "SegmentationMetrics",
     "VideoPanopticMetrics",
+    "answer_accuracy",
     "best_threshold",
     "coco_metrics",
     "diversity",
     "evaluate_analogies",
+    "evaluate_answers",
+    "evaluate_captioner",
     "evaluate_captions",
     "evaluate_classifier",
     "evaluate_dense_correspondence",
@@ -50,6 +55,8 @@ __all__ = [
     "evaluate_super_resolution",
     "frechet_distance",
     "geodesic_point_similarity",
+    "modality_share",
+    "prior_accuracy",
     "psnr",
     "read_analogies",
     "retrieval_ranks",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
+from fastcv.data.protocols import SizedDataset
 from fastcv.language.tokenizer import tokenize
+from fastcv.metrics._batches import targets_and_results
 
 MAX_N = 4  # words in an n-gram
 SIGMA = 6.0  # words: how much another length costs in CIDEr-D
@@ -49,6 +52,41 @@ def evaluate_captions(
     rouge = sum(map(_rouge_l, predicted, referenced)) / len(predicted)
     cider = sum(_cider_d(predicted, referenced)) / len(predicted)
     return {**blue, "ROUGE-L": rouge, "CIDEr-D": cider}
+
+
+def evaluate_captioner(
+    model: Any,
+    dataset: SizedDataset,
+    *,
+    batch_size: int = 32,
+    progress: bool = False,
+    **options: Any,
+) -> dict[str, float]:
+    """BLEU and CIDEr-D of what a captioner says of pictures, as of ``evaluate_captions``.
+
+    Args:
+        model: a captioner.
+        dataset: items ``(image, captions)``, such as ``CaptionFolder``'s.
+        batch_size: images at a time.
+        progress: show a bar.
+        options: for ``predict``, such as ``method="beam"``.
+
+    Raises:
+        ValueError: there is no picture, or one has no caption.
+
+    Example:
+        >>> import fastcv, torch
+        >>> from fastcv.metrics import evaluate_captioner
+        >>> model = fastcv.create_model("show_and_tell_resnet18", words=("a", "cat"), width=8)
+        >>> list(evaluate_captioner(model, [(torch.rand(3, 32, 32), ["a cat"])]))
+        ['BLEU-1', 'BLEU-2', 'BLEU-3', 'BLEU-4', 'CIDEr-D']
+    """
+    pairs = list(
+        targets_and_results(
+            model, dataset, batch_size=batch_size, progress=progress, options=options
+        )
+    )
+    return evaluate_captions([found.text for _, found in pairs], [texts for texts, _ in pairs])
 
 
 def bleu(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:

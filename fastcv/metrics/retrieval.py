@@ -52,7 +52,7 @@ def retrieval_ranks(queries: Tensor, gallery: Tensor, matches: Tensor) -> Tensor
     step = max(1, SCORES // max(len(gallery), 1))
     found = [
         _ranks(_unit_rows(some) @ items.T, of_some)
-        for some, of_some in zip(queries.split(step), right.split(step), strict=True)
+        for some, of_some in zip(*(torch.split(t, step) for t in (queries, right)), strict=True)
     ]
     return torch.cat(found).cpu() if found else torch.empty(0, dtype=torch.int64)
 
@@ -124,7 +124,7 @@ def evaluate_retrieval(
         raise ValueError(
             f"image_of_text must be int64 of shape [{texts}], got {list(owner.shape)} {owner.dtype}"
         )
-    if not images or not torch.equal(owner.unique(), torch.arange(images)):
+    if not images or not torch.equal(torch.unique(owner), torch.arange(images)):
         raise ValueError(
             f"image_of_text must name each of the {images} pictures, and no other: each picture "
             "needs a text"

@@ -16,7 +16,7 @@ NUMBERS["none"] = "0"
 SIGNS = ';/[]"{}()=+\\_-><@`,?!'
 MOST_POINTS = 32  # that are taken out of an answer, by the official program
 
-# Contractions that people type without their apostrophe, or without one of two.
+# Contractions that people type without their apostrophe, or without one of several.
 ONE_APOSTROPHE = """
 ain't aren't can't could've couldn't didn't doesn't don't hadn't hasn't haven't he'd he's how'd
 how'll how's isn't it'd it'll ma'am mightn't might've mustn't must've needn't not've o'clock
@@ -25,9 +25,10 @@ something'd something'll that's there'd there're there's they'd they'll they're 
 wasn't we've weren't what'll what're what's what've when's where'd where's where've who'd who'll
 who's who've why'll why're why's won't would've wouldn't y'all you'd you'll you're you've
 """
-TWO_APOSTROPHES = """
+MORE_APOSTROPHES = """
 couldn't've hadn't've he'd've it'd've mightn't've she'd've shouldn't've somebody'd've someone'd've
-something'd've there'd've they'd've we'd've who'd've wouldn't've y'all'll you'd've
+something'd've there'd've they'd've we'd've who'd've wouldn't've y'all'll you'd've y'all'd've
+'ow's'at
 """
 
 
@@ -37,9 +38,10 @@ def _without_one(word: str) -> list[str]:
 
 CONTRACTIONS = {
     short: word
-    for word in (ONE_APOSTROPHE + TWO_APOSTROPHES).split()
+    for word in (ONE_APOSTROPHE + MORE_APOSTROPHES).split()
     for short in _without_one(word)
 }
+CONTRACTIONS["somebody'd"] = "somebodyd"  # a slip of the official program, which decides
 
 
 def normalise_answer(text: str) -> str:
@@ -54,7 +56,7 @@ def normalise_answer(text: str) -> str:
         >>> normalise_answer("The red-and-white bus."), normalise_answer("Two")
         ('red and white bus', '2')
     """
-    text = text.replace("\n", " ").replace("\t", " ").strip()
+    text = _on_one_line(text)
     has_number = re.search(r"\d,\d", text) is not None
     cleaned = text
     for sign in SIGNS:
@@ -63,6 +65,10 @@ def normalise_answer(text: str) -> str:
     cleaned = re.sub(r"\.(?!\d)", "", cleaned, count=MOST_POINTS)
     words = (NUMBERS.get(word, word) for word in cleaned.lower().split())
     return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
+
+
+def _on_one_line(text: str) -> str:
+    return text.replace("\n", " ").replace("\t", " ").strip()
 
 
 def vqa_accuracy(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -> float:
@@ -101,10 +107,9 @@ def vqa_accuracy(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -
 
 
 def _accuracy(prediction: str, answers: Sequence[str]) -> float:
-    def form(text: str) -> str:
-        return normalise_answer(text) if differ else " ".join(text.split())
-
-    differ = len(set(answers)) > 1
-    same = [form(answer) == form(prediction) for answer in answers]
+    prediction, *answers = map(_on_one_line, (prediction, *answers))
+    if len(set(answers)) > 1:
+        prediction, *answers = map(normalise_answer, (prediction, *answers))
+    same = [answer == prediction for answer in answers]
     # Without one person who agrees there is one fewer.
     return sum(min((sum(same) - own) / 3, 1.0) for own in same) / len(same)

@@ -86,6 +86,18 @@ def mask_folder(classes: Sequence[str], images: str, masks: str) -> Any:
     return _of_classes(classes, MaskFolder(images, masks, classes=names_in(masks)))
 
 
+def question_folder(classes: Sequence[str], images: str, questions: str, annotations: str) -> Any:
+    from fastcv.data import QuestionFolder
+
+    return QuestionFolder(images, questions, annotations)
+
+
+def caption_folder(classes: Sequence[str], images: str, captions: str) -> Any:
+    from fastcv.data import CaptionFolder
+
+    return CaptionFolder(images, captions)
+
+
 def names_in(folder: str) -> tuple[str, ...]:
     """The names by label in a folder's ``classes.txt``, one a line; none where it has none."""
     path = Path(folder, "classes.txt")
@@ -165,6 +177,18 @@ def evaluate_segmenter(model: Model, data: Any, options: dict[str, Any]) -> dict
     from fastcv import metrics
 
     return metrics.evaluate_segmenter(model, data, **{"progress": True, **options})
+
+
+def evaluate_answers(model: Any, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return dict(metrics.evaluate_answers(model, data, **{"progress": True, **options}))
+
+
+def evaluate_captioner(model: Model, data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from fastcv import metrics
+
+    return metrics.evaluate_captioner(model, data, **{"progress": True, **options})
 
 
 def row_of_classes(result: Any) -> dict[str, Any]:
@@ -252,3 +276,17 @@ def read_texts(path: str) -> list[str]:
     from fastcv.language import read_texts as read
 
     return read(path)
+
+
+def row_of_answers(result: Any) -> dict[str, Any]:
+    answers = result.to_dict()["answers"]
+    return {
+        "question": result.question,
+        "answers": [row["text"] for row in answers],
+        "scores": [row["score"] for row in answers],
+    }
+
+
+def row_of_caption(result: Any) -> dict[str, Any]:
+    """The sentence, and its log-probability."""
+    return {"caption": result.text, "log_prob": result.log_prob}

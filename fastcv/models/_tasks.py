@@ -117,6 +117,8 @@ class Task:
     Args:
         name: as ``register(..., task=name)`` has it.
         title: a heading.
+        chapter: a heading of several tasks, where README and ``fastcv --help`` list this one; by
+            default its own.
         models: what its models are called, as in "--tile is of segmenters".
         base: the full name of the models' base class.
         result: the full name of what ``predict`` returns.
@@ -150,6 +152,12 @@ class Task:
     columns: Mapping[str, str] = field(default_factory=dict)
     row: Callable[[Result], dict[str, Any]] = lambda result: {}
     verbs: Sequence[str] = ()
+    chapter: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The chapter, or the title of a task that is one by itself."""
+        return self.chapter or self.title
 
     def has_model(self, model: Any) -> bool:
         """Whether a model is of this task."""
@@ -281,18 +289,48 @@ COCO_PANOPTIC = Option(
     "COCO's panoptic format: a folder of images, one of PNGs of ids, and the JSON",
     {"nargs": 3, "metavar": ("IMAGES", "MASKS", "JSON")},
 )
-OBJECTS = {
-    "boxes": "list<list<float>[4]>",
-    "scores": "list<float>",
-    "labels": "list<int64>",
-    "names": "list<string>",
-}
+VQA = Option(
+    "--vqa",
+    "VQA's format: a folder of images, the JSON of questions, and the one of answers",
+    {"nargs": 3, "metavar": ("IMAGES", "QUESTIONS", "ANNOTATIONS")},
+)
+CAPTIONS = Option(
+    "--captions",
+    "for a captioner: a folder of images, and captions as COCO's or Karpathy's JSON or as CSV",
+    {"nargs": 2, "metavar": ("IMAGES", "FILE")},
+)
+DECODING = (
+    Option(
+        "--method",
+        "of captioners: greedy (default), beam or sample",
+        {"choices": ("greedy", "beam", "sample")},
+        missing="writes no sentences",
+    ),
+    Option(
+        "--beam-size",
+        "of --method beam (default 3)",
+        {"type": positive, "metavar": "N"},
+        missing="writes no sentences",
+    ),
+    Option(
+        "--max-words",
+        "a caption of so many words ends there (default 50)",
+        {"type": positive, "metavar": "N"},
+        missing="writes no sentences",
+    ),
+)
 TEXTS = Option(
     "--texts",
     "of a joint embedding: a file of texts, a line each, to be ranked for each picture",
     {"type": lines, "metavar": "FILE"},
     missing="matches no texts",
 )
+OBJECTS = {
+    "boxes": "list<list<float>[4]>",
+    "scores": "list<float>",
+    "labels": "list<int64>",
+    "names": "list<string>",
+}
 CLASSES = {name: OBJECTS[name] for name in ("scores", "labels", "names")}
 
 TASKS = (
@@ -401,6 +439,7 @@ TASKS = (
     Task(
         name="keypoints",
         title="Keypoints",
+        chapter="Landmarks",
         models="keypoint detectors",
         base="fastcv.models.landmarks._keypoint_detector.KeypointDetector",
         result="fastcv.results.Keypoints",
@@ -422,6 +461,7 @@ TASKS = (
     Task(
         name="faces",
         title="Faces",
+        chapter="Landmarks",
         models="face detectors",
         base="fastcv.models.landmarks._face_detector.FaceDetector",
         result="fastcv.results.Faces",
@@ -436,6 +476,7 @@ TASKS = (
     Task(
         name="densepose",
         title="Dense correspondence",
+        chapter="Landmarks",
         models="models of dense pose",
         base="fastcv.models.landmarks._dense_pose_detector.DensePoseDetector",
         result="fastcv.results.DenseCorrespondence",
@@ -459,6 +500,7 @@ TASKS = (
         # Before generation, whose results are the same: of the two, only these models predict.
         name="translation",
         title="Image translation",
+        chapter="Generation",
         models="translators",
         base="fastcv.models.generative._translator.ImageTranslator",
         result="fastcv.results.Generated",
@@ -466,6 +508,15 @@ TASKS = (
         columns={"picture": "binary"},
         row=annotated.row_of_picture,
         verbs=("fastcv.cli.translate", "fastcv.cli.superres", "fastcv.cli.style"),
+    ),
+    Task(
+        name="text_to_image",
+        title="Text to image",
+        chapter="Language",
+        models="models of text to image",
+        base="fastcv.models.language._text_to_image.TextToImage",
+        result="fastcv.results.Generated",
+        verbs=("fastcv.cli.imagine",),
     ),
     Task(
         name="generation",
@@ -478,6 +529,7 @@ TASKS = (
     Task(
         name="matching",
         title="Pictures and texts",
+        chapter="Language",
         models="joint embeddings",
         base="fastcv.models.language._joint_embedding.JointEmbedding",
         result="fastcv.results.Ranking",
@@ -485,5 +537,42 @@ TASKS = (
         columns={"texts": "list<string>", "scores": "list<float>"},
         row=annotated.row_of_texts,
         verbs=("fastcv.cli.search",),
+    ),
+    Task(
+        name="vqa",
+        title="Visual question answering",
+        chapter="Language",
+        models="question answerers",
+        base="fastcv.models.language._question_answerer.QuestionAnswerer",
+        result="fastcv.results.Answer",
+        data=(Data(VQA, annotated.question_folder),),
+        evaluate=annotated.evaluate_answers,
+        columns={"question": "string", "answers": "list<string>", "scores": "list<float>"},
+        row=annotated.row_of_answers,
+        verbs=("fastcv.cli.ask",),
+    ),
+    Task(
+        name="captioning",
+        title="Captioning",
+        chapter="Language",
+        models="captioners",
+        base="fastcv.models.language._captioner.Captioner",
+        result="fastcv.results.Caption",
+        predict_options=DECODING,
+        evaluate_options=DECODING,
+        files=(
+            Files(
+                Option("--attention", "where was looked at each word", {"metavar": "PATH"}),
+                ".png",
+                "save_attention",
+                "strips of where was looked at each word",
+                missing="writes no sentences, it has no attention",
+            ),
+        ),
+        data=(Data(CAPTIONS, annotated.caption_folder),),
+        evaluate=annotated.evaluate_captioner,
+        columns={"caption": "string", "log_prob": "float"},
+        row=annotated.row_of_caption,
+        verbs=("fastcv.cli.caption",),
     ),
 )

@@ -2,8 +2,10 @@
 
 from fastcv.results._drawable import Drawable
 from fastcv.results._result import Result
+from fastcv.results.answer import Answer
 from fastcv.results.attention_maps import AttentionMaps
 from fastcv.results.attribution import Attribution
+from fastcv.results.caption import Caption
 from fastcv.results.classification import Classification
 from fastcv.results.dense_correspondence import DenseCorrespondence
 from fastcv.results.detections import Detections
@@ -17,8 +19,10 @@ from fastcv.results.ranking import Ranking
 from fastcv.results.segmentation import Segmentation
 
 __all__ = [
+    "Answer",
     "AttentionMaps",
     "Attribution",
+    "Caption",
     "Classification",
     "DenseCorrespondence",
     "Detections",

@@ -8,17 +8,16 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 from torch import Tensor
-from torch.nn import functional as F
 
 from fastcv._json import plain
 from fastcv.draw.contact_sheet import contact_sheet
+from fastcv.draw.lit import lit
 from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput, read_image
 from fastcv.results._drawable import Drawable
 from fastcv.results.detections import Detections
 
 COLUMNS = 4
-DARKEST = 0.2  # of the picture, where nothing looks
 
 
 @dataclass(repr=False, eq=False)
@@ -87,12 +86,12 @@ class AttentionMaps(Drawable):
         """
         picture = self._picture(image)
         tiles = [
-            self.detections[i].draw(read_image(_lit(picture, of_object)), font=font)
+            self.detections[i].draw(read_image(lit(picture, of_object)), font=font)
             for i, of_object in enumerate(self.of_objects)
         ]
         for point, of_point in zip(self.points, self.of_points, strict=True):
             # Drawing no boxes enlarges the picture as much as drawing some does.
-            tile = self.detections[[]].draw(read_image(_lit(picture, of_point)))
+            tile = self.detections[[]].draw(read_image(lit(picture, of_point)))
             _mark(tile, point, tile.width / picture.width)
             tiles.append(tile)
         if not tiles:
@@ -118,17 +117,6 @@ class AttentionMaps(Drawable):
 
 def _rounded(weights: Tensor) -> list[list[float]]:
     return [[round(w, 6) for w in row] for row in weights.tolist()]
-
-
-def _lit(picture: Image.Image, weights: Tensor) -> Image.Image:
-    """The picture, the darker the less attention there is."""
-    size = picture.size[::-1]
-    light = F.interpolate(weights[None, None].float().cpu(), size, mode="bilinear")[0, 0]
-    light = light.nan_to_num(0.0)  # of a model that diverged: dark
-    light = light - light.min()
-    light = light / light.max().clamp(min=1e-12)
-    mask = ((DARKEST + (1 - DARKEST) * light) * 255).round().byte().numpy()
-    return Image.composite(picture, Image.new("RGB", picture.size), Image.fromarray(mask))
 
 
 def _mark(tile: Image.Image, point: tuple[float, float], scale: float) -> None:

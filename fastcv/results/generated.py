@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from fastcv.draw.contact_sheet import contact_sheet
+from fastcv.draw.texts import draw_texts
 from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
@@ -26,9 +27,10 @@ class Generated(Drawable):
         seed: of the random numbers that they were made of, where there was one.
         classes: names by label, of a generator that can be asked for classes.
         labels: ``[N]`` int64, what each was to be a picture of.
+        texts: the sentence that each was to show; those of one sentence are neighbours.
 
     Raises:
-        ValueError: pictures or labels of another shape.
+        ValueError: pictures or labels of another shape, or texts for not all of the pictures.
 
     Example:
         >>> import torch
@@ -43,6 +45,7 @@ class Generated(Drawable):
     source: str | None = None
     classes: tuple[str, ...] = ()
     labels: Tensor | None = None
+    texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = list(self.pictures.shape)
@@ -50,6 +53,8 @@ class Generated(Drawable):
             raise ValueError(f"pictures must be [N, 3, H, W], got {shape}")
         if self.labels is not None and self.labels.shape != (shape[0],):
             raise ValueError(f"labels must be [{shape[0]}], got {list(self.labels.shape)}")
+        if len(self.texts) not in (0, shape[0]):
+            raise ValueError(f"texts must be one for each picture, got {len(self.texts)}")
 
     @property
     def image_size(self) -> tuple[int, int]:  # type: ignore[override]  # what is known is not set
@@ -70,13 +75,16 @@ class Generated(Drawable):
         return [Image.fromarray(p.numpy()) for p in pixels.permute(0, 2, 3, 1).cpu()]
 
     def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
-        """One picture as it is; several as a square sheet. Nothing is enlarged.
+        """One picture as it is; several as a square sheet; a row under each sentence, where there
+        are some. Nothing is enlarged.
 
         Args:
             image: what they were made of: it stands to their left. None: they stand alone.
-            font: is not used, for nothing is written on them.
+            font: of the sentences, as of ``Drawable.draw``.
         """
         pictures = self.images()
+        if self.texts:
+            return draw_texts(pictures, self.texts, GAP, font)
         columns = math.isqrt(len(pictures) - 1) + 1
         made = pictures[0] if len(pictures) == 1 else contact_sheet(pictures, columns, GAP)
         if image is None:
@@ -90,7 +98,7 @@ class Generated(Drawable):
 
     def to_dict(self) -> dict[str, Any]:
         """``file``, ``seed``, ``pictures`` (how many) and ``size`` (height and width); where they
-        were asked for by class also ``labels`` and ``names``."""
+        were asked for by class also ``labels`` and ``names``, where by sentence also ``texts``."""
         told: dict[str, Any] = {
             "file": self.source,
             "seed": self.seed,
@@ -100,4 +108,6 @@ class Generated(Drawable):
         if self.labels is not None:
             labels = self.labels.tolist()
             told |= {"labels": labels, "names": [self.name_of(label) for label in labels]}
+        if self.texts:
+            told["texts"] = list(self.texts)
         return told

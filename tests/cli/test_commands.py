@@ -150,8 +150,8 @@ def test_evaluate_needs_data(capsys):
         cli.main(["evaluate", "--model", "m"])
     assert error.value.code == 2
     assert (
-        "one of the arguments --recipe --folder --coco --voc --masks --coco-panoptic is required"
-        in capsys.readouterr().err
+        "one of the arguments --recipe --folder --coco --voc --masks --coco-panoptic --vqa "
+        "--captions is required" in capsys.readouterr().err
     )
 
 

@@ -13,6 +13,7 @@ CASES = {
         "cgan", {"size": 8, "width": 4, "condition": "concatenation", "latent_size": 0}
     ),
     "progan": ("progan_256", {"channels": (8, 8, 4)}),
+    "sentences": ("gan_cls_64", {"size": 8, "width": 4, "words": ["red", "blue"]}),
 }  # fmt: skip
 
 
@@ -26,8 +27,12 @@ def test_pictures_of_any_number_of_latents(case, tmp_path):
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
     assert [output.name for output in session.get_outputs()] == ["pictures"]
     for n in (2, 5):
-        made = model.sample(n, seed=1)
         feed = {"latents": model.latents(n, seed=1).numpy()}
+        if hasattr(model, "embed"):
+            made = model.sample("red", n, seed=1)
+            feed["vectors"] = model.embed(["red"] * n).numpy()
+        else:
+            made = model.sample(n, seed=1)
         if made.labels is not None:
             feed["labels"] = made.labels.numpy()
         assert {i.name for i in session.get_inputs()} == set(feed)

@@ -12,4 +12,4 @@ def test_the_programs_print_what_the_page_says(capsys):
         exec(program, {})
     said = re.findall(r"^print\(.*?\)  # ([^\n]*)$", "".join(programs), re.MULTILINE)
     assert capsys.readouterr().out.splitlines() == said
-    assert len(said) == 7
+    assert len(said) == 8

@@ -4,8 +4,10 @@ import math
 import random
 
 import pytest
+import torch
 
-from fastcv.metrics import evaluate_captions
+import fastcv
+from fastcv.metrics import evaluate_captioner, evaluate_captions
 from fastcv.metrics.captions import bleu, caption_words, cider_d, rouge_l
 
 CAT = "the cat is on the mat"
@@ -156,3 +158,17 @@ def test_against_cocos_program():
         mean, each = Cider().compute_score(*theirs)
         assert found["CIDEr-D"] == pytest.approx(mean, abs=1e-6) and mean > 0
         assert cider_d(predictions, references) == pytest.approx(list(each), abs=1e-6)
+
+
+def test_a_captioner_is_as_its_sentences():
+    torch.manual_seed(1)
+    model = fastcv.create_model("show_and_tell_resnet18", words=("a", "cat", "mat"), width=4)
+    with torch.no_grad():
+        model.fc.weight.mul_(30)
+    data = [(torch.rand(3, 20 + i, 30), [f"a cat {i}", "a mat"]) for i in range(3)]
+    found = evaluate_captioner(model, data, batch_size=2, method="beam", max_words=5)
+    said = model.predict([image for image, _ in data], method="beam", max_words=5)
+    expected = evaluate_captions([c.text for c in said], [texts for _, texts in data])
+    assert found == pytest.approx(expected)
+    with pytest.raises(ValueError, match="predictions must be one for each picture, one or more"):
+        evaluate_captioner(model, [])

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fastcv.language import WrittenRecipe
 from fastcv.models import Model, create_model
 from fastcv.models._registry import find_model
 
@@ -68,6 +69,8 @@ CROPS = {"keypoints": 4, "channels": 16, "crop_size": 64}
 WORDS = ("a", "red", "seven", "two")
 TEXTS = ("a red seven", "two")
 JOINT = {"width": 8, "embedding_size": 12, "word_size": 6, "words": WORDS, "finetune": True}
+CAPTIONER_OF_ANY_SIZE = {"words": ("a", "cat", "on", "mat"), "hidden": 8}
+CAPTIONER = {**CAPTIONER_OF_ANY_SIZE, "width": 8, "grid": 2, "size": 64}
 SMALL: dict[str, Small] = {
     # Classification.
     "alexnet": Small(CLASSES, (3, 64, 80), heavy=True),
@@ -288,11 +291,59 @@ SMALL: dict[str, Small] = {
     **family(
         "vse_vgg19 vsepp_vgg19 vsepp_resnet152", Small({"words": WORDS}, like="vsepp_resnet18")
     ),
+    # Pictures and recipes.
+    "im2recipe_resnet18": Small(
+        {
+            **NARROW,
+            "words": ("flour", "salt"),
+            "instruction_words": ("mix", "bake"),
+            "embedding_size": 12,
+            "vector_size": 6,
+            "hidden_size": 7,
+            "ingredient_size": 5,
+            "word_size": 4,
+        },
+        options={
+            "texts": [
+                WrittenRecipe(("flour",), ("mix", "bake")),
+                WrittenRecipe(("salt",), ("bake", "mix")),
+            ]
+        },
+    ),
+    "im2recipe_resnet50": Small(NARROW, like="im2recipe_resnet18"),
+    # Captioning.
+    "show_and_tell_resnet18": Small({**CAPTIONER, "embedding": 8}),
+    "show_and_tell": Small(CAPTIONER_OF_ANY_SIZE, heavy=True),
+    "show_attend_and_tell_resnet18": Small(
+        {**CAPTIONER, "embedding": 8, "attention_size": 8},
+        idle={"full_att.bias": "a softmax is the same for all scores moved together"},
+    ),
+    "show_attend_and_tell": Small(CAPTIONER, like="show_attend_and_tell_resnet18"),
     # Generation.
     "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
     "dcgan_64": Small({"size": 16, "width": 4, "latent_size": 6}, None, trained_by="gan"),
     "cgan": Small(
         {"size": 8, "width": 4, "latent_size": 6, "num_classes": 3}, None, trained_by="gan"
+    ),
+    # Visual question answering.
+    "vqa_lstm_cnn": Small(
+        {
+            **CLASSES,
+            "words": ("is", "it", "red", "what"),
+            "width": 4,
+            "image_size": 32,
+            "features": 16,
+            "embedding_size": 8,
+            "hidden_size": 8,
+            "common_size": 16,
+        },
+        (3, 32, 32),
+    ),
+    # Text to image.
+    "gan_cls_64": Small(
+        {"size": 8, "width": 4, "latent_size": 6, "text_size": 16, "words": ("a", "red", "seven")},
+        None,
+        trained_by="gan",
     ),
 }
 

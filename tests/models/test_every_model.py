@@ -17,9 +17,12 @@ from PIL import Image
 from small_models import SMALL, make_small
 
 import fastcv
+from fastcv.data.drawn_recipes import PairTargets
+from fastcv.language import WrittenRecipe, pad_texts
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
 from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
+from fastcv.models.language._question_batch import question_batch
 from fastcv.nn.backbones.sphereface import SphereFace20a
 from fastcv.results import Detections
 
@@ -34,8 +37,10 @@ LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
 LABELLED = [  # with labels
     name for name in LEARN if find_model(name).task not in ("translation", "matching")
 ]
-PICTURES = [name for name in RUN if find_model(name).task != "generation"]  # what they take
-MAKERS = [name for name in RUN if name not in PICTURES]
+MAKERS = [name for name in RUN if find_model(name).task == "generation"]
+OF_TEXTS = [name for name in RUN if find_model(name).task == "text_to_image"]
+ASKED = [name for name in RUN if find_model(name).task == "vqa"]
+PICTURES = [name for name in RUN if name not in (*MAKERS, *OF_TEXTS, *ASKED)]  # what they take
 SYSTEMS = [  # translators that learn against a discriminator
     name for name in PICTURES if SMALL[name].trained_by == "gan"
 ]
@@ -209,7 +214,22 @@ def translation(model, shape):
 
 
 def matching(model, shape):
-    return torch.rand(2, *shape), ["a red seven", "two"]
+    texts = SMALL[model.model_name].options["texts"][:2]
+    if not hasattr(model, "semantic_branch"):
+        return torch.rand(2, *shape), list(texts)
+    match, labels = torch.tensor([True, False, True, False]), torch.tensor([0, 1, 2, 1])
+    return torch.rand(4, *shape), PairTargets(texts * 2, match, labels, labels)
+
+
+def vqa(model, shape):
+    questions = [model.encode(text) for text in ("is it red", "what", "red is it")]
+    return question_batch(torch.rand(2, *shape), questions, (0, 1, 0)), torch.tensor([0, 2, 1])
+
+
+def captioning(model, shape):
+    texts = ["a cat on a mat", "the cat"]
+    ids = [model.vocabulary.encode(text, ends=True) for text in texts]
+    return torch.rand(4, *shape), pad_texts(ids * 2)  # batch norms want some
 
 
 TRAINED_ON = {
@@ -225,6 +245,8 @@ TRAINED_ON = {
         densepose,
         translation,
         matching,
+        vqa,
+        captioning,
     )
 }
 
@@ -319,6 +341,12 @@ def as_lists(targets):
         return targets.tolist()
     if isinstance(targets, dict):
         return {key: as_lists(value) for key, value in targets.items()}
+    if isinstance(targets, str):
+        return [targets]
+    if isinstance(targets, WrittenRecipe):
+        return targets
+    if hasattr(targets, "_fields"):
+        return type(targets)(*map(as_lists, targets))
     return type(targets)(as_lists(target) for target in targets)
 
 
@@ -465,6 +493,67 @@ def test_bad_numbers_of_samples(model):
         with pytest.raises(ValueError) as error:
             call()
         assert_a_sentence(error, *words)
+
+
+# Question answerers, which take a picture and a question; bad ones: language/test_vqa.py.
+
+
+@pytest.mark.parametrize("model", ASKED, indirect=True)
+def test_answers_draw(model, picture, tmp_path):
+    task = TASK_OF[find_model(model.model_name).task]
+    (found,) = model.predict(picture, "is it red?")
+    assert task.has_result(found) and found.source == str(picture)
+    assert found.draw().width % 64 == 0
+    for name in ("found.png", "found.json"):
+        found.save(tmp_path / name)
+    with Image.open(tmp_path / "found.png") as drawing:
+        assert drawing.size == found.draw().size
+    told = json.loads((tmp_path / "found.json").read_text())
+    assert told == json.loads(json.dumps(found.to_dict()))
+    (((source, question), again),) = model.predict_iter([(picture, "is it red?")])
+    assert (source, question) == (picture, "is it red?") and again.to_dict() == found.to_dict()
+
+
+# Generators that are told a sentence.
+
+
+@pytest.mark.parametrize("model", OF_TEXTS, indirect=True)
+def test_every_parameter_of_both_players_of_texts_learns(model):
+    system = getattr(model, SMALL[model.model_name].trained_by)()
+    owned = [p for player in system.players.values() for p in player.parameters()]
+    assert {id(p) for p in owned} == {id(p) for p in system.parameters()}
+    assert {id(p) for p in model.parameters()} <= {id(p) for p in owned}
+    texts = list(model.vocabulary.words[-2:]) * 2
+    side = model.sample(texts[0], 1).image_size
+    for name, player in system.players.items():
+        system.zero_grad()
+        torch.manual_seed(2)
+        losses = system.loss(system(torch.rand(4, 3, *side)), texts, player=name)
+        assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+        sum(losses.values()).backward()
+        for key, parameter in player.named_parameters():
+            assert parameter.grad is not None, f"nothing of the loss reaches {name}'s {key}"
+            # A bias before a batch norm comes to nothing.
+            assert parameter.grad.isfinite().all() and (
+                key.endswith("bias") or parameter.grad.any()
+            )
+
+
+@pytest.mark.parametrize("model", OF_TEXTS, indirect=True)
+def test_samples_of_texts_draw(model, tmp_path):
+    task = TASK_OF[find_model(model.model_name).task]
+    text = model.vocabulary.words[-1]
+    made = model.sample(text, 5, seed=3)
+    assert task.has_result(made) and len(made) == 5 and made.texts == (text,) * 5
+    assert made.pictures.min() >= 0 and made.pictures.max() <= 1 and made.pictures.std() > 0
+    torch.testing.assert_close(model.sample(text, 5, seed=3, batch_size=2).pictures, made.pictures)
+    assert not torch.equal(model.sample(text, 5, seed=4).pictures, made.pictures)
+    for name in ("made.png", "made.json"):
+        made.save(tmp_path / name)
+    with Image.open(tmp_path / "made.png") as drawing:
+        assert drawing.size == made.draw().size
+    told = json.loads((tmp_path / "made.json").read_text())
+    assert told == json.loads(json.dumps(made.to_dict()))
 
 
 @pytest.mark.parametrize("model", LIGHT, indirect=True)

@@ -16,6 +16,8 @@ from fastcv.models import Model, _tasks
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS, Data, Files, Option, Task, task_of_result
 from fastcv.results import (
+    Answer,
+    Caption,
     Classification,
     DenseCorrespondence,
     Detections,
@@ -59,8 +61,11 @@ SAMPLES = {
         **BOX, keypoints=torch.tensor([[[2.0, 3, 1]] * 5]), keypoint_scores=torch.ones(1, 5)
     ),
     "translation": Generated(torch.rand(1, 3, 6, 8)),
+    "text_to_image": Generated(torch.rand(2, 3, 6, 8), texts=("a cat", "a dog")),
     "generation": Generated(torch.rand(2, 3, 6, 8)),
     "matching": Ranking(torch.tensor([0.75]), torch.tensor([2]), texts=["a red seven"]),
+    "vqa": Answer(torch.tensor([0.25, 0.75]), ("no", "yes"), "is it red?"),
+    "captioning": Caption(("a", "cat"), torch.tensor([-0.5, -0.25, -0.125])),
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 
@@ -125,7 +130,8 @@ def test_annotated_data_and_metrics_come_together(task):
 def test_a_result_is_its_tasks_own(task):
     assert task.has_result(sample(task))
     # Of generators nothing predicts: where a command has their result, a translator made it.
-    predicts = "translation" if task.name == "generation" else task.name
+    makes = task.name in ("generation", "text_to_image")
+    predicts = "translation" if makes else task.name
     assert task_of_result(sample(task)).name == predicts
 
 
@@ -189,77 +195,77 @@ def test_the_task_argument_names_the_default_models(capsys, monkeypatch):
 
 
 @pytest.fixture
-def captioning(monkeypatch):
+def rhyming(monkeypatch):
     """A task that only this file knows, with one of each thing that a task can bring."""
-    verb = ModuleType("fastcv.cli.caption")
+    verb = ModuleType("fastcv.cli.rhyme")
     verb.HELP = "says what is in pictures"
     verb.add_arguments = lambda parser: parser.add_argument("--words", type=int)
     verb.run = lambda args: args.words
     monkeypatch.setitem(sys.modules, verb.__name__, verb)
     task = Task(
-        name="captioning",
-        title="Captions",
-        models="captioners",
+        name="rhyming",
+        title="Rhymes",
+        models="rhymers",
         base=TASKS[0].base,
         result=TASKS[0].result,
-        default_model="captioner",
+        default_model="rhymer",
         predict_options=(Option("--beams", "sentences at a time", {"type": int}),),
         predict_defaults={"beams": 3},
         evaluate_options=(Option("--longest", "words of a sentence", {"type": int}),),
-        files=(Files(Option("--captions", "texts"), ".txt", "save_text", "texts", "none"),),
+        files=(Files(Option("--rhymes", "texts"), ".txt", "save_text", "texts", "none"),),
         data=(Data(Option("--sentences", "pictures and texts"), lambda classes, path: path),),
         evaluate=lambda model, data, options: {"of": data, **options},
-        columns={"caption": "string"},
+        columns={"rhyme": "string"},
         verbs=(verb.__name__,),
     )
     monkeypatch.setattr(_tasks, "TASKS", (*TASKS, task))
     return task
 
 
-def test_an_entry_is_enough_for_a_new_task(captioning, capsys, monkeypatch):
+def test_an_entry_is_enough_for_a_new_task(rhyming, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
-    assert "Captions:\n  caption    says what is in pictures\n" in help_of(capsys)
+    assert "Rhymes:\n  rhyme      says what is in pictures\n" in help_of(capsys)
     predict, evaluate = help_of(capsys, "predict"), help_of(capsys, "evaluate")
-    assert "captioning (captioner)" in predict
+    assert "rhyming (rhymer)" in predict
     for shown, flags in (
-        (predict, ("--beams", "--captions")),
+        (predict, ("--beams", "--rhymes")),
         (evaluate, ("--longest", "--sentences")),
     ):
         assert all(flag in shown for flag in flags)
-    assert cli.main(["caption", "--words", "5"]) == 5
+    assert cli.main(["rhyme", "--words", "5"]) == 5
 
 
 @pytest.mark.parametrize("title", list(dict.fromkeys(c.CHAPTER for c in cli.COMMANDS)))
-def test_a_task_with_the_title_of_a_chapter_adds_to_it(title, captioning, capsys, monkeypatch):
-    other = replace(captioning, title=title)
+def test_a_task_with_the_title_of_a_chapter_adds_to_it(title, rhyming, capsys, monkeypatch):
+    other = replace(rhyming, title=title)
     monkeypatch.setattr(_tasks, "TASKS", (*TASKS, other))
     shown = help_of(capsys)
     for command in cli.COMMANDS:
         assert f"  {command.__name__.rpartition('.')[2]:10} {command.HELP}\n" in shown
     chapter = shown.partition(f"{title}:\n")[2].partition("\n\n")[0]
-    assert chapter.endswith("\n  caption    says what is in pictures")
-    assert cli.main(["caption", "--words", "5"]) == 5
+    assert chapter.endswith("\n  rhyme      says what is in pictures")
+    assert cli.main(["rhyme", "--words", "5"]) == 5
 
 
-class Captioner(Model):
+class Rhymer(Model):
     """Takes the option that its task brings."""
 
-    model_name = "captioner"
+    model_name = "rhymer"
 
     def predict_options(self):
         return ["beams", "longest"]
 
 
-def test_commands_know_what_a_new_task_brings(captioning, capsys, monkeypatch):
+def test_commands_know_what_a_new_task_brings(rhyming, capsys, monkeypatch):
     parse = cli.make_parser().parse_args
     args = parse(["predict", "a.png", "--beams", "7"])
     assert _options.given_to_predict(args) == {"beams": 7}
-    assert _options.options_for(Captioner(), {}) == {"beams": 3}
-    assert _options.options_for(Captioner(), {"beams": 7}) == {"beams": 7}
-    assert _ray._columns()["caption"] == "string"
-    monkeypatch.setattr("fastcv.cli.evaluate.load", lambda *_: Captioner())
-    monkeypatch.setattr(_tasks.Task, "has_model", lambda self, model: self.name == "captioning")
+    assert _options.options_for(Rhymer(), {}) == {"beams": 3}
+    assert _options.options_for(Rhymer(), {"beams": 7}) == {"beams": 7}
+    assert _ray._columns()["rhyme"] == "string"
+    monkeypatch.setattr("fastcv.cli.evaluate.load", lambda *_: Rhymer())
+    monkeypatch.setattr(_tasks.Task, "has_model", lambda self, model: self.name == "rhyming")
     assert cli.main(["evaluate", "--model", "m", "--sentences", "here", "--longest", "9"]) == 0
     assert capsys.readouterr().out == "longest              9\n"
     assert cli.main(["evaluate", "--model", "m", "--coco", "a", "b", "--longest", "9"]) == 2
-    assert "--longest are of captioners: --sentences" in capsys.readouterr().err
+    assert "--longest are of rhymers: --sentences" in capsys.readouterr().err

@@ -13,8 +13,9 @@ from fastcv.learn import History, fit
 from fastcv.learn.schedules import one_cycle
 from fastcv.metrics import evaluate_classifier
 from fastcv.models import Model
-from fastcv.models.generative._generator import Generator
+from fastcv.models.generative._generator import LatentModel
 from fastcv.models.generative._translator import ImageTranslator
+from fastcv.models.language._captioner import Captioner
 from fastcv.models.language._joint_embedding import JointEmbedding
 from fastcv.recipes._recipe import Level, Recipe
 from fastcv.recipes.learn._small import classifier_of_scans, scanned_digits, small_classifier
@@ -36,7 +37,8 @@ def test_every_recipe_is_whole(name):
     assert level.on and level.runs and re.fullmatch(r"\d{4}-\d\d-\d\d", level.date)
     model = recipe.build()
     assert isinstance(model, Model) and (
-        model.classes or isinstance(model, (Generator, ImageTranslator, JointEmbedding))
+        model.classes
+        or isinstance(model, (LatentModel, ImageTranslator, JointEmbedding, Captioner))
     )
     # A misspelled option would be found after an hour, where the main stage is not the first.
     options = recipe.schedule(model, "cpu")

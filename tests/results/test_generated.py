@@ -89,3 +89,17 @@ def test_bad_input(tmp_path):
     made = Generated(pictures(1))
     with pytest.raises(ValueError, match=r"path must end in \.json or an image's suffix"):
         made.save(tmp_path / "a.txt")
+
+
+def test_a_row_under_each_sentence(tmp_path):
+    made = Generated(pictures(4), texts=("a cat", "a cat", "고양이", "고양이"))
+    assert made.to_dict()["texts"] == ["a cat", "a cat", "고양이", "고양이"]
+    sheet = made.draw()
+    last = made.images()[3]
+    x, y = 2 + 7 + 2, sheet.height - 2 - 5
+    assert sheet.crop((x, y, x + 7, y + 5)).tobytes() == last.tobytes()
+    made.save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="texts must be one for each picture, got 1"):
+        Generated(pictures(4), texts=("a cat",))
+    with pytest.raises(ValueError, match="font must be a font file"):
+        made.draw(font=tmp_path / "a.png")

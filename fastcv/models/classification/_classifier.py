@@ -60,27 +60,10 @@ class Classifier(ImageModel):
 
     def prepare(self, images: list[Tensor]) -> Tensor:
         """Images of any sizes to one batch: resized, cropped, normalised."""
-        mean, std = (
-            images[0].new_tensor(self.preprocessing[key])[:, None, None] for key in ("mean", "std")
-        )
-        return torch.stack([(self._resize_and_crop(image) - mean) / std for image in images])
+        return normalised_crops(images, self.preprocessing)
 
     def _resize_and_crop(self, image: Tensor) -> Tensor:
-        resize, crop = self.preprocessing["resize"], self.preprocessing["crop"]
-        shorter = min(image.shape[-2:])
-        # Of a very long image the middle is enough; resized whole, it might not fit into memory.
-        top, left = (max(0, side - 16 * shorter) // 2 for side in image.shape[-2:])
-        image = image[:, top : top + 16 * shorter, left : left + 16 * shorter]
-        size = [int(resize * side / shorter) for side in image.shape[-2:]]
-        image = F.interpolate(
-            image[None],
-            size=size,
-            mode=self.preprocessing["interpolation"],
-            align_corners=False,
-            antialias=True,
-        )[0].clamp(0, 1)
-        top, left = (round((side - crop) / 2) for side in size)
-        return image[:, top : top + crop, left : left + crop]
+        return resized_crop(image, self.preprocessing)
 
     def postprocess(self, output: Tensor) -> list[Classification]:
         """The probabilities of each image."""
@@ -89,3 +72,33 @@ class Classifier(ImageModel):
     def onnx_outputs(self, image: Tensor) -> dict[str, Tensor]:
         (found,) = self.predict_batch([image])
         return {"scores": found.scores}
+
+
+def normalised_crops(images: list[Tensor], preprocessing: Mapping[str, Any]) -> Tensor:
+    """Images of any sizes to one batch ``[B, 3, crop, crop]``: resized, cropped, normalised.
+
+    Args:
+        images: ``[3, H, W]`` in [0, 1].
+        preprocessing: as ``Classifier.preprocessing``.
+    """
+    mean, std = (images[0].new_tensor(preprocessing[key])[:, None, None] for key in ("mean", "std"))
+    return torch.stack([(resized_crop(image, preprocessing) - mean) / std for image in images])
+
+
+def resized_crop(image: Tensor, preprocessing: Mapping[str, Any]) -> Tensor:
+    """The square from the middle of an image ``[3, H, W]``, resized before."""
+    resize, crop = preprocessing["resize"], preprocessing["crop"]
+    shorter = min(image.shape[-2:])
+    # Of a very long image the middle is enough; resized whole, it might not fit into memory.
+    top, left = (max(0, side - 16 * shorter) // 2 for side in image.shape[-2:])
+    image = image[:, top : top + 16 * shorter, left : left + 16 * shorter]
+    size = [int(resize * side / shorter) for side in image.shape[-2:]]
+    image = F.interpolate(
+        image[None],
+        size=size,
+        mode=preprocessing["interpolation"],
+        align_corners=False,
+        antialias=True,
+    )[0].clamp(0, 1)
+    top, left = (round((side - crop) / 2) for side in size)
+    return image[:, top : top + crop, left : left + crop]

@@ -13,22 +13,8 @@ from fastcv.models._model import Model
 from fastcv.results import Generated
 
 
-class Generator(Model):
-    """A model with ``forward(latents)``, from ``[B, Z]`` to pictures ``[B, 3, H, W]`` in [-1, 1].
-
-    A subclass sets ``latent_size``. One with ``classes`` is conditional: its forward is
-    ``forward(latents, labels)``, and it makes pictures of the classes that it is asked for. A
-    generator cannot learn by itself: ``GAN`` puts a discriminator beside it.
-
-    Example:
-        >>> from fastcv.models.generative._generator import Generator
-        >>> class Plain(Generator):
-        ...     latent_size = 3
-        ...     def forward(self, latents):
-        ...         return latents.tanh()[:, :, None, None].expand(-1, -1, 8, 8)
-        >>> Plain().sample(4, seed=1)
-        Generated(4 pictures of 8x8, seed 1)
-    """
+class LatentModel(Model):
+    """A model that makes pictures of random numbers, and maybe of what else it is told."""
 
     latent_size: int
     """Z, how many random numbers a picture is made of."""
@@ -45,6 +31,48 @@ class Generator(Model):
         numbers = np.random.default_rng(seed).standard_normal((n, self.latent_size))
         like = next(self.parameters(), torch.empty(0))
         return torch.from_numpy(numbers).to(like.device, like.dtype)
+
+    def example_inputs(self) -> dict[str, Tensor]:
+        """What ``forward`` takes, of two pictures, by the names that an exported model has."""
+        return {"latents": self.latents(2)}
+
+    def make(self, *inputs: Tensor, batch_size: int) -> Tensor:
+        """Pictures ``[N, 3, H, W]`` in [0, 1] of what ``forward`` takes, a batch at a time.
+
+        Runs in eval mode without gradients; the training flags are put back.
+
+        Raises:
+            ValueError: ``batch_size`` is under 1.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        parts = [torch.split(given, batch_size) for given in inputs]
+        with evaluating(self), torch.inference_mode():
+            made = [self.to_pictures(self(*part)) for part in zip(*parts, strict=True)]
+        return torch.cat(made)
+
+    @staticmethod
+    def to_pictures(output: Tensor) -> Tensor:
+        """What ``forward`` returned, in [0, 1]."""
+        return output.add(1).div(2).clamp(0, 1)
+
+
+class Generator(LatentModel):
+    """A model with ``forward(latents)``, from ``[B, Z]`` to pictures ``[B, 3, H, W]`` in [-1, 1].
+
+    A subclass sets ``latent_size``. One with ``classes`` is conditional: its forward is
+    ``forward(latents, labels)``, and it makes pictures of the classes that it is asked for. A
+    generator cannot learn by itself: ``GAN`` puts a discriminator beside it.
+
+    Example:
+        >>> from fastcv.models.generative._generator import Generator
+        >>> class Plain(Generator):
+        ...     latent_size = 3
+        ...     def forward(self, latents):
+        ...         return latents.tanh()[:, :, None, None].expand(-1, -1, 8, 8)
+        >>> Plain().sample(4, seed=1)
+        Generated(4 pictures of 8x8, seed 1)
+    """
 
     def sample(
         self,
@@ -69,22 +97,17 @@ class Generator(Model):
             ValueError: ``n`` or ``batch_size`` is under 1, vectors of another shape, or labels
                 that are not one for each picture, or that the model has no classes for.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         given = isinstance(n, Tensor)
         latents = n if isinstance(n, Tensor) else self.latents(n, seed=seed)
         asked = self._asked(labels, len(latents), latents.device)
-        parts = [torch.split(t, batch_size) for t in (latents, asked) if t is not None]
-        with evaluating(self), torch.inference_mode():
-            made = [self.to_pictures(self(*part)) for part in zip(*parts, strict=True)]
-        return Generated(
-            torch.cat(made), None if given else seed, classes=self.classes, labels=asked
-        )
+        made = self.make(*(t for t in (latents, asked) if t is not None), batch_size=batch_size)
+        return Generated(made, None if given else seed, classes=self.classes, labels=asked)
 
-    @staticmethod
-    def to_pictures(output: Tensor) -> Tensor:
-        """What ``forward`` returned, in [0, 1]."""
-        return output.add(1).div(2).clamp(0, 1)
+    def example_inputs(self) -> dict[str, Tensor]:
+        inputs = super().example_inputs()
+        if self.classes:
+            inputs["labels"] = torch.arange(2, device=inputs["latents"].device) % len(self.classes)
+        return inputs
 
     def _asked(
         self, labels: int | Sequence[int] | Tensor | None, n: int, device: torch.device

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fastcv.models._model import Model
-from fastcv.models.generative._generator import Generator, check_labels
+from fastcv.models.generative._generator import LatentModel, check_labels
 from fastcv.nn.losses.adversarial import AdversarialLoss, Wasserstein, gradient_penalty
 
 
@@ -41,9 +41,11 @@ class GAN(Model):
         ['score']
     """
 
+    generator: LatentModel
+
     def __init__(
         self,
-        generator: Generator,
+        generator: LatentModel,
         discriminator: nn.Module,
         adversarial: AdversarialLoss | None = None,
         *,
@@ -76,14 +78,13 @@ class GAN(Model):
             ValueError: another player, or targets that are no labels.
             TypeError: targets that are no tensor, where labels are needed.
         """
-        if player not in self.players:
-            raise ValueError(f"player must be one of {', '.join(self.players)}, got {player!r}")
+        self.check_player(player)
         # A conditional generator is asked for what is in the real pictures.
         condition: tuple[Tensor, ...] = ()
         if self.generator.classes:
             check_labels(targets, len(output), len(self.generator.classes), "targets")
             condition = (targets,)
-        latents = torch.randn(len(output), self.generator.latent_size).to(output)
+        latents = self.random_latents(output)
         if player == "generator":
             scores = self.discriminator(self.generator(latents, *condition), *condition)
             return {"score": self.adversarial.generator(scores)}
@@ -100,3 +101,16 @@ class GAN(Model):
         if self.drift:
             terms["drift"] = self.drift * scores.square().mean()
         return terms
+
+    def check_player(self, player: str) -> None:
+        """Whether there is a player of that name.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if player not in self.players:
+            raise ValueError(f"player must be one of {', '.join(self.players)}, got {player!r}")
+
+    def random_latents(self, like: Tensor) -> Tensor:
+        """``[B, Z]``: what the generator makes as many pictures of; torch's random numbers."""
+        return torch.randn(len(like), self.generator.latent_size).to(like)

@@ -175,7 +175,8 @@ def _descend(
             total = torch.stack(list(loss(pixels, targets).values())).sum()
             # By the number of pixels, so that the first step is one that can be seen.
             scaled = total * pixels.numel()
-            (pixels.grad,) = torch.autograd.grad(scaled, pixels)
+            (gradient,) = torch.autograd.grad(scaled, pixels)
+            pixels.grad = gradient.contiguous()  # of a channels_last network it is not; L-BFGS asks
             losses.append(total.item())
             if losses[-1] <= min(losses):
                 best = pixels.detach().clone()

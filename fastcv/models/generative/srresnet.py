@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastcv.models._pickled_modules import or_convert
 from fastcv.models._registry import register
 from fastcv.models.generative._pairs import check_pictures
 from fastcv.models.generative._translator import ImageTranslator
@@ -136,16 +137,9 @@ class SRResNet(ImageTranslator):
 
     def read_checkpoint(self, path: Path) -> dict[str, Tensor]:
         """The state dict in a file; of a whole pickled module, a sentence says what to do."""
-        try:
+        command = f"python -m fastcv.models.generative.unpickle_srgan {path} srgan.safetensors"
+        with or_convert(path, command):
             return super().read_checkpoint(path)
-        except ValueError as error:
-            if "holds more than tensors" not in str(error):
-                raise
-            raise ValueError(
-                f"{path} holds more than tensors: a whole pickled module, where it is sgrvinod's. "
-                f"Write its tensors to a file of their own first: "
-                f"`python -m fastcv.models.generative.unpickle_srgan {path} srgan.safetensors`"
-            ) from error
 
     def gan(
         self,

@@ -1,1 +1,1 @@
-"""Systems of pictures and words."""
+"""Models of pictures and texts."""

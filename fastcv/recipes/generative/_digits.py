@@ -112,7 +112,7 @@ def diversity_of_a_digit(features: Tensor, digits: Tensor) -> float:
 def sheet(gan: GAN) -> Tensor:
     """A hundred samples, of the same random numbers each time; of digits that are asked for each
     has its row."""
-    generator = gan.generator
+    generator: Any = gan.generator
     asked = torch.arange(100) // 10 if generator.classes else None
     return generator.sample(100, labels=asked, batch_size=100).pictures
 

@@ -1,5 +1,6 @@
 """Gatys's way: every layer's content and style is reconstructed; options, interrupts, sentences."""
 
+import copy
 import os
 import signal
 
@@ -139,6 +140,16 @@ def test_an_interrupt_returns_the_picture_so_far(network, monkeypatch):
     assert made.was_stopped and 1 < len(made.losses) < 9
     assert not torch.equal(made.pictures[0], content)
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_network_in_another_memory_format(network):
+    """Gradients of a channels_last network are channels_last: L-BFGS wants them in one piece."""
+    photo, pattern = picture(24, 32), picture(32, 32, seed=1)
+    layers = {"content_layers": ["relu2_2"], "style_layers": ["relu1_2", "relu2_2"]}
+    plain = stylize(photo, pattern, loss_weights=network, steps=4, **layers)
+    other = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    again = stylize(photo, pattern, loss_weights=other, steps=4, **layers)
+    torch.testing.assert_close(again.losses, plain.losses, rtol=1e-3, atol=0)  # sums in other order
 
 
 def test_the_best_is_kept(network):

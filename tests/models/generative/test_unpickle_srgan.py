@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 import fastcv
+from fastcv.models._pickled_modules import tensors_of_modules
 from fastcv.models.generative.srgan import SRDiscriminator
 from fastcv.models.generative.srresnet import SRResNet
-from fastcv.models.generative.unpickle_srgan import main, tensors_of_modules
+from fastcv.models.generative.unpickle_srgan import main
 
 CODE = """
 from torch import nn
