@@ -112,6 +112,11 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/explain_axis.py": "explain_axis.png",
     "examples/unet_bridges.py": "unet.png",
     "examples/word_plane.py": "word_plane.png",
+    "examples/joint_space.py": (
+        "joint_search.png",
+        "picture_analogies.png",
+        "joint_space.png",
+    ),
     "examples/drawn_recipes.py": "drawn_recipes.png",
     "examples/vqa_answers.py": "vqa_answers.png",
     "examples/modality_shares.py": "modality_shares.png",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fastcv.data import DrawnScenes
-from fastcv.data.drawn_scenes import DIGITS, Scene
+from fastcv.data.drawn_scenes import COLOURS, DIGITS, Scene
 from fastcv.data.scene_text import ARTICLES, SAID, TAGS, captions, tags
 from fastcv.language import Vocabulary
 from fastcv.language.vocabulary import SPECIAL
@@ -115,13 +115,16 @@ def moved(image: Tensor, y: int, x: int) -> Tensor:
     return image[:, rows][:, :, columns]
 
 
-def analogies(scenes: list[Scene], *, seed: int = 0) -> list[tuple[int, str, str]]:
-    """Questions about scenes of one digit: ``(which, digit's word, another digit's word)``."""
+def analogies(
+    scenes: list[Scene], kind: Literal["digit", "colour"], *, seed: int = 0
+) -> list[tuple[int, str, str]]:
+    """Questions about scenes of one digit: ``(which, its digit or colour, another)``."""
     rng = np.random.default_rng(seed)
     asked = []
     for i, scene in enumerate(scenes):
         if len(scene.digits) == 1:
-            word = scene.digits[0].word
-            others = [other for other in DIGITS if other != word]
+            (alone,) = scene.digits
+            word = alone.word if kind == "digit" else alone.colour
+            others = [other for other in (DIGITS if kind == "digit" else COLOURS) if other != word]
             asked.append((i, word, others[int(rng.integers(len(others)))]))
     return asked

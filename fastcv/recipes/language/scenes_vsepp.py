@@ -11,11 +11,12 @@ A run has ``cnn/``, ``warm/``, ``main/`` and the weights.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from fastcv.data.drawn_scenes import DIGITS
 from fastcv.data.scene_text import TAGS, tags
 from fastcv.learn.schedules import one_cycle
 from fastcv.metrics import evaluate_retrieval
@@ -70,46 +71,48 @@ def three_stages(recipe: Recipe, run: Run) -> dict[str, Any]:
 
 
 def measure(model: Any, test: SceneTexts) -> dict[str, float]:
-    """Retrieval both ways, analogies, and sets of tags."""
+    """Retrieval both ways, analogies of digits and of colours, and tags."""
     pictures = model.index_images(list(test.images), batch_size=64)
     texts, owner = test.every_caption()
     found = evaluate_retrieval(pictures.vectors, model.embed_texts(texts), owner)
-    found |= measure_analogies(model, test, pictures)
+    found |= measure_analogies(model, test, pictures.vectors, "digit")
+    found |= measure_analogies(model, test, pictures.vectors, "colour")
     found |= measure_tags(model, test, pictures.vectors)
     return found
 
 
-def measure_analogies(model: Any, test: SceneTexts, pictures: Any) -> dict[str, float]:
-    """How often the nearest picture has the digit that was asked for, and the same background."""
-    asked = analogies(test.scenes)
-    digit = background = 0
+def measure_analogies(
+    model: Any, test: SceneTexts, vectors: Tensor, kind: Literal["digit", "colour"]
+) -> dict[str, float]:
+    """How often the nearest picture has what was asked for, and how often the same background."""
+    asked = analogies(test.scenes, kind)
     less = model.embed_texts([minus for _, minus, _ in asked])
     more = model.embed_texts([plus for _, _, plus in asked])
-    vectors = pictures.vectors[[i for i, _, _ in asked]] - less + more
-    _, nearest = model.rank(vectors, pictures.vectors, 1)
-    for (i, _, plus), best in zip(asked, nearest[:, 0].tolist(), strict=True):
-        scene = test.scenes[best]
-        digit += any(one.word == plus for one in scene.digits)
-        background += scene.background == test.scenes[i].background
+    which = [i for i, _, _ in asked]
+    _, nearest = model.rank(vectors[which] - less + more, vectors, 1)
+    found = [test.scenes[best] for best in nearest[:, 0].tolist()]
+    has = [plus in tags(scene) for scene, (_, _, plus) in zip(found, asked, strict=True)]
+    same = [a.background == test.scenes[i].background for a, i in zip(found, which, strict=True)]
     return {
-        "analogy digit": digit / max(1, len(asked)),
-        "analogy background": background / max(1, len(asked)),
+        f"analogy of {kind}": sum(has) / len(has),
+        f"analogy of {kind}, background": sum(same) / len(same),
     }
 
 
 def measure_tags(model: Any, test: SceneTexts, vectors: Tensor) -> dict[str, float]:
-    """The share of scenes whose set of tags is exact, at the best threshold on half of them."""
-    scores = vectors @ model.embed_texts(TAGS).T
+    """Tags at the threshold that is right most often on the first half, on the second half."""
+    scores = (vectors @ model.embed_texts(TAGS).T).cpu()
     truth = torch.tensor([[tag in tags(scene) for tag in TAGS] for scene in test.scenes])
     half = len(truth) // 2
-    scores = scores.cpu()
-    exact = [((scores[:half] >= t) == truth[:half]).all(1).double().mean() for t in THRESHOLDS]
-    best = THRESHOLDS[int(torch.stack(exact).argmax())]
+    shares = [((scores[:half] >= t) == truth[:half]).double().mean() for t in THRESHOLDS]
+    best = THRESHOLDS[int(torch.stack(shares).argmax())]
     right = (scores[half:] >= best) == truth[half:]
+    seen = torch.tensor([tag not in DIGITS for tag in TAGS])
     return {
         "tag threshold": best,
-        "exact tags": right.all(1).double().mean().item(),
         "right tags": right.double().mean().item(),
+        "exact tags": right.all(1).double().mean().item(),
+        "exact colours and background": right[:, seen].all(1).double().mean().item(),
     }
 
 
@@ -124,7 +127,27 @@ RECIPE = Recipe(
     epochs=16,
     schedule=schedule,
     metrics=measure,
-    level=Level({}, "", "", ""),
+    level=Level(
+        {
+            "image to text R@1": 0.406,
+            "image to text R@5": 0.730,
+            "image to text R@10": 0.866,
+            "image to text MedR": 2.0,
+            "text to image R@1": 0.445,
+            "text to image R@5": 0.916,
+            "text to image R@10": 0.994,
+            "text to image MedR": 2.0,
+            "analogy of digit": 0.012,
+            "analogy of digit, background": 1.000,
+            "analogy of colour": 1.000,
+            "analogy of colour, background": 0.918,
+            "right tags": 0.902,
+            "exact colours and background": 0.664,
+        },
+        "500 scenes whose handwriting and photographs it never saw",
+        "seed 0, one run",
+        "2026-12-01",
+    ),
     stages=three_stages,
     no_weights=NO_WEIGHTS.format("scenes_vsepp.safetensors") + " as weights",
 )

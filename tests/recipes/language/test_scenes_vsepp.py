@@ -9,6 +9,7 @@ import torch
 
 from fastcv import load_model, recipes
 from fastcv.data import DrawnScenes
+from fastcv.data.drawn_scenes import COLOURS, DIGITS
 from fastcv.data.scene_text import TAGS, captions, tags
 from fastcv.learn._seed import seed_all
 from fastcv.models.language._joint_embedding import Index
@@ -75,12 +76,15 @@ def test_a_moved_image():
     assert moved(image, 1, -1)[0].tolist() == [[1, 2, 3, 3], [1, 2, 3, 3], [5, 6, 7, 7]]
 
 
-def test_analogies_ask_for_another_digit(test_data):
-    asked = analogies(test_data.scenes)
+@pytest.mark.parametrize("kind", ["digit", "colour"])
+def test_analogies_ask_for_another(kind, test_data):
+    asked = analogies(test_data.scenes, kind)
     alone = [i for i, scene in enumerate(test_data.scenes) if len(scene.digits) == 1]
-    assert [i for i, _, _ in asked] == alone and asked == analogies(test_data.scenes)
+    assert [i for i, _, _ in asked] == alone and asked == analogies(test_data.scenes, kind)
     for i, minus, plus in asked:
-        assert test_data.scenes[i].digits[0].word == minus != plus
+        (digit,) = test_data.scenes[i].digits
+        assert (digit.word if kind == "digit" else digit.colour) == minus != plus
+        assert plus in (DIGITS if kind == "digit" else COLOURS)
 
 
 class Perfect:
@@ -107,11 +111,12 @@ class Perfect:
 
 def test_measures_of_a_perfect_model(test_data):
     found = scenes_vsepp.measure(Perfect(test_data), test_data)
-    assert found["exact tags"] == found["right tags"] == 1
+    assert found["exact tags"] == found["exact colours and background"] == found["right tags"] == 1
     assert found["text to image R@10"] == found["image to text R@10"] == 1
-    digits = {word for scene in test_data.scenes for word in (d.word for d in scene.digits)}
-    assert len(digits) == 10 and found["analogy digit"] == 1  # each can be found
-    assert found["analogy background"] > 0.5
+    # Each digit and colour is somewhere, so each can be found.
+    assert all(any(t in tags(scene) for scene in test_data.scenes) for t in (*DIGITS, *COLOURS))
+    assert found["analogy of digit"] == found["analogy of colour"] == 1
+    assert found["analogy of colour, background"] > 0.5
 
 
 @pytest.fixture
