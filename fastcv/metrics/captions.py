@@ -79,7 +79,7 @@ def evaluate_captioner(
         >>> from fastcv.metrics import evaluate_captioner
         >>> model = fastcv.create_model("show_and_tell_resnet18", words=("a", "cat"), width=8)
         >>> list(evaluate_captioner(model, [(torch.rand(3, 32, 32), ["a cat"])]))
-        ['BLEU-1', 'BLEU-2', 'BLEU-3', 'BLEU-4', 'CIDEr-D']
+        ['BLEU-1', 'BLEU-2', 'BLEU-3', 'BLEU-4', 'ROUGE-L', 'CIDEr-D']
     """
     pairs = list(
         targets_and_results(

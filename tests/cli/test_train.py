@@ -287,6 +287,7 @@ def test_two_processes(shades, tmp_path):
     for out in ("run", "two"):
         with open(tmp_path / out / "history.csv") as file:
             losses.append([float(row["loss"]) for row in csv.DictReader(file)])
-    assert len(losses[0]) == 6 and losses[0] == pytest.approx(losses[1], rel=1e-4)
+    # A CPU that multiplies bfloat16 trains in it, and rounds a half batch otherwise: to 2 ** -8.
+    assert len(losses[0]) == 6 and losses[0] == pytest.approx(losses[1], rel=2**-8)
     found = fastcv.models.load_model("two/best.safetensors").predict("data/dark/0.png")
     assert found[0].classes == ("dark", "light")

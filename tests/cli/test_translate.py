@@ -133,4 +133,4 @@ def test_help_lists_it(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    assert "Image translation:\n  translate  " in capsys.readouterr().out
+    assert "\n  translate  " in capsys.readouterr().out

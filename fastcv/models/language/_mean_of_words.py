@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fastcv.language import Vocabulary, pad_texts
+from fastcv.language.vocabulary import SPECIAL
 
 
 class MeanOfWords(nn.Module):
@@ -41,7 +42,7 @@ class MeanOfWords(nn.Module):
     @property
     def is_empty(self) -> bool:
         """Whether there is no word."""
-        return len(self.vocabulary) == len(Vocabulary([]))
+        return len(self.vocabulary) == len(SPECIAL)
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """``[N, D]``.
@@ -52,19 +53,14 @@ class MeanOfWords(nn.Module):
         ids, _ = pad_texts([self.vocabulary.encode(text) for text in texts])
         counts = torch.zeros(len(ids), len(self.vocabulary))
         counts.scatter_add_(1, ids, torch.ones(ids.shape))
-        counts[:, ~_is_word(self.vocabulary)] = 0
+        counts[:, : len(SPECIAL)] = 0
         means = counts / counts.sum(dim=1, keepdim=True)
         return means.to(self.vectors) @ self.vectors
-
-
-def _is_word(vocabulary: Vocabulary) -> Tensor:
-    """``[V]``: False of ``<pad>`` and the other special ones."""
-    return torch.arange(len(vocabulary)) >= len(Vocabulary([]))
 
 
 def _random_vectors(vocabulary: Vocabulary, size: int) -> Tensor:
     """``[V, size]`` from a normal distribution; zeros for the special ones."""
     rows = np.zeros((len(vocabulary), size), np.float32)
-    for i in _is_word(vocabulary).nonzero().flatten().tolist():
+    for i in range(len(SPECIAL), len(vocabulary)):
         rows[i] = np.random.default_rng([*vocabulary.words[i].encode()]).standard_normal(size)
     return torch.from_numpy(rows)

@@ -115,10 +115,10 @@ def test_verification_falls_to_chance_at_30_db(tmp_path, monkeypatch):
         progress=False,
         tensorboard=False,
     )
-    images = torch.stack([drawn["test"][i][0] for i in range(36)])
+    images = torch.stack([drawn["test"][i][0] for i in range(144)])
     hidden = hide_identity(images, recogniser)
     # Each with the next of the same person, and with the next of another.
-    same = torch.cat([torch.ones(36), torch.zeros(36)]).bool()
+    same = torch.cat([torch.ones(144), torch.zeros(144)]).bool()
 
     def similarities(of):
         partners = torch.cat([images.roll(-6, 0), images.roll(-7, 0)])
@@ -127,5 +127,6 @@ def test_verification_falls_to_chance_at_30_db(tmp_path, monkeypatch):
     before = similarities(images)
     threshold = best_threshold(before, same)
     assert verification_accuracy(before, same, threshold) > 0.9
-    assert verification_accuracy(similarities(hidden), same, threshold) <= 0.6
+    # Chance is 0.5, and 0.59 is three standard errors of 288 pairs above it.
+    assert verification_accuracy(similarities(hidden), same, threshold) <= 0.59
     assert psnr(hidden, images).min() >= 30
