@@ -29,7 +29,7 @@ from fastcv.recipes.language._scene_texts import SceneTexts, analogies
 from fastcv.results import Ranking
 
 RANKINGS = Path(__file__).with_suffix(".json")
-QUERIES = ("coins", "yellow", "a blue two right of a yellow six on moon")
+QUERIES = ("moon", "white two", "a red seven on grass")
 BEST = 4  # pictures of a query
 ANALOGIES = 3
 WIDTH = 900  # pixels of a sheet
@@ -44,7 +44,7 @@ def rank(weights: Path, test: SceneTexts) -> dict[str, Any]:
     for query in QUERIES:
         (ranking,) = model.search(query, index, k=BEST)
         found["search"].append([query, *numbers(ranking)])
-    for i, minus, plus in analogies(test.scenes, "colour")[:ANALOGIES]:
+    for i, minus, plus in analogies(test.scenes, "digit")[:ANALOGIES]:
         ranking = model.analogy(test.images[i], minus=minus, plus=plus, gallery=index, k=BEST)
         found["analogies"].append([i, ranking.text, *numbers(ranking)])
     alone = [i for i, scene in enumerate(test.scenes) if len(scene.digits) == 1][:THUMBNAILS]

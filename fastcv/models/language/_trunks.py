@@ -1,28 +1,34 @@
-"""The ResNets that captioners look with."""
+"""ResNets that see small pictures."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from torch import nn
 
 from fastcv.nn.backbones.resnet import ResNetTrunk
 
+Trunk = TypeVar("Trunk", bound=ResNetTrunk)
 
-def captioners_resnet(depth: int, width: int, small_pictures: bool) -> ResNetTrunk:
-    """A ResNet whose last map is what a captioner sees.
+
+def for_pictures(trunk: Trunk, small: bool) -> Trunk:
+    """The trunk itself; for small pictures without the first max pool and the last stage.
+
+    The last map has then a cell for 8 pixels along each side in place of 32, and half of the
+    channels.
 
     Args:
-        depth, width: as of ``ResNetTrunk``.
-        small_pictures: without the first max pool and the last stage. The last map has then a
-            cell for 8 pixels along each side in place of 32, and half of the channels.
+        trunk: changed in place.
+        small: whether the pictures are of some 64 pixels, and not of some 224.
 
     Example:
         >>> import torch
-        >>> from fastcv.models.language._trunks import captioners_resnet
-        >>> captioners_resnet(18, 8, True)(torch.rand(1, 3, 64, 64))[-1].shape
+        >>> from fastcv.models.language._trunks import for_pictures
+        >>> from fastcv.nn.backbones.resnet import ResNetTrunk
+        >>> for_pictures(ResNetTrunk(18, width=8), small=True)(torch.rand(1, 3, 64, 64))[-1].shape
         torch.Size([1, 32, 8, 8])
     """
-    trunk = ResNetTrunk(depth, width=width)
-    if small_pictures:
+    if small:
         trunk.maxpool = nn.Identity()  # type: ignore[assignment]  # in place of a pool
         trunk.layer4 = nn.Identity()  # type: ignore[assignment]  # in place of a stage
         trunk.out_channels = (*trunk.out_channels[:3], trunk.out_channels[2])

@@ -28,6 +28,7 @@ from fastcv.models.language._recipe_readers import (
     cut,
     ingredient_ids,
 )
+from fastcv.models.language._trunks import for_pictures
 from fastcv.models.language.skip_instructions import InstructionEncoder
 from fastcv.nn.backbones.resnet import ResNetTrunk
 
@@ -51,6 +52,7 @@ class Im2Recipe(JointEmbedding):
         num_classes: kinds of dishes, with label 0 for those of no kind.
         semantic: whether there is a layer for the kinds, and its terms in the loss.
         depth, width: of the ResNet.
+        small_pictures: of some 64 pixels: a ResNet that sees cells of 8 pixels.
         embedding_size: numbers of the joint space's vectors.
         vector_size: numbers of an instruction's vector.
         hidden_size: numbers of the state that reads them.
@@ -83,6 +85,7 @@ class Im2Recipe(JointEmbedding):
         num_classes: int = 1048,
         semantic: bool = True,
         width: int = 64,
+        small_pictures: bool = False,
         embedding_size: int = 1024,
         vector_size: int = 1024,
         hidden_size: int = 1024,
@@ -92,7 +95,7 @@ class Im2Recipe(JointEmbedding):
         super().__init__()
         self.vocabulary = Vocabulary(words)
         self.vector_size = vector_size
-        self.visionMLP = ResNetTrunk(depth, width=width)
+        self.visionMLP = for_pictures(ResNetTrunk(depth, width=width), small_pictures)
         features = self.visionMLP.out_channels[-1]
         self.visual_embedding = nn.Sequential(nn.Linear(features, embedding_size), nn.Tanh())
         self.stRNN_ = InstructionReader(vector_size, hidden_size)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fastcv.models._registry import register
 from fastcv.models.classification.googlenet import GoogLeNet
 from fastcv.models.language._captioner import Captioner
-from fastcv.models.language._trunks import captioners_resnet
+from fastcv.models.language._trunks import for_pictures
 from fastcv.models.language.beam_search import State
 from fastcv.nn.backbones.resnet import ResNetTrunk
 
@@ -137,10 +137,11 @@ def show_and_tell_resnet18(
     Args:
         size: of the square that each picture becomes, in pixels.
         grid: as of ``PooledTrunk``.
-        width, small_pictures: as of ``captioners_resnet``.
+        width: channels of the first stage.
+        small_pictures: of some 64 pixels: a trunk that sees cells of 8 pixels.
         config: what ``ShowAndTell`` takes.
     """
-    trunk = captioners_resnet(18, width, small_pictures)
+    trunk = for_pictures(ResNetTrunk(18, width=width), small_pictures)
     channels = trunk.out_channels[-1] * grid**2
     model = ShowAndTell(PooledTrunk(trunk, grid), channels, **config)
     model.preprocessing = {**Captioner.preprocessing, "size": size}

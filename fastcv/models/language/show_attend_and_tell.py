@@ -15,7 +15,7 @@ from torch.optim import Adam, Optimizer
 from fastcv.models._pickled_modules import or_convert
 from fastcv.models._registry import register
 from fastcv.models.language._captioner import Captioner, counted
-from fastcv.models.language._trunks import captioners_resnet
+from fastcv.models.language._trunks import for_pictures
 from fastcv.models.language.beam_search import State
 from fastcv.models.language.hard_attention import Reinforce, look_hard
 from fastcv.nn.backbones.resnet import ResNetTrunk
@@ -288,7 +288,8 @@ class AttentionDecoder(nn.Module):
 def _on_resnet(
     depth: int, size: int, width: int, small_pictures: bool, config: dict[str, Any]
 ) -> ShowAttendAndTell:
-    model = ShowAttendAndTell(captioners_resnet(depth, width, small_pictures), **config)
+    trunk = for_pictures(ResNetTrunk(depth, width=width), small_pictures)
+    model = ShowAttendAndTell(trunk, **config)
     model.preprocessing = {**Captioner.preprocessing, "size": size}
     return model
 
@@ -305,7 +306,8 @@ def show_attend_and_tell(
 
     Args:
         size: of the square that each picture becomes, in pixels.
-        width, small_pictures: as of ``captioners_resnet``.
+        width: channels of the first stage.
+        small_pictures: of some 64 pixels: a trunk that sees cells of 8 pixels.
         config: what ``ShowAttendAndTell`` takes.
     """
     return _on_resnet(101, size, width, small_pictures, config)

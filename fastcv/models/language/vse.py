@@ -17,6 +17,7 @@ from fastcv.models.classification._classifier import Classifier
 from fastcv.models.classification.resnet import ResNet
 from fastcv.models.classification.vgg import VGG
 from fastcv.models.language._joint_embedding import JointEmbedding
+from fastcv.models.language._trunks import for_pictures
 from fastcv.nn.losses.ranking_hinge import ranking_hinge
 
 if TYPE_CHECKING:
@@ -215,8 +216,10 @@ def _on_vgg19(config: Mapping[str, Any]) -> VSE:
     return VSE(cnn, last.in_features, **config)
 
 
-def _on_resnet(depth: int, width: int, config: Mapping[str, Any]) -> VSE:
-    cnn = ResNet(depth, num_classes=1, width=width)
+def _on_resnet(
+    depth: int, width: int, config: Mapping[str, Any], small_pictures: bool = False
+) -> VSE:
+    cnn = for_pictures(ResNet(depth, num_classes=1, width=width), small_pictures)
     cnn.fc = nn.Identity()  # type: ignore[assignment]  # the features are what is wanted
     return VSE(cnn, cnn.out_channels[-1], **config)
 
@@ -240,12 +243,18 @@ def vsepp_resnet152(*, width: int = 64, **config: Any) -> VSE:
 
 
 @register("vse_resnet18", task="matching")
-def vse_resnet18(*, width: int = 64, **config: Any) -> VSE:
-    """ResNet-18 and a GRU, by the sum over all wrong pairs; ``config``: what ``VSE`` takes."""
-    return _on_resnet(18, width, config)
+def vse_resnet18(*, width: int = 64, small_pictures: bool = False, **config: Any) -> VSE:
+    """ResNet-18 and a GRU, by the sum over all wrong pairs.
+
+    Args:
+        width: channels of the first stage.
+        small_pictures: of some 64 pixels: a CNN that sees cells of 8 pixels.
+        config: what ``VSE`` takes.
+    """
+    return _on_resnet(18, width, config, small_pictures)
 
 
 @register("vsepp_resnet18", task="matching")
-def vsepp_resnet18(*, width: int = 64, **config: Any) -> VSE:
-    """ResNet-18 and a GRU, by the worst wrong pairs; ``config``: what ``VSE`` takes."""
-    return _on_resnet(18, width, {"max_violation": True, **config})
+def vsepp_resnet18(*, width: int = 64, small_pictures: bool = False, **config: Any) -> VSE:
+    """ResNet-18 and a GRU, by the worst wrong pairs; arguments as of ``vse_resnet18``."""
+    return _on_resnet(18, width, {"max_violation": True, **config}, small_pictures)

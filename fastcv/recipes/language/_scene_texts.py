@@ -15,13 +15,12 @@ from fastcv.data.scene_text import ARTICLES, SAID, TAGS, captions, tags
 from fastcv.language import Vocabulary
 from fastcv.language.vocabulary import SPECIAL
 from fastcv.models.language.vse import MatchedTexts
+from fastcv.recipes.language._cnn_first import MEAN, SIDE, STD, normalised
 
-SIDE = 64  # pixels of a scene, along a side
 SHIFT = 4  # pixels that a scene is moved by at most, where it trains
 CAPTIONS = 5  # of a scene
 # How often a text is a whole caption, a tag ("seven"), or else a composition ("red seven").
 CAPTION_SHARE, TAG_SHARE = 0.5, 0.35
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPROCESSING = {
     "resize": SIDE,
     "crop": SIDE,
@@ -100,12 +99,6 @@ class SceneTexts(Dataset[tuple[Tensor, Any]]):
         """All captions, and ``[5 N]`` int64, which picture each is of."""
         texts = [text for of_scene in self.captions for text in of_scene]
         return texts, torch.arange(len(self)).repeat_interleave(CAPTIONS)
-
-
-def normalised(images: Tensor) -> Tensor:
-    """What a CNN takes, of images ``[B, 3, H, W]`` uint8."""
-    mean, std = (torch.tensor(three)[:, None, None] for three in (MEAN, STD))
-    return (images / 255 - mean) / std
 
 
 def moved(image: Tensor, y: int, x: int) -> Tensor:

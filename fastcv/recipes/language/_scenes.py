@@ -13,13 +13,15 @@ from fastcv.data import DrawnScenes
 from fastcv.data.drawn_scenes import BACKGROUNDS, COLOURS, DIGITS, Scene
 from fastcv.data.scene_text import ARTICLES, SAID, captions, parse
 from fastcv.language import tokenize
-from fastcv.learn import caption_batches
+from fastcv.learn import caption_batches, freeze
 from fastcv.learn.schedules import adamw, fastest_precision, one_cycle
 from fastcv.metrics import evaluate_captions
 from fastcv.metrics._batches import targets_and_results
+from fastcv.nn.backbones.resnet import ResNetTrunk
+from fastcv.recipes._recipe import Recipe, Run
+from fastcv.recipes.language._cnn_first import SIDE, learn_to_see
 from fastcv.results import Caption
 
-SIDE = 64  # pixels: handwriting was scanned at 8
 # All that a caption can say, so that no word depends on which scenes were drawn.
 WORDS = tuple(
     dict.fromkeys(
@@ -146,7 +148,21 @@ def pointing(found: Caption, target: dict[str, Any]) -> list[bool]:
     return hits
 
 
-def few_steps(model: Any, device: str, *, lr: float = 2e-3) -> dict[str, Any]:
+def cnn_first(recipe: Recipe, run: Run) -> dict[str, Any]:
+    """Trains the CNN on what is in the cells, then the rest on captions, and measures.
+
+    The CNN stays then as it is, as in both papers where their LSTMs begin to learn.
+    """
+    torch.manual_seed(run.seed)
+    model: Any = recipe.build()
+    (trunk,) = (part for part in model.modules() if isinstance(part, ResNetTrunk))
+    learn_to_see(trunk, trunk.out_channels[-1], run)
+    freeze(trunk)
+    recipe.fit(model, run)
+    return recipe.keep(model, run)
+
+
+def few_steps(model: Any, device: str, *, lr: float = 3e-3) -> dict[str, Any]:
     """The schedule: AdamW, one cycle, and gradients that are clipped."""
     return {
         "batch_size": 32,

@@ -14,12 +14,18 @@ import torch
 
 from fastcv.models import Model, create_model
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe
-from fastcv.recipes.language._scenes import SIDE, WORDS, CaptionedScenes, few_steps, read_and_scored
-from fastcv.recipes.language._trunk_first import trunk_first
+from fastcv.recipes.language._cnn_first import SIDE
+from fastcv.recipes.language._scenes import (
+    WORDS,
+    CaptionedScenes,
+    cnn_first,
+    few_steps,
+    read_and_scored,
+)
 
 
 def build() -> Model:
-    """The model with random weights: a ResNet-18 of a quarter of the width, an LSTM of 256."""
+    """The model with random weights: a ResNet-18 of a quarter of the width, an LSTM of 384."""
     model = create_model(
         "show_and_tell_resnet18",
         words=WORDS,
@@ -27,8 +33,8 @@ def build() -> Model:
         grid=4,
         width=16,
         small_pictures=True,
-        embedding=128,
-        hidden=256,
+        embedding=256,
+        hidden=384,
         dropout=0.1,
     )
     return model.to(memory_format=torch.channels_last)  # a quarter less time on a CPU
@@ -42,7 +48,7 @@ RECIPE = Recipe(
         "test": partial(CaptionedScenes, "test", 500),
     },
     build=build,
-    epochs=4,
+    epochs=24,
     schedule=few_steps,
     metrics=read_and_scored,
     level=Level(
@@ -57,7 +63,7 @@ RECIPE = Recipe(
         "seed 0, one run, from the trunk that scenes_show_attend_and_tell had trained",
         "2026-12-01",
     ),
-    stages=trunk_first,
+    stages=cnn_first,
     no_weights=NO_WEIGHTS.format("scenes_show_and_tell.safetensors") + " as weights",
 )
 train, evaluate = RECIPE.train, RECIPE.evaluate

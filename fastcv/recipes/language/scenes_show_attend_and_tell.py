@@ -12,8 +12,14 @@ import torch
 
 from fastcv.models import Model, create_model
 from fastcv.recipes._recipe import NO_WEIGHTS, Level, Recipe
-from fastcv.recipes.language._scenes import SIDE, WORDS, CaptionedScenes, few_steps, read_and_scored
-from fastcv.recipes.language._trunk_first import trunk_first
+from fastcv.recipes.language._cnn_first import SIDE
+from fastcv.recipes.language._scenes import (
+    WORDS,
+    CaptionedScenes,
+    cnn_first,
+    few_steps,
+    read_and_scored,
+)
 
 
 def build(attention: str = "soft") -> Model:
@@ -42,7 +48,7 @@ RECIPE = Recipe(
         "test": partial(CaptionedScenes, "test", 500),
     },
     build=build,
-    epochs=4,
+    epochs=20,
     schedule=few_steps,
     metrics=read_and_scored,
     level=Level(
@@ -58,7 +64,7 @@ RECIPE = Recipe(
         "seed 0, one run",
         "2026-12-01",
     ),
-    stages=trunk_first,
+    stages=cnn_first,
     no_weights=NO_WEIGHTS.format("scenes_show_attend_and_tell.safetensors") + " as weights",
 )
 train, evaluate = RECIPE.train, RECIPE.evaluate

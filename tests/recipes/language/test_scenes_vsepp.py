@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -122,9 +121,8 @@ def test_measures_of_a_perfect_model(test_data):
 @pytest.fixture
 def short(monkeypatch):
     """The CNN's stage in small."""
+    monkeypatch.setattr(_cnn_first, "LENGTH", 32)
     monkeypatch.setattr(_cnn_first, "EPOCHS", 1)
-    learn = partial(_cnn_first.learn_to_classify, length=32)
-    monkeypatch.setattr(scenes_vsepp, "learn_to_classify", learn)
 
 
 def test_the_recipe_in_small(tmp_path, data, test_data, short):
@@ -146,7 +144,7 @@ def test_the_recipe_in_small(tmp_path, data, test_data, short):
 def test_the_worst_alone_counts_at_the_end(name, monkeypatch):
     stages = []
     recipe = replace(recipes.get(name), data={"train": lambda: None})
-    monkeypatch.setattr(scenes_vsepp, "learn_to_classify", lambda model, run: None)
+    monkeypatch.setattr(scenes_vsepp, "learn_to_see", lambda *_: None)
     monkeypatch.setattr(type(recipe), "keep", lambda self, model, run: {})
     monkeypatch.setattr(
         "fastcv.recipes._recipe.Run.fit",
@@ -156,23 +154,3 @@ def test_the_worst_alone_counts_at_the_end(name, monkeypatch):
     )
     recipe.train("nowhere", epochs=10, device="cpu")
     assert stages == [("warm", False, 6), ("main", name == "scenes_vsepp", 4)]
-
-
-def test_the_cnn_is_shared_while_it_learns():
-    model = scenes_vsepp.build()
-    reader = _cnn_first.SceneClassifier(model.cnn, model.fc.in_features)
-    scenes = _cnn_first.OneDigitScenes(4)
-    images, labels = scenes.collate([scenes[i] for i in range(4)])
-    drawn = DrawnScenes("train", size=(64, 64), max_digits=1, seed=1)
-    for i in range(4):
-        scene = drawn[i][1]["scene"]
-        digit, colour, background = labels[i].tolist()
-        assert digit == scene.digits[0].digit
-        assert (drawn.colours[colour], drawn.backgrounds[background]) == (
-            scene.digits[0].colour,
-            scene.background,
-        )
-    terms = reader.loss(reader(images), labels)
-    assert list(terms) == ["digit", "colour", "background"]
-    sum(terms.values()).backward()
-    assert all(p.grad is not None and p.grad.any() for p in model.cnn.parameters())
