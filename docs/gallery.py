@@ -65,6 +65,7 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/instances_and_keypoints.py": "instances_and_keypoints.png",
     "examples/dense_correspondence.py": "dense_correspondence.png",
     "examples/yolact_prototypes.py": "yolact_prototypes.png",
+    "examples/attention_strip.py": "attention_strip.png",
     "examples/hourglass_stacks.py": "hourglass_stacks.png",
     "examples/moved_digits.py": "moved_digits.png",
     "examples/three_tasks.py": "three_tasks.png",

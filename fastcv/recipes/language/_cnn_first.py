@@ -23,7 +23,6 @@ from fastcv.recipes._recipe import Run
 
 SIDE = 64  # pixels of a scene, along a side
 CELL = 8  # pixels of a cell
-SHIFT = 4  # pixels by which a scene is moved at most; half a cell
 LENGTH, EPOCHS = 12000, 8
 EMPTY = 0.2  # the weight of a cell without a digit; there are eight times as many
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
