@@ -112,6 +112,7 @@ def read_and_scored(model: Any, test: CaptionedScenes) -> dict[str, float]:
 
 
 def share(right: Tensor) -> float:
+    """The share of True in ``[N]`` bool."""
     return right.double().mean().item()
 
 
