@@ -124,6 +124,22 @@ def read_sound(sound: SoundInput) -> Sound:
     )
 
 
+def sound_size(path: str | os.PathLike[str]) -> tuple[int, int, int]:
+    """What a file's header says: channels, samples of each, and their rate in Hz.
+
+    Raises:
+        FileNotFoundError, BrokenSoundError, ImportError: as ``read_sound``.
+    """
+    path = Path(path).expanduser()
+    wav = _open(path)
+    if wav is not None:
+        return wav.channels, wav.frames, wav.rate
+    soundfile = need("soundfile", extra="audio")
+    with _readable(path):
+        told = soundfile.info(str(path))
+    return told.channels, told.frames, told.samplerate
+
+
 def sound_blocks(path: str | os.PathLike[str], seconds: float = 10.0) -> Iterator[Sound]:
     """A file's sound piece by piece, so that its length does not matter.
 

@@ -7,20 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
-from fastcv._extras import need
 from fastcv._wav import write_wav
+from fastcv.draw.sound import columns_of, draw_sound
 from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
 
-WINDOW = 0.032  # seconds of the picture's spectrogram: half as many Hz are told apart
-COLUMNS = 1000  # of the picture at most, however long the sound is
-RANGE = 80.0  # dB below the loudest that are drawn
+BLOCK = 2**20  # samples that are drawn at a time
 
 
 @dataclass(repr=False, eq=False)
@@ -114,54 +110,9 @@ class Audio(Drawable):
         Raises:
             ImportError: matplotlib is missing.
         """
-        figure = need("matplotlib.figure", extra="viz").Figure(
-            figsize=(8, 4.4), layout="constrained"
-        )
-        backend = need("matplotlib.backends.backend_agg", extra="viz")
-        canvas = backend.FigureCanvasAgg(figure)
-        wave, spectrum = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2))
-        self.draw_waveform(wave)
-        shown = self.draw_spectrogram(spectrum)
-        figure.colorbar(shown, ax=spectrum, label="dB", pad=0.01)
-        canvas.draw()
-        return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-
-    def draw_waveform(self, axes: Any) -> None:
-        """The mean of the channels on matplotlib's axes; of many samples a column its range."""
-        wave = self._mono()
-        step = max(1, len(wave) // (2 * COLUMNS))
-        whole = wave[: len(wave) // step * step].reshape(-1, step)
-        times = np.arange(len(whole)) * step / self.rate
-        if step == 1:
-            axes.plot(times, whole[:, 0], linewidth=0.8)
-        else:
-            axes.fill_between(times, whole.min(axis=1), whole.max(axis=1), linewidth=0.3)
-        axes.set(ylabel="amplitude", xlim=(0, self.seconds))
-        axes.margins(x=0)
-
-    def draw_spectrogram(self, axes: Any) -> Any:
-        """The spectrogram on matplotlib's axes; returns what a colour bar is made for."""
-        wave = torch.from_numpy(self._mono())
-        size = min(max(16, round(WINDOW * self.rate)), 8192)
-        hop = max(1, size // 4, len(wave) // COLUMNS)
-        padded = torch.nn.functional.pad(wave, (size // 2, size))
-        frames = padded.unfold(0, size, hop)[: len(wave) // hop + 1]
-        level = torch.fft.rfft(frames * torch.hann_window(size)).abs().square().T
-        decibels = 10 * (level / level.max().clamp(min=1e-20)).clamp(min=1e-10).log10()
-        shown = axes.imshow(
-            decibels.numpy(),
-            origin="lower",
-            aspect="auto",
-            extent=(0, self.seconds, 0, self.rate / 2),
-            vmin=-RANGE,
-            vmax=0,
-            cmap="magma",
-        )
-        axes.set(xlabel="seconds", ylabel="Hz")
-        return shown
-
-    def _mono(self) -> np.ndarray:
-        return self.channels.detach().float().mean(dim=0).nan_to_num(0).cpu().numpy()
+        wave = self.channels.detach().float().mean(dim=0)
+        columns = columns_of(wave.split(BLOCK), self.rate, len(wave))
+        return draw_sound(columns, ("waveform", "spectrogram"), self.name)
 
     def to_dict(self) -> dict[str, Any]:
         """``file``, ``name``, ``rate`` in Hz, ``seconds``, ``channels``, and the greatest sample as
