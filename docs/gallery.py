@@ -113,6 +113,9 @@ PROGRAMS: dict[str, str | tuple[str, ...]] = {
     "examples/explain_axis.py": "explain_axis.png",
     "examples/unet_bridges.py": "unet.png",
     "examples/word_plane.py": "word_plane.png",
+    "examples/five_forms.py": "five_forms.png",
+    "examples/chirps.py": "chirps.png",
+    "examples/windowing.py": "windowing.png",
     "examples/joint_space.py": (
         "joint_search.png",
         "picture_analogies.png",

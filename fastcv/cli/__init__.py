@@ -17,13 +17,24 @@ from collections.abc import Sequence
 from types import ModuleType
 
 import fastcv
-from fastcv.cli import bench, demo, doctor, evaluate, explain, models, predict, train, words
+from fastcv.cli import (
+    bench,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    models,
+    predict,
+    spectrogram,
+    train,
+    words,
+)
 from fastcv.cli._errors import UserError, sentence_for
 from fastcv.models import _tasks
 
 __all__ = ["UserError", "main"]
 
-COMMANDS = (predict, explain, evaluate, train, demo, models, words, doctor, bench)
+COMMANDS = (predict, explain, evaluate, train, demo, models, words, spectrogram, doctor, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
