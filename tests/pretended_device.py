@@ -130,6 +130,10 @@ LEFT_OUT = {
         "a GRU is one kernel there, and is none here",
     ),
     **dict.fromkeys(
+        ("soundnet8", "sound_localization"),
+        "they take sounds: test_sounds has them",
+    ),
+    **dict.fromkeys(
         ("im2recipe_resnet18", "vqa_lstm_cnn"),
         "an LSTM too, and torch wants the lengths of packed texts on the CPU",
     ),
@@ -160,6 +164,23 @@ def test_predictions(name):
         assert_there(vars(found))
         found.draw(None if isinstance(found, Generated) else picture)
         found.to_dict()
+
+
+def test_sounds():
+    """Sounds are read on the CPU, and what is heard is there."""
+    heard, placed = there("soundnet8"), there("sound_localization")
+    sound = torch.rand(16000) - 0.5, heard.rate
+    (classes,) = heard.predict(sound)
+    assert_there([classes.objects.scores, classes.scenes.scores])
+    classes.draw()
+    (found,) = placed.predict((torch.rand(3, 70, 90), sound))
+    assert_there(vars(found))
+    found.draw(torch.rand(3, 70, 90))
+    found.to_dict()
+    batch = placed.make_batch(
+        torch.rand(2, 3, 32, 32, device=THERE), torch.rand(2, 6, device=THERE)
+    )
+    learn_from(placed, placed.loss(placed(batch), torch.rand(2, 2, 2, device=THERE)))
 
 
 def learn_from(model, losses):

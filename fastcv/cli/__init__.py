@@ -95,7 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _name(verb: ModuleType) -> str:
-    return verb.__name__.rpartition(".")[2]
+    return _tasks.verb_name(verb.__name__)
 
 
 def _listed(title: str, verbs: Sequence[ModuleType]) -> str:

@@ -96,7 +96,7 @@ def check_predicts(model: Model) -> None:
     if not isinstance(model, ImageModel):
         alone = " alone" if hasattr(model, "predict_iter") else ""  # something beside them
         task = _tasks.task_of_model(model.model_name)
-        verb = f": `fastcv {task.verbs[0].rpartition('.')[2]}` runs it" if task.verbs else ""
+        verb = f": `fastcv {_tasks.verb_name(task.verbs[0])}` runs it" if task.verbs else ""
         raise UserError(f"{model.model_name} does not take pictures{alone}{verb}")
 
 

@@ -27,6 +27,8 @@ from fastcv.data.paired_folder import PairedFolder
 from fastcv.data.proposals import WithProposals
 from fastcv.data.question_folder import QuestionFolder
 from fastcv.data.scene_questions import SceneQuestions
+from fastcv.data.sounding_clip import SoundingClip
+from fastcv.data.sounding_digits import SoundingDigits
 from fastcv.data.stuff_first import StuffFirst
 from fastcv.data.to_coco import detection_to_coco
 from fastcv.data.unpaired import Unpaired, pair_of_batches
@@ -58,6 +60,8 @@ __all__ = [
     "PairedFolder",
     "QuestionFolder",
     "SceneQuestions",
+    "SoundingClip",
+    "SoundingDigits",
     "StuffFirst",
     "Unpaired",
     "UnpairedFolders",

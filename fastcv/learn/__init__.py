@@ -14,6 +14,7 @@ from fastcv.learn.own_data import Trained, train_on
 from fastcv.learn.pseudo_labels import PseudoLabelled, confident_and_balanced
 from fastcv.learn.question_batches import QuestionBatches
 from fastcv.learn.self_train import self_train
+from fastcv.learn.soundnet_student import SoundNetStudent
 from fastcv.learn.transfer import freeze, new_head, two_rates, unfreeze
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "History",
     "PseudoLabelled",
     "QuestionBatches",
+    "SoundNetStudent",
     "Trained",
     "add_noise",
     "caption_batches",

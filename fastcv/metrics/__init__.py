@@ -23,6 +23,11 @@ from fastcv.metrics.modality import modality_share, prior_accuracy
 from fastcv.metrics.panoptic import PanopticMetrics, evaluate_panoptic
 from fastcv.metrics.retrieval import evaluate_retrieval, retrieval_ranks
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
+from fastcv.metrics.sound_localization import (
+    consensus_iou,
+    consensus_map,
+    sound_localization_metrics,
+)
 from fastcv.metrics.verification import best_threshold, verification_accuracy
 from fastcv.metrics.video_panoptic import VideoPanopticMetrics
 from fastcv.metrics.vqa import vqa_accuracy
@@ -37,6 +42,8 @@ __all__ = [
     "answer_accuracy",
     "best_threshold",
     "coco_metrics",
+    "consensus_iou",
+    "consensus_map",
     "diversity",
     "evaluate_analogies",
     "evaluate_answers",
@@ -60,6 +67,7 @@ __all__ = [
     "psnr",
     "read_analogies",
     "retrieval_ranks",
+    "sound_localization_metrics",
     "ssim",
     "verification_accuracy",
     "vqa_accuracy",

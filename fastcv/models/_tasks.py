@@ -199,6 +199,11 @@ def task_of_model(name: str) -> Task:
     raise ValueError(f"{entry.name} is a model of {entry.task}, which is no task of the commands")
 
 
+def verb_name(module: str) -> str:
+    """What a command is called, of its module's name: ``locate-sound`` of ``….locate_sound``."""
+    return module.rpartition(".")[2].replace("_", "-")
+
+
 def _named(name: str) -> type:
     module, _, last = name.rpartition(".")
     return getattr(importlib.import_module(module), last)
@@ -574,5 +579,22 @@ TASKS = (
         columns={"caption": "string", "log_prob": "float"},
         row=annotated.row_of_caption,
         verbs=("fastcv.cli.caption",),
+    ),
+    Task(
+        name="sound",
+        title="Sounds",
+        chapter="Audio",
+        models="sound networks",
+        base="fastcv.models.audio.soundnet.SoundNet",
+        result="fastcv.results.SoundClasses",
+    ),
+    Task(
+        name="sound_localization",
+        title="Sound localisation",
+        chapter="Audio",
+        models="sound localizers",
+        base="fastcv.models.audio._localizer.SoundLocalizer",
+        result="fastcv.results.SoundMap",
+        verbs=("fastcv.cli.locate_sound",),
     ),
 )

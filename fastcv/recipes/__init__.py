@@ -54,7 +54,7 @@ def by_chapter() -> dict[str, list[str]]:
         ['distill', 'self_train', 'transfer']
     """
     chapters = [m.name for m in pkgutil.iter_modules(__path__) if m.ispkg]
-    return {
+    found = {
         chapter: [
             m.name
             for m in pkgutil.iter_modules([os.path.join(__path__[0], chapter)])
@@ -62,6 +62,7 @@ def by_chapter() -> dict[str, list[str]]:
         ]
         for chapter in chapters
     }
+    return {chapter: names for chapter, names in found.items() if names}
 
 
 def _modules() -> dict[str, str]:

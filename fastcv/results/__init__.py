@@ -18,6 +18,8 @@ from fastcv.results.keypoints import Keypoints
 from fastcv.results.panoptic import Panoptic, Segment
 from fastcv.results.ranking import Ranking
 from fastcv.results.segmentation import Segmentation
+from fastcv.results.sound_classes import SoundClasses
+from fastcv.results.sound_map import SoundMap
 
 __all__ = [
     "Answer",
@@ -39,4 +41,6 @@ __all__ = [
     "Result",
     "Segment",
     "Segmentation",
+    "SoundClasses",
+    "SoundMap",
 ]

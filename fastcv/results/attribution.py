@@ -207,16 +207,19 @@ class Attribution(Drawable):
         return [_pixels(picture) for picture in pictures]
 
 
-def heat(picture: npt.NDArray[np.uint8], values: Tensor) -> npt.NDArray[np.uint8]:
+def heat(
+    picture: npt.NDArray[np.uint8], values: Tensor, *, strongest: float | None = None
+) -> npt.NDArray[np.uint8]:
     """A map as colours over a picture.
 
     Args:
         picture: ``[H, W, 3]`` uint8.
         values: ``[H, W]``.
+        strongest: the value of the strongest colour; None: nearly the map's own largest.
     """
     shares = _finite(values)
     signed = bool((shares < 0).any())
-    shares = (shares / _strongest(shares)).clamp(-1, 1)
+    shares = (shares / (strongest or _strongest(shares))).clamp(-1, 1)
     strength = shares.abs()[..., None]
     if signed:
         colour = torch.where(shares[..., None] < 0, torch.tensor(COLD), torch.tensor(WARM)).float()

@@ -325,6 +325,19 @@ SMALL: dict[str, Small] = {
     "cgan": Small(
         {"size": 8, "width": 4, "latent_size": 6, "num_classes": 3}, None, trained_by="gan"
     ),
+    # Sounds, and sounds with pictures.
+    "soundnet8": Small(
+        {**CLASSES, "num_scenes": 2, "width": 2, "pools": (4, 4, 4), "head_kernel": 2},
+        idle={f"conv{n}.bias": "the norm behind it takes it off" for n in range(1, 8)},
+    ),
+    "sound_localization": Small(
+        {
+            "width": 2,
+            "sound_size": 6,
+            "sound_width": 1,
+            "sound_options": {"num_scenes": 2, "pools": (4, 4, 4), "head_kernel": 2},
+        },
+    ),
     # Visual question answering.
     "vqa_lstm_cnn": Small(
         {

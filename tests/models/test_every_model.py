@@ -35,12 +35,18 @@ RUN = [name for name in ONCE if not SMALL[name].like]
 LIGHT = [name for name in RUN if not SMALL[name].heavy]
 LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
 LABELLED = [  # with labels
-    name for name in LEARN if find_model(name).task not in ("translation", "matching")
+    name
+    for name in LEARN
+    if find_model(name).task not in ("translation", "matching", "sound", "sound_localization")
 ]
 MAKERS = [name for name in RUN if find_model(name).task == "generation"]
 OF_TEXTS = [name for name in RUN if find_model(name).task == "text_to_image"]
 ASKED = [name for name in RUN if find_model(name).task == "vqa"]
-PICTURES = [name for name in RUN if name not in (*MAKERS, *OF_TEXTS, *ASKED)]  # what they take
+HEARD = [name for name in RUN if find_model(name).task == "sound"]
+PLACED = [name for name in RUN if find_model(name).task == "sound_localization"]
+PICTURES = [  # what they take
+    name for name in RUN if name not in (*MAKERS, *OF_TEXTS, *ASKED, *HEARD, *PLACED)
+]
 SYSTEMS = [  # translators that learn against a discriminator
     name for name in PICTURES if SMALL[name].trained_by == "gan"
 ]
@@ -232,6 +238,18 @@ def captioning(model, shape):
     return torch.rand(4, *shape), pad_texts(ids * 2)  # batch norms want some
 
 
+def sound(model, shape):
+    waves = torch.rand(2, 16000) - 0.5
+    heads = model(waves)
+    return waves, tuple(torch.rand_like(logits).softmax(dim=1) for logits in heads)
+
+
+def sound_localization(model, shape):
+    size = model.sound_fc1.in_features
+    # Positive: the first layer is a ReLU.
+    return model.make_batch(torch.rand(3, 3, 64, 64), torch.rand(3, size)), torch.rand(3, 4, 4)
+
+
 TRAINED_ON = {
     f.__name__: f
     for f in (
@@ -247,6 +265,8 @@ TRAINED_ON = {
         matching,
         vqa,
         captioning,
+        sound,
+        sound_localization,
     )
 }
 
@@ -512,6 +532,40 @@ def test_answers_draw(model, picture, tmp_path):
     assert told == json.loads(json.dumps(found.to_dict()))
     (((source, question), again),) = model.predict_iter([(picture, "is it red?")])
     assert (source, question) == (picture, "is it red?") and again.to_dict() == found.to_dict()
+
+
+# Models of sounds, and of pictures with sounds; bad ones: audio/.
+
+
+@pytest.mark.parametrize("model", HEARD, indirect=True)
+def test_what_is_heard_draws(model, tmp_path):
+    task = TASK_OF[find_model(model.model_name).task]
+    sound = torch.rand(16000) - 0.5, model.rate
+    (found,) = model.predict(sound)
+    assert task.has_result(found)
+    assert_saves(found, tmp_path)
+    ((_, again),) = model.predict_iter([sound])
+    assert again.to_dict() == found.to_dict()
+
+
+@pytest.mark.parametrize("model", PLACED, indirect=True)
+def test_where_it_is_heard_draws(model, picture, tmp_path):
+    task = TASK_OF[find_model(model.model_name).task]
+    pair = picture, (torch.rand(16000) - 0.5, model.sound_net.rate)
+    (found,) = model.predict(pair)
+    assert task.has_result(found) and found.source == str(picture)
+    assert_saves(found, tmp_path)
+    ((source, again),) = model.predict_iter([pair])
+    assert source == pair and again.to_dict() == found.to_dict()
+
+
+def assert_saves(found, folder):
+    for name in ("found.png", "found.json"):
+        found.save(folder / name)
+    with Image.open(folder / "found.png") as drawing:
+        assert drawing.size == found.draw().size
+    told = json.loads((folder / "found.json").read_text())
+    assert told == json.loads(json.dumps(found.to_dict()))
 
 
 # Generators that are told a sentence.

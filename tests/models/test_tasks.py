@@ -29,6 +29,8 @@ from fastcv.results import (
     Ranking,
     Result,
     Segmentation,
+    SoundClasses,
+    SoundMap,
 )
 
 BOX = {
@@ -65,6 +67,11 @@ SAMPLES = {
     "generation": Generated(torch.rand(2, 3, 6, 8)),
     "matching": Ranking(torch.tensor([0.75]), torch.tensor([2]), texts=["a red seven"]),
     "vqa": Answer(torch.tensor([0.25, 0.75]), ("no", "yes"), "is it red?"),
+    "sound": SoundClasses(
+        Classification(torch.tensor([0.25, 0.75]), ("bee", "dog")),
+        Classification(torch.tensor([0.75, 0.25]), ("park", "shop")),
+    ),
+    "sound_localization": SoundMap(torch.tensor([[0.25, 0.75]]), image_size=(6, 8)),
     "captioning": Caption(("a", "cat"), torch.tensor([-0.5, -0.25, -0.125])),
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

@@ -1,0 +1,1 @@
+"""Recipes of sounds, and of sounds with pictures."""
