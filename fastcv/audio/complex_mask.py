@@ -50,7 +50,7 @@ def compress(mask: Tensor) -> Tensor:
         tensor([[ 0.4996, -0.9967],
                 [10.0000,  0.0000]])
         >>> uncompress(compress(mask))[0]
-        tensor(1.0000-2.0000j)
+        tensor(1.-2.j)
     """
     return K * torch.tanh(torch.view_as_real(mask) * (C / 2))
 

@@ -17,6 +17,7 @@ from fastcv.results.keypoints import Keypoints
 from fastcv.results.panoptic import Panoptic, Segment
 from fastcv.results.ranking import Ranking
 from fastcv.results.segmentation import Segmentation
+from fastcv.results.speech import Speech
 
 __all__ = [
     "Answer",
@@ -37,4 +38,5 @@ __all__ = [
     "Result",
     "Segment",
     "Segmentation",
+    "Speech",
 ]

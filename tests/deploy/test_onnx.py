@@ -192,7 +192,16 @@ def is_generator(name):  # they take no images: test_onnx_generators.py
     return find_model(name).task in ("generation", "text_to_image")
 
 
-WITHOUT_A_FILE = ("detection", "instance", "translation", "matching", "vqa", "captioning")
+WITHOUT_A_FILE = (
+    "detection",
+    "instance",
+    "translation",
+    "matching",
+    "vqa",
+    "captioning",
+    "speech",
+    "separation",
+)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in EXPORTED and not is_generator(n)])

@@ -26,7 +26,15 @@ def told(name, weights, **config):
     return model, left_out[0].rpartition(": ")[2].split(", ") if left_out else []
 
 
-OF_NOTHING = ("generation", "translation", "matching", "text_to_image", "captioning")  # tasks
+OF_NOTHING = (  # tasks
+    "generation",
+    "translation",
+    "matching",
+    "text_to_image",
+    "captioning",
+    "speech",
+    "separation",
+)
 WITH_CLASSES = [name for name in list_models() if "num_classes" in SMALL[name].config]
 
 

@@ -17,6 +17,7 @@ from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS, Data, Files, Option, Task, task_of_result
 from fastcv.results import (
     Answer,
+    Audio,
     Caption,
     Classification,
     DenseCorrespondence,
@@ -29,6 +30,7 @@ from fastcv.results import (
     Ranking,
     Result,
     Segmentation,
+    Speech,
 )
 
 BOX = {
@@ -66,6 +68,10 @@ SAMPLES = {
     "matching": Ranking(torch.tensor([0.75]), torch.tensor([2]), texts=["a red seven"]),
     "vqa": Answer(torch.tensor([0.25, 0.75]), ("no", "yes"), "is it red?"),
     "captioning": Caption(("a", "cat"), torch.tensor([-0.5, -0.25, -0.125])),
+    "speech": Speech(
+        torch.zeros(512), 22_050, mel=torch.zeros(4, 2), alignment=torch.ones(2, 1), symbols=("a",)
+    ),
+    "separation": Audio(torch.zeros(800), 8000),
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 
