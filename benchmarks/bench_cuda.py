@@ -13,6 +13,8 @@ from bench_cosine_topk import by_topk, rows
 from bench_fast_nms import torch_fast_nms
 from bench_flow_warp import by_grid_sample
 from bench_heatmaps import SIDE, SIGMA, points, torch_decode, torch_encode
+from bench_mel_spectrogram import SIZES as HEARD
+from bench_mel_spectrogram import bands, by_steps, sound
 from bench_panoptic_counts import SIZES as COUNTED
 from bench_panoptic_counts import by_torch_unique, maps
 from bench_paste_masks import SIZE, masks_and_boxes, torchvisions
@@ -426,6 +428,21 @@ def test_cosine_topk(race, size):
         lambda queries, gallery: ops.cosine_topk(queries, gallery, k),
         lambda queries, gallery: by_topk(queries, gallery, k),
         peer_name="torch: matmul and topk",
+        target=1,
+    )
+
+
+@pytest.mark.parametrize("size", HEARD, ids=str)
+def test_mel_spectrogram(race, size):
+    length, hop, count = size
+    window, filters = torch.hann_window(length, device="cuda"), bands(length, count).cuda()
+    race(
+        "mel_spectrogram",
+        f"60 s, window {length}, {count} bands",
+        lambda: (sound("cuda"), window, filters),
+        lambda *three: ops.mel_spectrogram(*three, hop, pad=length // 2),
+        lambda *three: by_steps(*three, hop),
+        peer_name="torch: stft and matmul",
         target=1,
     )
 

@@ -66,6 +66,8 @@ BLOCK = {
     "deform::ordered_scatter_kernel": 1024,
     "greedy::resolve_kernel": 1024,
     "deform::samples_kernel": 256,
+    "mel::frames_kernel": 128,
+    "mel::tables_kernel": 128,
     "panoptic::count_kernel": 256,
     "paste_masks_kernel": 256,
     "proto_masks_kernel": 256,

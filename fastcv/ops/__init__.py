@@ -39,6 +39,7 @@ from fastcv.ops.gram import gram_matrix  # noqa: E402
 from fastcv.ops.heatmaps import decode_heatmaps, encode_heatmaps  # noqa: E402
 from fastcv.ops.hog import hog  # noqa: E402
 from fastcv.ops.identity import identity  # noqa: E402
+from fastcv.ops.mel_spectrogram import mel_spectrogram  # noqa: E402
 from fastcv.ops.multiscale_roi_align import MultiScaleRoIAlign  # noqa: E402
 from fastcv.ops.nms import batched_nms, batched_soft_nms, nms, soft_nms  # noqa: E402
 from fastcv.ops.panoptic_counts import panoptic_counts  # noqa: E402
@@ -130,6 +131,7 @@ __all__ = [
     "hog",
     "identity",
     "masks_to_boxes",
+    "mel_spectrogram",
     "nms",
     "nms_rotated",
     "panoptic_counts",

@@ -5,6 +5,7 @@ from fastcv.results._result import Result
 from fastcv.results.answer import Answer
 from fastcv.results.attention_maps import AttentionMaps
 from fastcv.results.attribution import Attribution
+from fastcv.results.audio import Audio
 from fastcv.results.caption import Caption
 from fastcv.results.classification import Classification
 from fastcv.results.dense_correspondence import DenseCorrespondence
@@ -23,6 +24,7 @@ __all__ = [
     "Answer",
     "AttentionMaps",
     "Attribution",
+    "Audio",
     "Caption",
     "Classification",
     "DenseCorrespondence",

@@ -49,6 +49,12 @@ def small_arguments():
         "flow_warp": (x, x[:, :2]),
         "correlation": (x, x.flip(3), 2),
         "cosine_topk": (torch.randn(3, 8, generator=g), torch.randn(20, 8, generator=g), 3),
+        "mel_spectrogram": (
+            torch.randn(2, 90, generator=g),
+            torch.hann_window(20),
+            torch.rand(3, 11, generator=g),
+            5,
+        ),
         "panoptic_counts": ((x[:, 0] > 0).int(), (x[:, 1] > 0).int()),
         "paste_masks": (x[:, 0].sigmoid(), boxes[:2], (30, 40)),
         "proto_masks": (x[0], x[:, :, 0, 0], boxes[:2], (30, 40)),

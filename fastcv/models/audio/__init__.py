@@ -1,0 +1,1 @@
+"""Models of sounds, and of sounds with pictures."""
