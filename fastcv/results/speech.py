@@ -60,7 +60,8 @@ class Speech(Audio):
 
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 40 else self.text[:39] + "…"
-        return f"Speech({text!r}, {self.seconds:.2f} s at {self.rate} Hz, {self.mel.shape[1]} frames)"
+        frames = self.mel.shape[1]
+        return f"Speech({text!r}, {self.seconds:.2f} s at {self.rate} Hz, {frames} frames)"
 
     def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
         """Waveform, mel spectrogram and alignment under each other.
@@ -79,16 +80,16 @@ class Speech(Audio):
         canvas = backend.FigureCanvasAgg(figure)
         wave, mel, looked = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1.6, 2))
         self.draw_waveform(wave)
-        for axes, values, name in (
-            (mel, self.mel, "mel band"),
-            (looked, self.alignment.T, "symbol that was looked at"),
+        for axes, values, name, ends in (
+            (mel, self.mel, "mel band", (0, len(self.mel))),
+            (looked, self.alignment.T, "symbol looked at", (len(self.symbols), 0)),
         ):
             axes.imshow(
                 values.detach().float().nan_to_num(0).cpu().numpy(),
                 origin="lower" if axes is mel else "upper",
                 aspect="auto",
                 interpolation="nearest",
-                extent=(0, self.seconds, *((0, len(values)) if axes is mel else (len(values), 0))),
+                extent=(0, self.seconds, *ends),
                 cmap="magma",
             )
             axes.set_ylabel(name)

@@ -1,4 +1,4 @@
-"""Speech2Face's voice encoder: from speech to the features that a face network has of the speaker."""
+"""Speech2Face's voice encoder: from speech to what a face network says of the speaker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking to Listen: sizes, masks that recover the sources, its loss by hand, the order of faces."""
+"""Looking to Listen: sizes, masks that recover sources, its loss by hand, the order of faces."""
 
 import cmath
 import math

@@ -2,6 +2,7 @@
 
 import cmath
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ def test_parameters_by_hand():
     with torch.device("meta"):
         whole = Speech2Face()
     widths = [2, 64, 64, 128, 128, 128, 256, 512, 512, 512]
-    convs = sum(16 * a * b + b + 2 * b for a, b in zip(widths, widths[1:], strict=False))
+    convs = sum(16 * a * b + b + 2 * b for a, b in pairwise(widths))
     # 257 frequencies, seven times less 3, then halved twice: (236 - 4) // 2 + 1 = 117, then 57.
     dense = (512 * 57 + 1) * 4096 + (4096 + 1) * 4096
     assert sum(p.numel() for p in whole.parameters()) == convs + dense == 148_062_976
