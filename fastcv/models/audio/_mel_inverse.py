@@ -32,8 +32,7 @@ def mel_filters(rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float) 
         >>> mel_filters(22050, 1024, 80, 0, 8000).shape
         torch.Size([80, 513])
     """
-    ends = [_mel(f) for f in (f_min, f_max)]
-    mels = torch.linspace(*ends, n_mels + 2, dtype=torch.float64)
+    mels = torch.linspace(_mel(f_min), _mel(f_max), n_mels + 2, dtype=torch.float64)
     above = BEND * torch.exp(LOG_STEP * (mels - BEND / STEP))
     corners = torch.where(mels < BEND / STEP, mels * STEP, above)
     bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64) * rate / n_fft

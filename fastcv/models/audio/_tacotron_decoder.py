@@ -28,9 +28,10 @@ class Prenet(nn.Module):
 
     def __init__(self, mels: int, size: int = 256) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(inputs, size, bias=False) for inputs in (mels, size))
-        for layer in self.layers:
+        layers = [nn.Linear(inputs, size, bias=False) for inputs in (mels, size)]
+        for layer in layers:
             nn.init.xavier_uniform_(layer.weight)
+        self.layers = nn.ModuleList(layers)
 
     def draw(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
         """What is left of the layers' outputs at one step: ``[layers, B, size]`` of 0 and 2.
@@ -39,7 +40,7 @@ class Prenet(nn.Module):
             generator: of random numbers, on the CPU, so that a seed is the same on every device;
                 None: torch's.
         """
-        weight: Tensor = self.layers[0].weight
+        weight = self.layers[0].get_parameter("weight")
         shape = (len(self.layers), batch, len(weight))
         if generator is None:
             kept = torch.rand(shape, device=weight.device) >= PRENET_DROPOUT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +42,9 @@ class SharedOverFaces(nn.Sequential):
 
     def forward(self, faces: Tensor) -> Tensor:
         rows = faces.flatten(0, 1).transpose(1, 2)
-        return super().forward(rows).transpose(1, 2).unflatten(0, faces.shape[:2])
+        for layer in self:
+            rows = layer(rows)
+        return rows.transpose(1, 2).reshape(*faces.shape[:3], -1)
 
 
 class LookingToListen(VoiceSeparator):
@@ -96,8 +98,8 @@ class LookingToListen(VoiceSeparator):
             layers += _conv2d(channels if i else 2, channels, kernel, dilation)
         self.audio = nn.Sequential(*layers, *_conv2d(channels, LAST, (1, 1), (1, 1)))
         faces = _conv1d(face_size, face_channels, 7, 1)
-        for dilation in FACE_DILATIONS:
-            faces += _conv1d(face_channels, face_channels, 5, dilation)
+        for in_time in FACE_DILATIONS:
+            faces += _conv1d(face_channels, face_channels, 5, in_time)
         self.visual = SharedOverFaces(*faces)
         bins = self.fft // 2 + 1
         self.lstm = nn.LSTM(
@@ -141,7 +143,7 @@ class LookingToListen(VoiceSeparator):
         both = self.lstm(torch.cat([heard, seen], dim=2))[0]
         summed = both[..., : self.hidden] + both[..., self.hidden :]
         masks = self.complex_mask(self.fc(summed))
-        masks = masks.unflatten(2, (self.speakers, -1, 2)).permute(0, 2, 3, 1, 4)
+        masks = masks.reshape(*masks.shape[:2], self.speakers, -1, 2).permute(0, 2, 3, 1, 4)
         return FaceMasks(masks, mixture, peaks)
 
     def loss(self, output: FaceMasks, targets: Tensor) -> dict[str, Tensor]:
@@ -172,15 +174,16 @@ class LookingToListen(VoiceSeparator):
                 f"{self.frames(targets.shape[2])} of {targets.shape[2]} samples"
             )
         sources = self.spectrum((targets / output.peaks[:, None, None]).flatten(0, 1))
-        right = ideal_mask(output.mixture[:, None], sources.unflatten(0, (batch, speakers)))
+        sources = sources.reshape(batch, speakers, *sources.shape[1:])
+        right = ideal_mask(output.mixture[:, None], sources)
         return {"mask": F.mse_loss(output.masks, compress(right).to(output.masks.dtype))}
 
 
 def _conv2d(
     inputs: int, outputs: int, kernel: tuple[int, int], dilation: tuple[int, int]
 ) -> list[nn.Module]:
-    padding = tuple(k // 2 * d for k, d in zip(kernel, dilation, strict=True))
-    conv: Any = nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation)
+    padding = (kernel[0] // 2 * dilation[0], kernel[1] // 2 * dilation[1])
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
