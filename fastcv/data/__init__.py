@@ -27,10 +27,12 @@ from fastcv.data.paired_folder import PairedFolder
 from fastcv.data.proposals import WithProposals
 from fastcv.data.question_folder import QuestionFolder
 from fastcv.data.scene_questions import SceneQuestions
+from fastcv.data.sound_and_faces import SoundAndFaces
 from fastcv.data.sounding_clip import SoundingClip
 from fastcv.data.sounding_digits import SoundingDigits
 from fastcv.data.stuff_first import StuffFirst
 from fastcv.data.to_coco import detection_to_coco
+from fastcv.data.two_voices import TwoVoices
 from fastcv.data.unpaired import Unpaired, pair_of_batches
 from fastcv.data.unpaired_folders import UnpairedFolders
 from fastcv.data.voc import VocDetection
@@ -60,9 +62,11 @@ __all__ = [
     "PairedFolder",
     "QuestionFolder",
     "SceneQuestions",
+    "SoundAndFaces",
     "SoundingClip",
     "SoundingDigits",
     "StuffFirst",
+    "TwoVoices",
     "Unpaired",
     "UnpairedFolders",
     "VocDetection",

@@ -2,6 +2,8 @@
 
 from fastcv.language.negative_sampling import read_sentences, word2vec
 from fastcv.language.sampling import keep_probabilities, noise_table
+from fastcv.language.spelled_numbers import spell_numbers
+from fastcv.language.symbols import Symbols, clean_english
 from fastcv.language.text_files import read_texts
 from fastcv.language.tokenizer import tokenize
 from fastcv.language.vector_files import read_numpy_vectors, read_word2vec, write_word2vec
@@ -10,9 +12,11 @@ from fastcv.language.word_vectors import WordVectors
 from fastcv.language.written_recipe import WrittenRecipe
 
 __all__ = [
+    "Symbols",
     "Vocabulary",
     "WordVectors",
     "WrittenRecipe",
+    "clean_english",
     "keep_probabilities",
     "noise_table",
     "pad_texts",
@@ -20,6 +24,7 @@ __all__ = [
     "read_sentences",
     "read_texts",
     "read_word2vec",
+    "spell_numbers",
     "tokenize",
     "word2vec",
     "write_word2vec",

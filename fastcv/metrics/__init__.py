@@ -23,6 +23,7 @@ from fastcv.metrics.modality import modality_share, prior_accuracy
 from fastcv.metrics.panoptic import PanopticMetrics, evaluate_panoptic
 from fastcv.metrics.retrieval import evaluate_retrieval, retrieval_ranks
 from fastcv.metrics.segmentation import SegmentationMetrics, evaluate_segmenter
+from fastcv.metrics.separation import improvement, in_best_order, sdr, si_sdr
 from fastcv.metrics.sound_localization import (
     consensus_iou,
     consensus_map,
@@ -62,11 +63,15 @@ __all__ = [
     "evaluate_super_resolution",
     "frechet_distance",
     "geodesic_point_similarity",
+    "improvement",
+    "in_best_order",
     "modality_share",
     "prior_accuracy",
     "psnr",
     "read_analogies",
     "retrieval_ranks",
+    "sdr",
+    "si_sdr",
     "sound_localization_metrics",
     "ssim",
     "verification_accuracy",

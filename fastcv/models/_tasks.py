@@ -597,4 +597,22 @@ TASKS = (
         result="fastcv.results.SoundMap",
         verbs=("fastcv.cli.locate_sound",),
     ),
+    Task(
+        name="speech",
+        title="Speech",
+        chapter="Audio",
+        models="voices",
+        base="fastcv.models.audio._speaker.Speaker",
+        result="fastcv.results.Speech",
+        verbs=("fastcv.cli.speak",),
+    ),
+    Task(
+        name="separation",
+        title="Speech separation",
+        chapter="Audio",
+        models="separators of voices",
+        base="fastcv.models.audio._separator.VoiceSeparator",
+        result="fastcv.results.Audio",
+        verbs=("fastcv.cli.separate",),
+    ),
 )

@@ -20,6 +20,7 @@ from fastcv.results.ranking import Ranking
 from fastcv.results.segmentation import Segmentation
 from fastcv.results.sound_classes import SoundClasses
 from fastcv.results.sound_map import SoundMap
+from fastcv.results.speech import Speech
 
 __all__ = [
     "Answer",
@@ -43,4 +44,5 @@ __all__ = [
     "Segmentation",
     "SoundClasses",
     "SoundMap",
+    "Speech",
 ]

@@ -201,6 +201,8 @@ WITHOUT_A_FILE = (
     "captioning",
     "sound",
     "sound_localization",
+    "speech",
+    "separation",
 )
 
 

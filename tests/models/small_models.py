@@ -358,6 +358,23 @@ SMALL: dict[str, Small] = {
         None,
         trained_by="gan",
     ),
+    # Speech.
+    "tacotron2": Small(
+        {"embedding": 16, "hidden": 24, "prenet": 8, "attention": 6, "postnet": 12, "mels": 10},
+        None,
+    ),
+    # Speech separation.
+    "looking_to_listen_2": Small(
+        {
+            "rate": 8000,
+            "channels": 4,
+            "face_channels": 6,
+            "face_size": 8,
+            "hidden": 10,
+            "width": 12,
+        },
+        None,
+    ),
 }
 
 

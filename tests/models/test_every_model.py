@@ -17,10 +17,12 @@ from PIL import Image
 from small_models import SMALL, make_small
 
 import fastcv
+from fastcv.data import SoundAndFaces
 from fastcv.data.drawn_recipes import PairTargets
 from fastcv.language import WrittenRecipe, pad_texts
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
+from fastcv.models.audio.tacotron2 import SpeechBatch
 from fastcv.models.generative.face_identity_transformer import FaceIdentityTransformer
 from fastcv.models.language._question_batch import question_batch
 from fastcv.nn.backbones.sphereface import SphereFace20a
@@ -37,12 +39,13 @@ LEARN = [name for name in RUN if SMALL[name].trained_by == "loss"]
 LABELLED = [  # with labels
     name
     for name in LEARN
-    if find_model(name).task not in ("translation", "matching", "sound", "sound_localization")
+    if find_model(name).task
+    not in ("translation", "matching", "sound", "sound_localization", "speech", "separation")
 ]
 MAKERS = [name for name in RUN if find_model(name).task == "generation"]
 OF_TEXTS = [name for name in RUN if find_model(name).task == "text_to_image"]
 ASKED = [name for name in RUN if find_model(name).task == "vqa"]
-HEARD = [name for name in RUN if find_model(name).task == "sound"]
+HEARD = [name for name in RUN if find_model(name).task in ("sound", "speech", "separation")]
 PLACED = [name for name in RUN if find_model(name).task == "sound_localization"]
 PICTURES = [  # what they take
     name for name in RUN if name not in (*MAKERS, *OF_TEXTS, *ASKED, *HEARD, *PLACED)
@@ -250,6 +253,18 @@ def sound_localization(model, shape):
     return model.make_batch(torch.rand(3, 3, 64, 64), torch.rand(3, size)), torch.rand(3, 4, 4)
 
 
+def speech(model, shape):
+    ids, lengths = pad_texts([model.symbols.encode(text) for text in ("a cat", "is")])
+    mels = torch.randn(2, model.mels, 6)
+    return SpeechBatch(ids, lengths, mels), (mels, torch.tensor([6, 4]))
+
+
+def separation(model, shape):
+    sources = torch.randn(2, model.speakers, 1600)
+    faces = torch.randn(2, model.speakers, 5, model.face_size)
+    return SoundAndFaces(sources.sum(1), faces), sources
+
+
 TRAINED_ON = {
     f.__name__: f
     for f in (
@@ -267,6 +282,8 @@ TRAINED_ON = {
         captioning,
         sound,
         sound_localization,
+        speech,
+        separation,
     )
 }
 

@@ -26,14 +26,16 @@ def told(name, weights, **config):
     return model, left_out[0].rpartition(": ")[2].split(", ") if left_out else []
 
 
-OF_NOTHING = (
+OF_NOTHING = (  # tasks
     "generation",
     "translation",
     "matching",
     "text_to_image",
     "captioning",
     "sound_localization",
-)  # tasks
+    "speech",
+    "separation",
+)
 WITH_CLASSES = [name for name in list_models() if "num_classes" in SMALL[name].config]
 
 

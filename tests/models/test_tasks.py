@@ -17,6 +17,7 @@ from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS, Data, Files, Option, Task, task_of_result
 from fastcv.results import (
     Answer,
+    Audio,
     Caption,
     Classification,
     DenseCorrespondence,
@@ -31,6 +32,7 @@ from fastcv.results import (
     Segmentation,
     SoundClasses,
     SoundMap,
+    Speech,
 )
 
 BOX = {
@@ -73,6 +75,10 @@ SAMPLES = {
     ),
     "sound_localization": SoundMap(torch.tensor([[0.25, 0.75]]), image_size=(6, 8)),
     "captioning": Caption(("a", "cat"), torch.tensor([-0.5, -0.25, -0.125])),
+    "speech": Speech(
+        torch.zeros(512), 22_050, mel=torch.zeros(4, 2), alignment=torch.ones(2, 1), symbols=("a",)
+    ),
+    "separation": Audio(torch.zeros(800), 8000),
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 
