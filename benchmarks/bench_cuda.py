@@ -22,6 +22,8 @@ from bench_proto_masks import SIZE as PROTO_SIZE
 from bench_proto_masks import instances, torch_chain
 from bench_rotated import rotated_boxes, torch_nms
 from bench_soft_nms import boxes_and_scores, torch_soft_nms
+from bench_vq_codes import SIZES as QUANTISED
+from bench_vq_codes import by_cdist, frames_and_codes
 from cuda_timing import name_of
 from torch.nn import functional as F
 
@@ -428,6 +430,19 @@ def test_cosine_topk(race, size):
         lambda queries, gallery: ops.cosine_topk(queries, gallery, k),
         lambda queries, gallery: by_topk(queries, gallery, k),
         peer_name="torch: matmul and topk",
+        target=1,
+    )
+
+
+@pytest.mark.parametrize("size", QUANTISED, ids=str)
+def test_vq_codes(race, size):
+    race(
+        "vq_codes",
+        f"{size[0]} vectors, {size[1]} x {size[2]}",
+        lambda: frames_and_codes(*size, device="cuda"),
+        ops.vq_codes,
+        by_cdist,
+        peer_name="torch: cdist, argmin, one_hot and matmul",
         target=1,
     )
 

@@ -68,6 +68,8 @@ BLOCK = {
     "deform::samples_kernel": 256,
     "mel::frames_kernel": 128,
     "mel::tables_kernel": 128,
+    "vq::nearest_kernel": 256,
+    "vq::sums_kernel": 128,
     "panoptic::count_kernel": 256,
     "paste_masks_kernel": 256,
     "proto_masks_kernel": 256,

@@ -63,6 +63,7 @@ from fastcv.ops.selective_search import (  # noqa: E402
 from fastcv.ops.separable_conv import atrous_separable_conv2d  # noqa: E402
 from fastcv.ops.sgns_step import sgns_step  # noqa: E402
 from fastcv.ops.transposed_conv import conv_transpose2d  # noqa: E402
+from fastcv.ops.vq_codes import vq_codes  # noqa: E402
 
 if TYPE_CHECKING:
     from fastcv.nn.backbones.fpn import FeaturePyramidNetwork
@@ -150,6 +151,7 @@ __all__ = [
     "softmax_focal_loss",
     "stochastic_depth",
     "unary_from_labels",
+    "vq_codes",
 ]
 
 # Not imported above: fastcv.nn imports the ops.

@@ -49,6 +49,7 @@ def small_arguments():
         "flow_warp": (x, x[:, :2]),
         "correlation": (x, x.flip(3), 2),
         "cosine_topk": (torch.randn(3, 8, generator=g), torch.randn(20, 8, generator=g), 3),
+        "vq_codes": (torch.randn(20, 8, generator=g), torch.randn(3, 8, generator=g)),
         "mel_spectrogram": (
             torch.randn(2, 90, generator=g),
             torch.hann_window(20),
