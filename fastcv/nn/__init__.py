@@ -34,6 +34,7 @@ from fastcv.nn.layers.squeeze_excitation import SqueezeExcitation
 from fastcv.nn.layers.stochastic_depth import StochasticDepth
 from fastcv.nn.layers.transformer import Transformer
 from fastcv.nn.layers.transposed_conv import ConvTranspose2d, bilinear_kernel
+from fastcv.nn.layers.vector_quantizer import VectorQuantizer
 from fastcv.nn.losses.focal_loss import SigmoidFocalLoss, SoftmaxFocalLoss
 from fastcv.nn.losses.gram import GramMatrix
 from fastcv.nn.losses.segmentation_losses import dice_loss, pixel_cross_entropy, pixel_focal_loss
@@ -79,6 +80,7 @@ __all__ = [
     "StochasticDepth",
     "Transformer",
     "VGGTrunk",
+    "VectorQuantizer",
     "XceptionTrunk",
     "YOLOLoss",
     "bilinear_kernel",

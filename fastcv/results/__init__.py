@@ -21,6 +21,7 @@ from fastcv.results.segmentation import Segmentation
 from fastcv.results.sound_classes import SoundClasses
 from fastcv.results.sound_map import SoundMap
 from fastcv.results.speech import Speech
+from fastcv.results.units import Units
 
 __all__ = [
     "Answer",
@@ -45,4 +46,5 @@ __all__ = [
     "SoundClasses",
     "SoundMap",
     "Speech",
+    "Units",
 ]
