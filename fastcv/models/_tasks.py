@@ -615,4 +615,13 @@ TASKS = (
         result="fastcv.results.Audio",
         verbs=("fastcv.cli.separate",),
     ),
+    Task(
+        name="spoken_images",
+        title="Pictures and speech",
+        chapter="Audio",
+        models="embeddings of pictures and speech",
+        base="fastcv.models.audio.resdavenet_vq.ResDAVEnetVQ",
+        result="fastcv.results.Ranking",
+        verbs=("fastcv.cli.listen",),
+    ),
 )

@@ -19,8 +19,6 @@ from fastcv.models._predict import predict_each
 from fastcv.ops import cosine_topk
 from fastcv.results import Ranking
 
-TEXTS_AT_A_TIME = 256
-
 
 @dataclass(frozen=True)
 class Index:
@@ -73,6 +71,7 @@ class JointEmbedding(ImageModel):
     """
 
     vocabulary: Vocabulary
+    texts_at_a_time = 256
     no_onnx = "it embeds pictures and texts, and a file would have one of both"
 
     # What a subclass writes.
@@ -200,8 +199,8 @@ class JointEmbedding(ImageModel):
             raise ValueError("texts must have at least one, got none")
         with evaluating(self), torch.inference_mode():
             parts = [
-                self.text_vectors(items[i : i + TEXTS_AT_A_TIME])
-                for i in range(0, len(items), TEXTS_AT_A_TIME)
+                self.text_vectors(items[i : i + self.texts_at_a_time])
+                for i in range(0, len(items), self.texts_at_a_time)
             ]
         return Index("texts", items, torch.cat(parts))
 
@@ -232,7 +231,11 @@ class JointEmbedding(ImageModel):
                 f"{list(queries.shape)} and {list(candidates.shape)}"
             )
         count = min(len(candidates), len(candidates) if k is None else k)
-        return cosine_topk(queries, candidates, count)
+        return self.nearest(queries, candidates, count)
+
+    def nearest(self, queries: Tensor, candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """What ``rank`` returns, of arguments that it has checked: by cosines."""
+        return cosine_topk(queries, candidates, k)
 
     def search(
         self,

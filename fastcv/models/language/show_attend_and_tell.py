@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from fastcv.language.units import UnitVocabulary
+from fastcv.language.vocabulary import SPECIAL
 from fastcv.models._pickled_modules import or_convert
 from fastcv.models._registry import register
 from fastcv.models.language._captioner import Captioner, counted
@@ -323,3 +325,30 @@ def show_attend_and_tell_resnet18(
 ) -> ShowAttendAndTell:
     """On ResNet-18; arguments as of ``show_attend_and_tell``."""
     return _on_resnet(18, size, width, small_pictures, config)
+
+
+@register("image_to_units", task="captioning")
+def image_to_units(
+    *,
+    units: int = 1024,
+    depth: int = 101,
+    size: int = 256,
+    width: int = 64,
+    small_pictures: bool = False,
+    **config: Any,
+) -> ShowAttendAndTell:
+    """A captioner whose words are units of speech, ``u0`` to ``u1023``: what a picture sounds like.
+
+    Args:
+        units: how many there are: the size of the codebook that they are codes of.
+        depth: of the ResNet.
+        size, width, small_pictures, config: as of ``show_attend_and_tell``, but without words.
+
+    Source: Hsu, Harwath, Song and Glass, "Text-Free Image-to-Speech Synthesis Using Learned
+        Segmental Units" (2021).
+    """
+    vocabulary = UnitVocabulary(units)
+    config["words"] = vocabulary.words[len(SPECIAL) :]
+    model = _on_resnet(depth, size, width, small_pictures, config)
+    model.vocabulary = vocabulary
+    return model
