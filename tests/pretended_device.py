@@ -138,7 +138,12 @@ LEFT_OUT = {
         "an LSTM too, and torch wants the lengths of packed texts on the CPU",
     ),
     **dict.fromkeys(
-        ("show_and_tell", "show_and_tell_resnet18", "show_attend_and_tell_resnet18"),
+        (
+            "show_and_tell",
+            "show_and_tell_resnet18",
+            "show_attend_and_tell_resnet18",
+            "image_to_units",
+        ),
         "an LSTM is one kernel there, and is none here; test_captions has what is around it",
     ),
     **dict.fromkeys(

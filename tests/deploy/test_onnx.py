@@ -201,6 +201,7 @@ WITHOUT_A_FILE = (
     "captioning",
     "sound",
     "sound_localization",
+    "spoken_images",
     "speech",
     "separation",
 )

@@ -71,6 +71,14 @@ TEXTS = ("a red seven", "two")
 JOINT = {"width": 8, "embedding_size": 12, "word_size": 6, "words": WORDS, "finetune": True}
 CAPTIONER_OF_ANY_SIZE = {"words": ("a", "cat", "on", "mat"), "hidden": 8}
 CAPTIONER = {**CAPTIONER_OF_ANY_SIZE, "width": 8, "grid": 2, "size": 64}
+SPOKEN = {"texts": [(torch.linspace(-1, 1, 4000).sin(), 16000), (torch.eye(60).flatten(), 16000)]}
+HEARD_AND_SEEN = {
+    "depth": 18,
+    "width": 4,
+    "widths": (4, 4, 6, 8, 10),
+    "kernel": 3,
+    "frames": 64,
+}
 SMALL: dict[str, Small] = {
     # Classification.
     "alexnet": Small(CLASSES, (3, 64, 80), heavy=True),
@@ -319,6 +327,16 @@ SMALL: dict[str, Small] = {
         idle={"full_att.bias": "a softmax is the same for all scores moved together"},
     ),
     "show_attend_and_tell": Small(CAPTIONER, like="show_attend_and_tell_resnet18"),
+    "image_to_units": Small(
+        {
+            **{key: value for key, value in CAPTIONER.items() if key != "words"},
+            "units": 3,
+            "depth": 18,
+            "embedding": 8,
+            "attention_size": 8,
+        },
+        idle={"full_att.bias": "a softmax is the same for all scores moved together"},
+    ),
     # Generation.
     "progan_256": Small({"channels": (12, 8, 6, 4)}, None, trained_by="gan"),
     "dcgan_64": Small({"size": 16, "width": 4, "latent_size": 6}, None, trained_by="gan"),
@@ -358,6 +376,9 @@ SMALL: dict[str, Small] = {
         None,
         trained_by="gan",
     ),
+    # Pictures and speech.
+    "resdavenet_vq": Small({**HEARD_AND_SEEN, "codebooks": (0, 12, 8, 0, 0)}, options=SPOKEN),
+    "resdavenet": Small(HEARD_AND_SEEN, options=SPOKEN),
     # Speech.
     "tacotron2": Small(
         {"embedding": 16, "hidden": 24, "prenet": 8, "attention": 6, "postnet": 12, "mels": 10},

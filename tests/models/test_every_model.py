@@ -19,7 +19,7 @@ from small_models import SMALL, make_small
 import fastcv
 from fastcv.data import SoundAndFaces
 from fastcv.data.drawn_recipes import PairTargets
-from fastcv.language import WrittenRecipe, pad_texts
+from fastcv.language import UnitVocabulary, WrittenRecipe, pad_texts
 from fastcv.models._registry import find_model
 from fastcv.models._tasks import TASKS
 from fastcv.models.audio.tacotron2 import SpeechBatch
@@ -40,7 +40,15 @@ LABELLED = [  # with labels
     name
     for name in LEARN
     if find_model(name).task
-    not in ("translation", "matching", "sound", "sound_localization", "speech", "separation")
+    not in (
+        "translation",
+        "matching",
+        "sound",
+        "sound_localization",
+        "spoken_images",
+        "speech",
+        "separation",
+    )
 ]
 MAKERS = [name for name in RUN if find_model(name).task == "generation"]
 OF_TEXTS = [name for name in RUN if find_model(name).task == "text_to_image"]
@@ -237,6 +245,8 @@ def vqa(model, shape):
 
 def captioning(model, shape):
     texts = ["a cat on a mat", "the cat"]
+    if isinstance(model.vocabulary, UnitVocabulary):
+        texts = ["u0 u2 u1", "u2"]
     ids = [model.vocabulary.encode(text, ends=True) for text in texts]
     return torch.rand(4, *shape), pad_texts(ids * 2)  # batch norms want some
 
@@ -251,6 +261,11 @@ def sound_localization(model, shape):
     size = model.sound_fc1.in_features
     # Positive: the first layer is a ReLU.
     return model.make_batch(torch.rand(3, 3, 64, 64), torch.rand(3, size)), torch.rand(3, 4, 4)
+
+
+def spoken_images(model, shape):
+    sounds = [(torch.rand(n) - 0.5, model.rate) for n in (3000, 9000, 6000, 8000)]
+    return torch.rand(4, *shape), model.prepare_texts(sounds)
 
 
 def speech(model, shape):
@@ -282,6 +297,7 @@ TRAINED_ON = {
         captioning,
         sound,
         sound_localization,
+        spoken_images,
         speech,
         separation,
     )

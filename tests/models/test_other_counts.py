@@ -33,6 +33,7 @@ OF_NOTHING = (  # tasks
     "text_to_image",
     "captioning",
     "sound_localization",
+    "spoken_images",
     "speech",
     "separation",
 )

@@ -74,6 +74,7 @@ SAMPLES = {
         Classification(torch.tensor([0.75, 0.25]), ("park", "shop")),
     ),
     "sound_localization": SoundMap(torch.tensor([[0.25, 0.75]]), image_size=(6, 8)),
+    "spoken_images": Ranking(torch.tensor([7.5]), torch.tensor([2]), texts=["a.wav"]),
     "captioning": Caption(("a", "cat"), torch.tensor([-0.5, -0.25, -0.125])),
     "speech": Speech(
         torch.zeros(512), 22_050, mel=torch.zeros(4, 2), alignment=torch.ones(2, 1), symbols=("a",)

@@ -348,6 +348,8 @@ def image_to_units(
         Segmental Units" (2021).
     """
     vocabulary = UnitVocabulary(units)
+    if "words" in config:
+        raise TypeError("image_to_units takes no words: they are its units")
     config["words"] = vocabulary.words[len(SPECIAL) :]
     model = _on_resnet(depth, size, width, small_pictures, config)
     model.vocabulary = vocabulary
