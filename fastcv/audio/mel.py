@@ -125,7 +125,8 @@ def mel_filters(
     # On the CPU, also where tensors are made without memory: values are looked at.
     double: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
     ends = hz_to_mel(torch.tensor([fmin, fmax], **double), style)
-    corners = mel_to_hz(torch.linspace(*ends.tolist(), mels + 2, **double), style)
+    low, high = ends.tolist()
+    corners = mel_to_hz(torch.linspace(low, high, mels + 2, **double), style)
     bins = torch.arange(n_fft // 2 + 1, **double) * rate / n_fft
     left, middle, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     rising, falling = (bins - left) / (middle - left), (right - bins) / (right - middle)

@@ -115,7 +115,8 @@ class Audio(Drawable):
     def columns(self) -> SoundColumns:
         """What a picture shows of it: the mean of its channels."""
         wave = self.channels.detach().float().mean(dim=0)
-        return columns_of(wave.split(BLOCK), self.rate, len(wave))
+        parts = wave.split(BLOCK)  # type: ignore[no-untyped-call]  # torch's
+        return columns_of(parts, self.rate, len(wave))
 
     def to_dict(self) -> dict[str, Any]:
         """``file``, ``name``, ``rate`` in Hz, ``seconds``, ``channels``, and the greatest sample as

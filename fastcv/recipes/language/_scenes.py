@@ -187,7 +187,8 @@ class MapsWithCaptions(Dataset[tuple[Tensor, list[str]]]):
         self.captions = scenes.captions
         trunk.to(device).eval()
         with torch.no_grad():
-            maps = [trunk(normalised(part).to(device))[-1] for part in scenes.images.split(100)]
+            parts = scenes.images.split(100)  # type: ignore[no-untyped-call]  # torch's
+            maps = [trunk(normalised(part).to(device))[-1] for part in parts]
         self.maps = torch.cat(maps).cpu().contiguous()
 
     def __len__(self) -> int:
