@@ -1,4 +1,4 @@
-"""fastcv: computer vision on PyTorch: ops with hand-written CPU and CUDA kernels, and models.
+"""fastcv: computer vision on PyTorch, with hand-written CPU and CUDA kernels.
 
 >>> import torch, fastcv
 >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [1.0, 1.0, 11.0, 11.0], [20.0, 20.0, 30.0, 30.0]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -122,9 +122,12 @@ def mel_filters(
         )
     if mels < 1 or n_fft < 1:
         raise ValueError(f"mels and n_fft must be at least 1, got {mels} and {n_fft}")
-    ends = hz_to_mel(torch.tensor([fmin, fmax], dtype=torch.float64), style)
-    corners = mel_to_hz(torch.linspace(*ends.tolist(), mels + 2, dtype=torch.float64), style)
-    bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64) * rate / n_fft
+    # On the CPU, also where tensors are made without memory: values are looked at.
+    double: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
+    ends = hz_to_mel(torch.tensor([fmin, fmax], **double), style)
+    low, high = ends.tolist()
+    corners = mel_to_hz(torch.linspace(low, high, mels + 2, **double), style)
+    bins = torch.arange(n_fft // 2 + 1, **double) * rate / n_fft
     left, middle, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     rising, falling = (bins - left) / (middle - left), (right - bins) / (right - middle)
     filters = torch.minimum(rising, falling).clamp(min=0)
@@ -139,7 +142,7 @@ def mel_filters(
         )
     if manner_of(style).is_normed:
         filters = filters * 2 / (right - left)
-    return filters.float()
+    return filters.float().to(torch.get_default_device())
 
 
 def mel_spectrogram(

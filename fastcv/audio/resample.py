@@ -89,7 +89,7 @@ def _one_by_one(
     width = 2 * reach + 1
     windows = padded.unfold(1, width, 1)  # a view
     found = []
-    for part in torch.arange(length).split(max(1, LARGEST // width // len(padded))):
+    for part in torch.arange(length).split(max(1, LARGEST // width // len(padded))):  # type: ignore[no-untyped-call]  # torch's
         first = part * down // up
         phase = (part * down % up).double() / up
         away = torch.arange(-reach, reach + 1).double() - phase[:, None]

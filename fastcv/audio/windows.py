@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 WindowName = Literal["hamming", "hann", "rectangular"]
-MAKERS = {
+MAKERS: dict[str, Callable[[int], Tensor]] = {
     "hamming": torch.hamming_window,
     "hann": torch.hann_window,
     "rectangular": torch.ones,

@@ -68,13 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands, those of the tasks too."""
-    chapters: dict[str, list[ModuleType]] = {}
+    with_verbs = [task for task in _tasks.TASKS if task.verbs]
+    # What is of all models comes first, what is of none last.
+    titles = [COMMANDS[0].CHAPTER, *(task.heading for task in with_verbs)]
+    chapters: dict[str, list[ModuleType]] = {title: [] for title in titles}
     for command in COMMANDS:
         chapters.setdefault(command.CHAPTER, []).append(command)
-    for task in _tasks.TASKS:
-        if task.verbs:  # and its chapter may be there
-            chapter = chapters.setdefault(task.heading, [])
-            chapter += [importlib.import_module(verb) for verb in task.verbs]
+    for task in with_verbs:
+        chapters[task.heading] += [importlib.import_module(verb) for verb in task.verbs]
     parser = argparse.ArgumentParser(
         prog="fastcv",
         usage="fastcv COMMAND ...",
@@ -99,4 +100,4 @@ def _name(verb: ModuleType) -> str:
 
 
 def _listed(title: str, verbs: Sequence[ModuleType]) -> str:
-    return "\n".join([f"{title}:", *(f"  {_name(verb):10} {verb.HELP}" for verb in verbs)])
+    return "\n".join([f"{title}:", *(f"  {_name(verb):12} {verb.HELP}" for verb in verbs)])

@@ -8,10 +8,10 @@ from typing import Any
 
 from fastcv.cli._arguments import add_json_argument, check_json, write_json
 from fastcv.cli._errors import UserError
-from fastcv.draw.sound import KINDS
 
 HELP = "pictures of sounds: waveform, spectrum, spectrogram, mel, MFCC"
 CHAPTER = "Audio"
+KINDS = ("waveform", "power", "spectrogram", "mel", "mfcc")  # those of fastcv.draw.sound
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

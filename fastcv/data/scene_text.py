@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastcv.data.drawn_scenes import BACKGROUNDS, COLOURS, DIGITS, Scene
 from fastcv.language.written_recipe import WrittenRecipe
@@ -48,7 +48,7 @@ class Described:
         )
 
 
-def captions(scene: Scene, count: int = 5) -> list[str]:
+def captions(scene: Scene, count: int = 5, *, in_order: bool = False) -> list[str]:
     """Sentences of several wordings that name all digits, the background, and how digits lie.
 
     Each begins with another digit, article, wording of the relations or place of the background,
@@ -57,6 +57,7 @@ def captions(scene: Scene, count: int = 5) -> list[str]:
     Args:
         scene: of ``DrawnScenes``.
         count: how many.
+        in_order: all begin with the digit that is farthest to the left, and go on to the right.
 
     Returns:
         ``count`` different sentences of lower-case words, always the same for a scene.
@@ -73,11 +74,13 @@ def captions(scene: Scene, count: int = 5) -> list[str]:
         on brick a white six right of a black five and below a yellow seven
         brick with one yellow seven above one black five and above one white six
     """
+    firsts = range(len(scene.digits))
+    if in_order:
+        digits = sorted(scene.digits, key=lambda digit: digit.centre)
+        scene, firsts = replace(scene, digits=tuple(digits)), range(1)
     ways = [
         _sentence(scene, first, article, way, frame)
-        for way, article, first, frame in itertools.product(
-            range(2), ARTICLES, range(len(scene.digits)), FRAMES
-        )
+        for way, article, first, frame in itertools.product(range(2), ARTICLES, firsts, FRAMES)
     ]
     different = list(dict.fromkeys(ways))
     if not 1 <= count <= len(different):

@@ -106,9 +106,12 @@ def draw_sound(columns: SoundColumns, kinds: Sequence[Kind], title: str = "") ->
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
-def _waveform(axes: Any, columns: SoundColumns) -> None:
+def draw_waveform(axes: Any, columns: SoundColumns) -> None:
+    """The range of each column, on matplotlib's axes."""
     times = (np.arange(len(columns.low)) + 0.5) * columns.seconds / len(columns.low)
-    axes.fill_between(times, columns.low.numpy(), columns.high.numpy(), linewidth=0.8)
+    # With edges: where a column is one number there is nothing to fill.
+    low, high = columns.low.numpy(), columns.high.numpy()
+    axes.fill_between(times, low, high, color="tab:blue", linewidth=0.8)
     axes.set(xlabel="seconds", ylabel="amplitude", xlim=(0, columns.seconds))
 
 
@@ -138,7 +141,7 @@ def _mfcc(axes: Any, columns: SoundColumns) -> None:
 
 
 PAINTERS = {
-    "waveform": _waveform,
+    "waveform": draw_waveform,
     "power": _power,
     "spectrogram": _spectrogram,
     "mel": _mel,

@@ -50,11 +50,16 @@ def caption_batches(
 def _batch(
     vocabulary: Vocabulary, preprocessing: Mapping[str, Any], max_words: int, items: Items
 ) -> tuple[Tensor, Targets]:
-    texts = [_drawn(vocabulary, captions, max_words) for _, captions in items]
+    texts = [drawn_caption(vocabulary, captions, max_words) for _, captions in items]
     return as_squares([image for image, _ in items], preprocessing), pad_texts(texts)
 
 
-def _drawn(vocabulary: Vocabulary, captions: Sequence[str], max_words: int) -> Tensor:
+def drawn_caption(vocabulary: Vocabulary, captions: Sequence[str], max_words: int = 50) -> Tensor:
+    """The ids of one of a picture's captions, drawn among those with a known word.
+
+    Raises:
+        ValueError: none has a known word.
+    """
     error = ValueError("captions must be one or more for each picture, one has none")
     for i in torch.randperm(len(captions)).tolist():
         try:

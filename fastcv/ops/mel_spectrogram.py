@@ -112,7 +112,10 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     own = [tensor.detach().requires_grad_() for tensor in ctx.saved_tensors]
     with torch.enable_grad():
-        mel = _one_by_one(*own, ctx.hop, ctx.pad, ctx.reflect, ctx.magnitude, ctx.floor)
+        waves, window, filters = own
+        mel = _one_by_one(
+            waves, window, filters, ctx.hop, ctx.pad, ctx.reflect, ctx.magnitude, ctx.floor
+        )
         wanted = [
             t for t, is_needed in zip(own, ctx.needs_input_grad[:3], strict=True) if is_needed
         ]

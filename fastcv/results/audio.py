@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from fastcv._wav import write_wav
-from fastcv.draw.sound import columns_of, draw_sound
+from fastcv.draw.sound import SoundColumns, columns_of, draw_sound
 from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results._drawable import Drawable
@@ -110,9 +110,13 @@ class Audio(Drawable):
         Raises:
             ImportError: matplotlib is missing.
         """
+        return draw_sound(self.columns(), ("waveform", "spectrogram"), self.name)
+
+    def columns(self) -> SoundColumns:
+        """What a picture shows of it: the mean of its channels."""
         wave = self.channels.detach().float().mean(dim=0)
-        columns = columns_of(wave.split(BLOCK), self.rate, len(wave))
-        return draw_sound(columns, ("waveform", "spectrogram"), self.name)
+        parts = wave.split(BLOCK)  # type: ignore[no-untyped-call]  # torch's
+        return columns_of(parts, self.rate, len(wave))
 
     def to_dict(self) -> dict[str, Any]:
         """``file``, ``name``, ``rate`` in Hz, ``seconds``, ``channels``, and the greatest sample as

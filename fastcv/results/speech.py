@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from fastcv._extras import need
+from fastcv.draw.sound import draw_waveform
 from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results.audio import Audio
@@ -79,7 +80,8 @@ class Speech(Audio):
         backend = need("matplotlib.backends.backend_agg", extra="viz")
         canvas = backend.FigureCanvasAgg(figure)
         wave, mel, looked = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1.6, 2))
-        self.draw_waveform(wave)
+        draw_waveform(wave, self.columns())
+        wave.set_xlabel("")
         for axes, values, name, ends in (
             (mel, self.mel, "mel band", (0, len(self.mel))),
             (looked, self.alignment.T, "symbol looked at", (len(self.symbols), 0)),

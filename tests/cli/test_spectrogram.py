@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 
 from fastcv import cli
+from fastcv.cli import spectrogram
+from fastcv.draw.sound import KINDS
 from fastcv.results import Audio
 
 
@@ -36,6 +38,7 @@ def test_tells_and_draws(sounds, tmp_path, capsys):
 
 
 def test_kinds(sounds, tmp_path):
+    assert spectrogram.KINDS == KINDS
     path = tmp_path / "all.png"
     assert cli.main(["spectrogram", sounds[0], "--kind", "all", "--out", str(path)]) == 0
     assert Image.open(path).size == (800, 1010)

@@ -238,7 +238,7 @@ def rhyming(monkeypatch):
 
 def test_an_entry_is_enough_for_a_new_task(rhyming, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
-    assert "Rhymes:\n  rhyme      says what is in pictures\n" in help_of(capsys)
+    assert "Rhymes:\n  rhyme        says what is in pictures\n" in help_of(capsys)
     predict, evaluate = help_of(capsys, "predict"), help_of(capsys, "evaluate")
     assert "rhyming (rhymer)" in predict
     for shown, flags in (
@@ -255,9 +255,9 @@ def test_a_task_with_the_title_of_a_chapter_adds_to_it(title, rhyming, capsys, m
     monkeypatch.setattr(_tasks, "TASKS", (*TASKS, other))
     shown = help_of(capsys)
     for command in cli.COMMANDS:
-        assert f"  {command.__name__.rpartition('.')[2]:10} {command.HELP}\n" in shown
+        assert f"  {command.__name__.rpartition('.')[2]:12} {command.HELP}\n" in shown
     chapter = shown.partition(f"{title}:\n")[2].partition("\n\n")[0]
-    assert chapter.endswith("\n  rhyme      says what is in pictures")
+    assert chapter.endswith("\n  rhyme        says what is in pictures")
     assert cli.main(["rhyme", "--words", "5"]) == 5
 
 

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -172,9 +173,9 @@ def test_opcheck(device):
         opcheck(torch.ops.fastcv.cosine_topk, (queries, gallery, 4))
 
 
-ISA_PROGRAM = """
+ISA_PROGRAM = f"""
 import sys, torch
-sys.path.insert(0, "tests/ops")
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_cosine_topk import DTYPES, check, random
 for dtype in DTYPES:
     for sizes in ((1, 9, 3), (14, 60, 16), (5, 50, 37), (2, 9, 1100)):

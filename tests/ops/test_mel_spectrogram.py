@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -146,9 +147,9 @@ def test_same_bits_for_any_number_of_threads():
 
 
 # Runs this file's comparison in a process whose instruction set is another.
-ISA_PROGRAM = """
+ISA_PROGRAM = f"""
 import sys
-sys.path.insert(0, "tests/ops")
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_mel_spectrogram import *
 for dtype in TOLERANCE:
     for size in (9, 10, 60, 77):

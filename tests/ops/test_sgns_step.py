@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -310,9 +311,9 @@ def test_opcheck(device):
 
 
 # In the child process: how a low instruction set does the same.
-PORTABLE = """
+PORTABLE = f"""
 import sys, torch
-sys.path.insert(0, "tests/ops")
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_sgns_step import check, setting
 for dtype in (torch.float32, torch.float64):
     for d in (3, 16, 21):

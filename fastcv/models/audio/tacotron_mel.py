@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastcv.models.audio._mel_inverse import griffin_lim, mel_filters
+from fastcv.audio import griffin_lim, invert_mel, mel_filters
+from fastcv.ops import mel_spectrogram
 
 RATE, FFT, HOP = 22_050, 1024, 256
 LOW, HIGH = 0.0, 8000.0  # Hz
@@ -36,7 +37,7 @@ class TacotronMel(nn.Module):
 
     def __init__(self, mels: int = 80) -> None:
         super().__init__()
-        filters = mel_filters(RATE, FFT, mels, LOW, HIGH)
+        filters = mel_filters(RATE, FFT, mels, fmin=LOW, fmax=HIGH)
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("window", torch.hann_window(FFT), persistent=False)
 
@@ -54,10 +55,9 @@ class TacotronMel(nn.Module):
         """
         if waves.ndim != 2 or waves.shape[1] <= FFT // 2:
             raise ValueError(f"waves must be [B, {FFT // 2 + 1} or more], got {list(waves.shape)}")
-        spectra = torch.stft(
-            waves, FFT, HOP, window=self.window, pad_mode="reflect", return_complex=True
+        return mel_spectrogram(
+            waves, self.window, self.filters, HOP, pad=FFT // 2, power=1, floor=FLOOR
         )
-        return (self.filters @ spectra.abs()).clamp(min=FLOOR).log()
 
     def invert(self, mel: Tensor, *, iterations: int = 60, seed: int = 0) -> Tensor:
         """Sound of frames: the filters' pseudo-inverse, then Griffin-Lim.
@@ -70,8 +70,8 @@ class TacotronMel(nn.Module):
         Returns:
             ``[T * 256]`` in [-1, 1]; what is louder is made quieter as a whole.
         """
-        magnitudes = (torch.linalg.pinv(self.filters) @ mel.exp()).clamp(min=0)
+        magnitudes = invert_mel(mel.exp(), self.filters)
         # A silent frame behind the last, so that T frames are T hops.
         magnitudes = F.pad(magnitudes, (0, 1))
-        wave = griffin_lim(magnitudes, n_fft=FFT, hop=HOP, iterations=iterations, seed=seed)
+        wave = griffin_lim(magnitudes, hop=HOP, iterations=iterations, seed=seed)
         return wave / wave.abs().max().clamp(min=1)

@@ -21,10 +21,12 @@ from fastcv.models.language._trunks import for_pictures
 from fastcv.models.language.beam_search import State
 from fastcv.models.language.hard_attention import Reinforce, look_hard
 from fastcv.nn.backbones.resnet import ResNetTrunk
+from fastcv.nn.layers.sine_position import SinePosition
 
 Kind = Literal["soft", "hard"]
 SIZE = 512  # of embedding, LSTM and attention
 GRID = 14
+LONGEST_WAVE = 20.0  # of positions, in shortest ones
 DROPOUT = 0.5
 DOUBLY_STOCHASTIC = 1.0  # weight of the penalty: equation 14
 ENCODER_LR, DECODER_LR = 1e-4, 4e-4
@@ -49,6 +51,9 @@ class ShowAttendAndTell(Captioner):
         dropout: of the LSTM's output, in training.
         attention: ``"soft"``: the weighted sum; ``"hard"``: one cell, drawn by the weights in
             training, and the one with the largest weight otherwise.
+        positions: add sines and cosines of a cell's place to its annotation. A deep CNN's cells
+            know their place from the border that each convolution sees; those of a small one that
+            sees little around each cell do not.
 
     Raises:
         ValueError: attention of another name.
@@ -73,6 +78,7 @@ class ShowAttendAndTell(Captioner):
 
     tells_attention = True
     baseline: Tensor
+    positions: Tensor | None
 
     def __init__(
         self,
@@ -85,6 +91,7 @@ class ShowAttendAndTell(Captioner):
         attention_size: int = SIZE,
         dropout: float = DROPOUT,
         attention: Kind = "soft",
+        positions: bool = False,
     ) -> None:
         super().__init__(words)
         if attention not in ("soft", "hard"):
@@ -100,6 +107,11 @@ class ShowAttendAndTell(Captioner):
             dropout=dropout,
         )
         self.grid = grid
+        places = None
+        if positions:
+            waves = SinePosition(encoder.out_channels[-1], LONGEST_WAVE)
+            places = waves(torch.zeros(1, grid, grid, dtype=torch.bool)).flatten(2).transpose(1, 2)
+        self.register_buffer("positions", places, persistent=False)
         if attention == "hard":
             # A buffer: a run that is resumed goes on with it.
             self.register_buffer("baseline", torch.zeros(()))
@@ -123,7 +135,8 @@ class ShowAttendAndTell(Captioner):
     def forward(self, images: Tensor) -> Tensor:
         """Annotations ``[B, grid * grid, C]``, row by row, of normalised images
         ``[B, 3, S, S]``."""
-        return self.pool(self.encoder(images)[-1]).flatten(2).transpose(1, 2)
+        annotations: Tensor = self.pool(self.encoder(images)[-1]).flatten(2).transpose(1, 2)
+        return annotations if self.positions is None else annotations + self.positions
 
     def begin(self, features: Tensor) -> tuple[State, State]:
         """The annotations, and what attention compares them by; the LSTM's first state."""

@@ -153,7 +153,7 @@ def measure(model: Any, test: Photos) -> dict[str, float]:
         "": torch.cat([found.pictures for found in model.predict(list(photos.to(device)))]).cpu(),
         "Gatys ": torch.stack([gatys(photo) for photo in photos]),
     }
-    shares = {}
+    shares: dict[str, float] = {}
     for name, pictures in made.items():
         content, of_style = terms(loss, pictures, photos)
         shares |= {f"{name}style": of_style / untouched, f"{name}content": content}

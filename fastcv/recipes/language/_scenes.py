@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from fastcv.data import DrawnScenes
 from fastcv.data.drawn_scenes import BACKGROUNDS, COLOURS, DIGITS, Scene
 from fastcv.data.scene_text import ARTICLES, SAID, captions, parse
-from fastcv.language import tokenize
-from fastcv.learn import caption_batches, freeze
+from fastcv.language import Vocabulary, pad_texts, tokenize
+from fastcv.learn.caption_batches import drawn_caption
 from fastcv.learn.schedules import adamw, fastest_precision, one_cycle
 from fastcv.metrics import evaluate_captions
 from fastcv.metrics._batches import targets_and_results
 from fastcv.nn.backbones.resnet import ResNetTrunk
 from fastcv.recipes._recipe import Recipe, Run
-from fastcv.recipes.language._cnn_first import SIDE, learn_to_see
+from fastcv.recipes.language._cnn_first import SIDE, learn_to_see, normalised
 from fastcv.results import Caption
 
 # All that a caption can say, so that no word depends on which scenes were drawn.
@@ -41,6 +42,10 @@ BEAM = {"method": "beam", "beam_size": 3, "max_words": 30}
 class CaptionedScenes(Dataset[tuple[Tensor, list[str]]]):
     """``DrawnScenes`` of 64 x 64 pixels with five captions each, drawn once and kept.
 
+    Captions go from left to right. Where they begin with any digit, nobody can know which one comes
+    next, and attention has to look before its word is chosen: both models look at step t by the
+    state before it, which has not read the word before it yet.
+
     Args:
         split: ``"train"``, ``"val"`` or ``"test"``.
         length: how many are drawn.
@@ -61,7 +66,7 @@ class CaptionedScenes(Dataset[tuple[Tensor, list[str]]]):
             image.copy_((drawn * 255).round())
             del target["masks"]
             self.targets.append(target)
-            self.captions.append(captions(target["scene"]))
+            self.captions.append(captions(target["scene"], in_order=True))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -152,15 +157,53 @@ def pointing(found: Caption, target: dict[str, Any]) -> list[bool]:
 def cnn_first(recipe: Recipe, run: Run) -> dict[str, Any]:
     """Trains the CNN on what is in the cells, then the rest on captions, and measures.
 
-    The CNN stays then as it is, as in both papers where their LSTMs begin to learn.
+    The CNN stays then as it is, as in both papers where their LSTMs begin to learn. So its maps are
+    made once.
     """
     torch.manual_seed(run.seed)
     model: Any = recipe.build()
-    (trunk,) = (part for part in model.modules() if isinstance(part, ResNetTrunk))
+    (name,) = (n for n, part in model.named_modules() if isinstance(part, ResNetTrunk))
+    trunk = model.get_submodule(name)
     learn_to_see(trunk, trunk.out_channels[-1], run)
-    freeze(trunk)
-    recipe.fit(model, run)
+    maps = MapsWithCaptions(trunk, recipe.data["train"](), run.device)
+    collate = partial(with_captions, model.vocabulary)
+    model.set_submodule(name, GivenMaps())
+    run.fit(model, maps, **{**recipe.schedule(model, run.device), "collate_fn": collate})
+    model.set_submodule(name, trunk)
     return recipe.keep(model, run)
+
+
+class GivenMaps(nn.Module):
+    """In place of a trunk: its input is the trunk's last map."""
+
+    def forward(self, maps: Tensor) -> tuple[Tensor]:
+        return (maps,)
+
+
+class MapsWithCaptions(Dataset[tuple[Tensor, list[str]]]):
+    """The last map of a trunk in eval mode, of each of some scenes, and their captions."""
+
+    def __init__(self, trunk: nn.Module, scenes: CaptionedScenes, device: str) -> None:
+        self.captions = scenes.captions
+        trunk.to(device).eval()
+        with torch.no_grad():
+            parts = scenes.images.split(100)  # type: ignore[no-untyped-call]  # torch's
+            maps = [trunk(normalised(part).to(device))[-1] for part in parts]
+        self.maps = torch.cat(maps).cpu().contiguous()
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, list[str]]:
+        return self.maps[index], self.captions[index]
+
+
+def with_captions(
+    vocabulary: Vocabulary, items: Sequence[tuple[Tensor, list[str]]]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """A batch of ``MapsWithCaptions``, with one caption of each, as a captioner takes it."""
+    maps, texts = zip(*items, strict=True)
+    return torch.stack(maps), pad_texts([drawn_caption(vocabulary, text) for text in texts])
 
 
 def few_steps(model: Any, device: str, *, lr: float = 3e-3) -> dict[str, Any]:
@@ -170,6 +213,5 @@ def few_steps(model: Any, device: str, *, lr: float = 3e-3) -> dict[str, Any]:
         "optimizer": partial(adamw, lr=lr),
         "scheduler": one_cycle(0.2),
         "clip_norm": 5.0,
-        "collate_fn": caption_batches(model),
         "precision": fastest_precision(device),
     }

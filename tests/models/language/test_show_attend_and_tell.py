@@ -195,6 +195,26 @@ def test_annotations_are_cells_row_by_row():
 # Losses.
 
 
+def test_positions_tell_cells_apart():
+    """A picture of one colour: its inner cells are alike, and with positions no two are."""
+    options = {"words": ("a",), "width": 8, "grid": 4, "small_pictures": True}
+    torch.manual_seed(0)
+    plain = fastcv.create_model("show_attend_and_tell_resnet18", **options).eval()
+    placed = fastcv.create_model("show_attend_and_tell_resnet18", positions=True, **options)
+    placed.load_state_dict(plain.state_dict())  # positions are no weights
+    images = torch.ones(1, 3, 64, 64)
+    with torch.no_grad():
+        before, after = plain(images), placed.eval()(images)
+    added = (after - before)[0]
+    # From Vaswani et al.'s formula: the first sine and cosine of the row, 1 to 4 of 4 times 2 pi.
+    for cell in range(16):
+        angle = 2 * math.pi * (cell // 4 + 1) / (4 + 1e-6)
+        expected = torch.tensor([math.sin(angle), math.cos(angle)])
+        torch.testing.assert_close(added[cell, :2], expected, rtol=0, atol=1e-5)
+    apart = torch.cdist(added, added) + torch.eye(16)
+    assert apart.min() > 0.5
+
+
 def test_the_soft_loss_by_hand():
     model = small().eval()
     ids, lengths = batch(model)

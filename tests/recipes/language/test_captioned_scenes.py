@@ -40,6 +40,13 @@ def test_the_vocabulary_has_all_that_is_said():
             assert unknown not in ids and vocabulary.decode(ids) == text
 
 
+def test_captions_go_from_left_to_right():
+    scene = replace(SCENE, digits=(SCENE.digits[1], SCENE.digits[0]))  # drawn the other way round
+    for text in captions(scene, in_order=True):
+        assert text.index("red one") < text.index("blue two") and is_true(text, scene)
+    assert any(text.index("blue two") < text.index("red one") for text in captions(scene))
+
+
 @pytest.mark.parametrize(
     ("text", "true", "digits"),
     [
