@@ -192,6 +192,19 @@ def test_sounds():
     learn_from(placed, placed.loss(placed(batch), torch.rand(2, 2, 2, device=THERE)))
 
 
+def test_speech_and_pictures():
+    """Sounds are read on the CPU, spectrograms and codebooks are there."""
+    model = there("resdavenet_vq")
+    sounds = [(torch.rand(count) - 0.5, model.rate) for count in (4000, 9000)]
+    assert_there(model.prepare_texts(sounds))
+    learn_from(model, model.loss(model(torch.rand(2, 3, 64, 64, device=THERE)), sounds))
+    units = model.units(sounds[0])
+    assert_there(vars(units))
+    units.to_dict()
+    (found,) = model.search(sounds[0], [torch.rand(3, 70, 90)])
+    assert_there([found.scores])
+
+
 def learn_from(model, losses):
     assert_there(losses)
     sum(losses.values()).backward()

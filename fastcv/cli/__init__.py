@@ -15,6 +15,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 import fastcv
 from fastcv.cli import (
@@ -81,10 +82,15 @@ def make_parser() -> argparse.ArgumentParser:
         usage="fastcv COMMAND ...",
         description=textwrap.fill((fastcv.__doc__ or "").split("\n")[0], 80),
         epilog="\n\n".join(_listed(title, verbs) for title, verbs in chapters.items())
-        + "\n\n`fastcv COMMAND --help` tells more of one.",
+        + "\n\n`fastcv COMMAND --help` tells more of one, `fastcv --version` which this is.",
+        add_help=False,  # the list of options would take four lines to say so
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"fastcv {fastcv.__version__}")
+    hidden: dict[str, Any] = {"help": argparse.SUPPRESS}
+    parser.add_argument("-h", "--help", action="help", **hidden)
+    parser.add_argument(
+        "--version", action="version", version=f"fastcv {fastcv.__version__}", **hidden
+    )
     commands = parser.add_subparsers(dest="command", required=True, help=argparse.SUPPRESS)
     for verbs in chapters.values():
         for verb in verbs:
