@@ -235,20 +235,22 @@ class ResDAVEnetVQ(JointEmbedding):
 
     def _spoken(self, targets: Any, count: int) -> SpokenBatch:
         """The targets of ``loss`` as a batch, a sound for each picture."""
-        is_batch = isinstance(targets, SpokenBatch)
-        if is_batch and not all(isinstance(tensor, Tensor) for tensor in targets):
-            raise TypeError("targets must be a SpokenBatch of tensors")
-        if not isinstance(targets, (list, tuple)):
+        if isinstance(targets, SpokenBatch):
+            if not all(isinstance(tensor, Tensor) for tensor in targets):
+                raise TypeError("targets must be a SpokenBatch of tensors")
+            given = len(targets.mels)
+        elif isinstance(targets, (list, tuple)):
+            given = len(targets)
+        else:
             raise TypeError(
                 f"targets must be a list of sounds or a SpokenBatch, got {type(targets).__name__}"
             )
-        given = len(targets.mels) if is_batch else len(targets)
         if given != count or count < 2:
             raise ValueError(
                 f"targets must be a sound for each of two pictures or more, got {given} for {count}"
             )
-        if is_batch:
-            return SpokenBatch(*targets)
+        if isinstance(targets, SpokenBatch):
+            return targets
         try:
             return self.prepare_texts(targets)
         except (TypeError, ValueError) as error:
