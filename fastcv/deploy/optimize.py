@@ -92,9 +92,16 @@ class _Scaling2d(nn.BatchNorm2d):
     shift: Tensor
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
-        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine)
-        self.load_state_dict(norm.state_dict())
         assert norm.running_mean is not None
+        super().__init__(
+            norm.num_features,
+            norm.eps,
+            norm.momentum,
+            norm.affine,
+            device=norm.running_mean.device,
+            dtype=norm.running_mean.dtype,
+        )
+        self.load_state_dict(norm.state_dict())
         scale, shift = _scale_and_shift(norm)
         for name, value in (("scale", scale), ("shift", shift)):
             value = value.to(norm.running_mean.dtype).view(1, -1, 1, 1)

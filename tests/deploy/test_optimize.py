@@ -164,3 +164,12 @@ def test_a_detector_finds_the_same():
         assert len(a) == len(b) > 0
         torch.testing.assert_close(a.scores, b.scores, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(a.boxes, b.boxes, rtol=1e-4, atol=1e-2)
+
+
+def test_a_norm_that_stays_is_where_it_was():
+    """And in its dtype: the device of a model is that of its first parameter."""
+    model = nn.Sequential(nn.MaxPool2d(2), nn.BatchNorm2d(3)).double().to("meta")
+    fast = fastcv.optimize(model)
+    assert len(list(fast.parameters())) == 2
+    assert {p.device.type for p in fast.parameters()} == {"meta"}
+    assert {p.dtype for p in fast.parameters()} == {torch.float64}
