@@ -162,4 +162,4 @@ def test_help_lists_it(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    assert "\n  style      photographs in the style of a picture" in capsys.readouterr().out
+    assert "\n  style        photographs in the style of a picture" in capsys.readouterr().out
