@@ -70,8 +70,11 @@ def resample(waves: Tensor, rate: int, new_rate: int) -> Tensor:
 @functools.lru_cache(maxsize=16)
 def _filters(down: int, up: int, cutoff: float, reach: int) -> Tensor:
     """``[up, 2 * reach + down]`` float64: the filter of each phase, over samples 1 apart."""
-    places = torch.arange(-reach, reach + down, dtype=torch.float64)
-    return _weights(places - torch.arange(up).double()[:, None] * down / up, cutoff, reach)
+    # It is kept, whoever asks first: also where gradients are not wanted, or no memory.
+    with torch.inference_mode(False), torch.device("cpu"):
+        places = torch.arange(-reach, reach + down, dtype=torch.float64)
+        phases = torch.arange(up).double()[:, None] * down / up
+        return _weights(places - phases, cutoff, reach)
 
 
 def _weights(away: Tensor, cutoff: float, reach: int) -> Tensor:
