@@ -7,17 +7,19 @@ The sound is made here: a voice of pulses, through the resonances of three vowel
 
 import argparse
 import math
+from collections.abc import Sequence
 
 import torch
 
 from fastcv.audio import mel_spectrogram, mfcc, power_spectrum, spectrogram
+from fastcv.data._additive_voice import VOWELS
 from fastcv.draw.sound import KINDS, columns_of, draw_sound
 
 RATE = 16_000
-VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240))  # Hz of three resonances each
+A_I_U = VOWELS[[0, 2, 4]]
 
 
-def vowel(resonances: tuple[int, ...], pitch: torch.Tensor) -> torch.Tensor:
+def vowel(resonances: Sequence[float], pitch: torch.Tensor) -> torch.Tensor:
     """Harmonics of a pitch that moves, louder near the resonances."""
     phase = 2 * math.pi * torch.cumsum(pitch, 0) / RATE
     wave = torch.zeros_like(pitch)
@@ -32,7 +34,7 @@ def vowel(resonances: tuple[int, ...], pitch: torch.Tensor) -> torch.Tensor:
 def voice() -> torch.Tensor:
     """Half a second of each vowel, falling in pitch."""
     pitch = torch.linspace(150, 110, RATE // 2)
-    return torch.cat([vowel(resonances, pitch) for resonances in VOWELS])
+    return torch.cat([vowel(resonances, pitch) for resonances in A_I_U])
 
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

@@ -6,6 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,15 @@ class Sound:
         from fastcv.audio.resample import resample
 
         return Sound(resample(self.samples, self.rate, rate), rate, self.name)
+
+    def wave(self, rate: int) -> Tensor:
+        """What most networks take, ``[N]``: the channels' mean at a rate.
+
+        Raises:
+            ValueError: as ``at``.
+        """
+        # First one channel, then its rate: several would be brought to it for nothing.
+        return Sound(self.mono()[None], self.rate, self.name).at(rate).samples[0]
 
     def __repr__(self) -> str:
         channels = len(self.samples)
@@ -203,18 +213,15 @@ def _from_file(path: Path) -> Sound:
     return Sound(torch.from_numpy(samples.T.copy()), rate, str(path))
 
 
-class _readable:
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     """What soundfile raises, as a sentence."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
-        if error is not None and kind.__module__.startswith("soundfile"):
-            raise BrokenSoundError(f"{self.path} cannot be read as a sound: {error}") from error
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("soundfile"):
+            raise
+        raise BrokenSoundError(f"{path} cannot be read as a sound: {error}") from error
 
 
 def _from_samples(samples: Any) -> Tensor:

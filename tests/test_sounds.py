@@ -251,6 +251,23 @@ def test_resample_is_the_sum_itself(monkeypatch, largest):
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
+def test_resample_keeps_filters_for_all():
+    """Those that were made without gradients, or without memory, serve those who want both."""
+    with torch.inference_mode():
+        resample(torch.zeros(90, dtype=torch.float64), 11, 13)
+    with torch.device("meta"):
+        assert resample(torch.zeros(90, dtype=torch.float64), 13, 11).device.type == "meta"
+    waves = torch.randn(90, dtype=torch.float64, requires_grad=True)
+    assert resample(resample(waves, 11, 13), 13, 11).square().sum().isfinite()
+    assert torch.autograd.gradcheck(lambda w: resample(w, 11, 13), waves)
+
+
+def test_a_wave_is_the_mean_at_a_rate():
+    sound = Sound(torch.randn(2, 900, generator=torch.Generator().manual_seed(0)), 9000)
+    torch.testing.assert_close(sound.wave(16000), sound.at(16000).mono())
+    assert torch.equal(sound.wave(9000), sound.mono())
+
+
 def test_resample_refuses():
     with pytest.raises(TypeError, match="waves must be floating point, got torch"):
         resample(torch.zeros(9, dtype=torch.int16), 2, 1)

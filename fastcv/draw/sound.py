@@ -93,15 +93,28 @@ def draw_sound(columns: SoundColumns, kinds: Sequence[Kind], title: str = "") ->
     Raises:
         ImportError: matplotlib is missing.
     """
-    figure = need("matplotlib.figure", extra="viz").Figure(
-        figsize=(WIDTH, HEIGHT * len(kinds) + 0.6), layout="constrained"
-    )
-    canvas = need("matplotlib.backends.backend_agg", extra="viz").FigureCanvasAgg(figure)
+    figure = new_figure(HEIGHT * len(kinds) + 0.6)
     panels = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
     for axes, kind in zip(panels, kinds, strict=True):
         PAINTERS[kind](axes, columns)
     if title:
         panels[0].set_title(title)
+    return picture_of(figure)
+
+
+def new_figure(height: float) -> Any:
+    """matplotlib's, for panels one below the other, so many hundreds of pixels high.
+
+    Raises:
+        ImportError: matplotlib is missing.
+    """
+    Figure = need("matplotlib.figure", extra="viz").Figure
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def picture_of(figure: Any) -> Image.Image:
+    """What is on a figure of matplotlib's."""
+    canvas = need("matplotlib.backends.backend_agg", extra="viz").FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 

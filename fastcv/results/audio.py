@@ -13,7 +13,7 @@ from torch import Tensor
 from fastcv._wav import write_wav
 from fastcv.draw.sound import SoundColumns, columns_of, draw_sound
 from fastcv.draw.typeface import FontPath
-from fastcv.images import ImageInput
+from fastcv.images import SUFFIXES, ImageInput
 from fastcv.results._drawable import Drawable
 
 BLOCK = 2**20  # samples that are drawn at a time
@@ -90,15 +90,12 @@ class Audio(Drawable):
         suffix = Path(path).suffix.lower()
         if suffix == ".wav":
             write_wav(path, self.channels, self.rate)
-            return
-        try:
+        elif suffix == ".json" or suffix in SUFFIXES:
             super().save(path, image, font=font)
-        except ValueError as error:
-            if "must end in" not in str(error):
-                raise
+        else:
             raise ValueError(
                 f"path must end in .wav, .json or an image's suffix, got {Path(path).name!r}"
-            ) from None
+            )
 
     def draw(self, image: ImageInput | None = None, *, font: FontPath | None = None) -> Image.Image:
         """The waveform over seconds, and under it the spectrogram: Hz over seconds, dB as colours.

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fastcv._extras import need
-from fastcv.draw.sound import draw_waveform
+from fastcv.draw.sound import draw_waveform, new_figure, picture_of
 from fastcv.draw.typeface import FontPath
 from fastcv.images import ImageInput
 from fastcv.results.audio import Audio
@@ -74,11 +73,7 @@ class Speech(Audio):
         Raises:
             ImportError: matplotlib is missing.
         """
-        figure = need("matplotlib.figure", extra="viz").Figure(
-            figsize=(8, 6.4), layout="constrained"
-        )
-        backend = need("matplotlib.backends.backend_agg", extra="viz")
-        canvas = backend.FigureCanvasAgg(figure)
+        figure = new_figure(6.4)
         wave, mel, looked = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1.6, 2))
         draw_waveform(wave, self.columns())
         wave.set_xlabel("")
@@ -100,8 +95,7 @@ class Speech(Audio):
         looked.set_yticks(
             np.arange(0, len(self.symbols), step) + 0.5, self.symbols[::step], fontsize=8
         )
-        canvas.draw()
-        return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+        return picture_of(figure)
 
     def to_dict(self) -> dict[str, Any]:
         """As of ``Audio``, and ``text``, ``symbols``, ``frames`` and ``looked_at``: of each frame

@@ -144,7 +144,6 @@ def test_annotated_data_and_metrics_come_together(task):
 def test_a_result_is_its_tasks_own(task):
     assert task.has_result(sample(task))
     # Of generators nothing predicts: where a command has their result, a translator made it.
-    # Several tasks have the same results: of them one is first.
     first = {"generation": "translation", "text_to_image": "translation"}
     predicts = {**first, "spoken_images": "matching"}.get(task.name, task.name)
     assert task_of_result(sample(task)).name == predicts

@@ -160,7 +160,7 @@ class SoundLocalizer(Model):
         net = self._need_sound_net()
         image = read_image(pair.image)
         sound = read_sound(pair.sound)
-        wave = sound.at(net.rate).mono()
+        wave = sound.wave(net.rate)
         # Here, where an error is this pair's own and the others go on.
         feature = self.sound_features(wave[None])[0]
         height, width = image.shape[1:]

@@ -83,15 +83,12 @@ class VoiceSeparator(Model):
                 fewer faces than the model was trained with; or faces are of another shape, of
                 another duration than the sound, or not finite.
         """
-        heard = read_sound(sound)
-        wave = heard.at(self.rate).mono()
+        wave = read_sound(sound).wave(self.rate)
         if len(wave) < self.rate // FACE_RATE:
             raise ValueError(
                 f"the sound must have {self.rate // FACE_RATE} samples at {self.rate} Hz or more, "
                 f"the time of one face, got {len(wave)}"
             )
-        if not bool(wave.isfinite().all()):
-            raise ValueError("the sound must be finite, it has samples that are NaN or infinite")
         seen = self._stacked(faces)
         times = round(FACE_RATE * len(wave) / self.rate)
         if abs(seen.shape[1] - times) > SLACK:

@@ -123,7 +123,7 @@ class SoundModel(Model):
     def as_wave(self, sound: Sound) -> Tensor:
         """``[N]`` at ``rate``, on the model's device and in its dtype."""
         like = next(self.parameters(), torch.empty(0))
-        return sound.at(self.rate).mono().to(like.device).to(like.dtype)
+        return sound.wave(self.rate).to(like.device).to(like.dtype)
 
     def predict_options(self) -> list[str]:
         """The names of the options that ``predict`` takes."""

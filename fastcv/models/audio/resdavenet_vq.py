@@ -138,7 +138,7 @@ class ResDAVEnetVQ(JointEmbedding):
             TypeError, ValueError, FileNotFoundError: a sound that cannot be read or is too short.
         """
         like = next(self.parameters())
-        mels = [resdavenet_mel(read_sound(sound).at(self.rate).mono()).to(like) for sound in texts]
+        mels = [resdavenet_mel(read_sound(sound).wave(self.rate)).to(like) for sound in texts]
         padded, lengths = padded_mels(mels, self.frames)
         return SpokenBatch(padded, lengths.to(like.device))
 
